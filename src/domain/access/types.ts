@@ -1,0 +1,56 @@
+/** Who may use what: keys, teams, and what a gateway knows of them. */
+import type { Instant, KeyId, ModelName, TeamName } from '../units.ts'
+
+/** One secret of a key, by its hash. A key has two while a rotation's grace time runs. */
+export type Secret = {
+  /** SHA-256 of the whole key as sent, 64 lower-case hex digits. The key itself is never kept. */
+  hash: string
+  /** `null`: until the key itself ends. */
+  validUntil: Instant | null
+}
+
+/** An API key as it is kept and as gateways know it. `id` stays the same through rotations. */
+export type Key = {
+  id: KeyId
+  /** A name people gave it, unique among keys that are not revoked. */
+  alias: string | null
+  team: TeamName | null
+  /** Public model names; `null`: whatever the team may use (no team: every model). */
+  models: ModelName[] | null
+  secrets: Secret[]
+  createdAt: Instant
+  expiresAt: Instant | null
+  revokedAt: Instant | null
+  metadata: Record<string, unknown>
+}
+
+/** A group with model permissions. */
+export type Team = {
+  name: TeamName
+  /** Public model names; `null`: every model. */
+  models: ModelName[] | null
+  metadata: Record<string, unknown>
+  createdAt: Instant
+  /** `spec`: declared there, and read-only to the API. */
+  source: 'spec' | 'api'
+}
+
+/** One change of access, in the order it happened. */
+export type AccessChange =
+  | { put: 'key'; key: Key }
+  | { put: 'team'; team: Team }
+  | { drop: 'team'; name: TeamName }
+
+/** Everything a gateway needs to know who may do what. `seq` is the last change it holds. */
+export type AccessImage = {
+  /** Changes are numbered within one store's life: another `epoch` means start again. */
+  epoch: string
+  seq: number
+  keys: Key[]
+  teams: Team[]
+}
+
+/** Who a request comes from, once authenticated. */
+export type Principal =
+  | { kind: 'admin' }
+  | { kind: 'key'; id: KeyId; alias: string | null; team: TeamName | null }

@@ -1,0 +1,230 @@
+/** Faults: everything that can go wrong on purpose, and the one place that turns each into HTTP. */
+import type { Bytes, Millis, ModelName, Tokens } from './units.ts'
+
+/** Closed: a new kind fails to compile until the table below says what a client sees. */
+export type Fault =
+  // what the client sent
+  | { kind: 'body-not-json'; detail: string }
+  | { kind: 'body-too-large'; limit: Bytes }
+  | { kind: 'body-not-utf8' }
+  | { kind: 'body-encoding-unsupported'; encoding: string }
+  | { kind: 'body-too-slow'; after: Millis }
+  | { kind: 'request-invalid'; param: string | null; problem: string }
+  | { kind: 'context-exceeded'; asked: Tokens; limit: Tokens }
+  | { kind: 'route-unknown'; method: string; path: string }
+  | { kind: 'method-not-allowed'; method: string; path: string; allowed: readonly string[] }
+  // who the client is
+  | { kind: 'key-missing' }
+  | { kind: 'key-refused'; why: 'mistyped' | 'unknown' | 'revoked' | 'expired' }
+  | { kind: 'admin-required'; what: string }
+  | { kind: 'model-unknown'; model: string; available: readonly ModelName[] }
+  | { kind: 'model-not-permitted'; model: ModelName }
+  // administration
+  | { kind: 'not-found'; what: string; name: string }
+  | { kind: 'conflict'; problem: string }
+  // the service
+  | { kind: 'overloaded'; retryAfter: Millis; inFlight: number }
+  | { kind: 'draining' }
+  | { kind: 'no-replica'; model: ModelName; state: string; retryAfter: Millis }
+  | { kind: 'journal-full' }
+  | { kind: 'controller-unavailable' }
+  | { kind: 'not-ready'; why: string }
+  // the engine
+  | { kind: 'engine-refused'; status: number; message: string; param: string | null; code: string | null }
+  | { kind: 'engine-failed'; status: number | null; detail: string }
+  | { kind: 'engine-lost'; sentBytes: number }
+  | { kind: 'engine-silent'; what: 'first byte' | 'next byte' | 'whole answer'; waited: Millis }
+  | { kind: 'unsupported'; what: string; instead: string }
+  // us
+  | { kind: 'internal' }
+
+type ErrorType =
+  | 'invalid_request_error'
+  | 'authentication_error'
+  | 'permission_error'
+  | 'not_found_error'
+  | 'overloaded_error'
+  | 'server_error'
+
+type Row<F> = {
+  /** HTTP status; a function where the engine decided it. */
+  status: number | ((fault: F) => number)
+  type: ErrorType
+  /** Machine-readable, stable: clients branch on it. */
+  code: string | ((fault: F) => string | null)
+  param?: (fault: F) => string | null
+  /** What happened and what would make it work. */
+  say: (fault: F) => string
+  retryAfter?: (fault: F) => Millis
+}
+type Table = { readonly [K in Fault['kind']]: Row<Extract<Fault, { kind: K }>> }
+
+const keyRefusals = {
+  mistyped: 'This API key is mistyped (its checksum does not match). Copy the whole key again.',
+  unknown: 'This API key is not known here. Ask your administrator for a key (holdfast key create).',
+  revoked: 'This API key was revoked. Ask your administrator for a new one.',
+  expired: 'This API key has expired. Ask your administrator for a new one (holdfast key create or rotate).',
+} as const
+
+const seconds = (value: Millis): number => Math.max(1, Math.ceil(value / 1000))
+
+const table: Table = {
+  'body-not-json': {
+    status: 400, type: 'invalid_request_error', code: 'invalid_json',
+    say: f => `The request body is not valid JSON: ${f.detail}`,
+  },
+  'body-too-large': {
+    status: 413, type: 'invalid_request_error', code: 'body_too_large',
+    say: f => `The request body is larger than the ${f.limit} bytes allowed here. Send less, or raise gateway.limits.body.`,
+  },
+  'body-not-utf8': {
+    status: 400, type: 'invalid_request_error', code: 'invalid_utf8',
+    say: () => 'The request body is not valid UTF-8.',
+  },
+  'body-encoding-unsupported': {
+    status: 415, type: 'invalid_request_error', code: 'unsupported_encoding',
+    say: f => `Content-Encoding ${f.encoding} is not supported. Send the body uncompressed.`,
+  },
+  'body-too-slow': {
+    status: 408, type: 'invalid_request_error', code: 'request_timeout',
+    say: f => `The request body did not arrive within ${seconds(f.after)} s.`,
+  },
+  'request-invalid': {
+    status: 400, type: 'invalid_request_error', code: 'invalid_value', param: f => f.param,
+    say: f => f.problem,
+  },
+  'context-exceeded': {
+    status: 400, type: 'invalid_request_error', code: 'context_length_exceeded', param: () => 'messages',
+    say: f => `This request needs ${f.asked} tokens, and this model's context holds ${f.limit}. Shorten the input or lower max_tokens.`,
+  },
+  'route-unknown': {
+    status: 404, type: 'not_found_error', code: 'route_not_found',
+    say: f => `There is no ${f.method} ${f.path} here. The reference of routes is in docs/reference/http.md.`,
+  },
+  'method-not-allowed': {
+    status: 405, type: 'invalid_request_error', code: 'method_not_allowed',
+    say: f => `${f.path} does not take ${f.method}. Use ${f.allowed.join(' or ')}.`,
+  },
+  'key-missing': {
+    status: 401, type: 'authentication_error', code: 'missing_api_key',
+    say: () => "No API key was sent. Send 'Authorization: Bearer <key>'.",
+  },
+  'key-refused': {
+    status: 401, type: 'authentication_error', code: 'invalid_api_key',
+    say: f => keyRefusals[f.why],
+  },
+  'admin-required': {
+    status: 403, type: 'permission_error', code: 'admin_required',
+    say: f => `${f.what} needs the admin key.`,
+  },
+  'model-unknown': {
+    status: 404, type: 'not_found_error', code: 'model_not_found', param: () => 'model',
+    say: f => `No model is named '${f.model}'. ${f.available.length > 0 ? `This key may use: ${f.available.join(', ')}.` : 'This key may use no model.'}`,
+  },
+  'model-not-permitted': {
+    status: 403, type: 'permission_error', code: 'model_not_permitted', param: () => 'model',
+    say: f => `This key may not use the model '${f.model}'. Ask your administrator to add it to the key or its team.`,
+  },
+  'not-found': {
+    status: 404, type: 'not_found_error', code: 'not_found',
+    say: f => `There is no ${f.what} '${f.name}'.`,
+  },
+  'conflict': {
+    status: 409, type: 'invalid_request_error', code: 'conflict',
+    say: f => f.problem,
+  },
+  'overloaded': {
+    status: 503, type: 'overloaded_error', code: 'overloaded', retryAfter: f => f.retryAfter,
+    say: f => `The gateway already serves ${f.inFlight} requests, its limit. Try again in ${seconds(f.retryAfter)} s.`,
+  },
+  'draining': {
+    status: 503, type: 'overloaded_error', code: 'draining', retryAfter: () => 1000 as Millis,
+    say: () => 'This gateway is stopping. Try again: another one answers, or this one will be back in a moment.',
+  },
+  'no-replica': {
+    status: 503, type: 'overloaded_error', code: 'no_replica', param: () => 'model', retryAfter: f => f.retryAfter,
+    say: f => `No engine can answer for '${f.model}' now (${f.state}). Try again in ${seconds(f.retryAfter)} s; 'holdfast status' tells more.`,
+  },
+  'journal-full': {
+    status: 503, type: 'overloaded_error', code: 'journal_unwritable', retryAfter: () => 10_000 as Millis,
+    say: () => 'The journal cannot be written (disk full?) and the spec says to refuse requests then (capture.whenUnwritable).',
+  },
+  'controller-unavailable': {
+    status: 503, type: 'server_error', code: 'controller_unavailable', retryAfter: () => 1000 as Millis,
+    say: () => 'The controller does not answer, so nothing can be administered now. Requests for models are not affected.',
+  },
+  'not-ready': {
+    status: 503, type: 'server_error', code: 'not_ready', retryAfter: () => 1000 as Millis,
+    say: f => `Not ready: ${f.why}`,
+  },
+  'engine-refused': {
+    status: f => f.status, type: 'invalid_request_error', code: f => f.code ?? 'engine_refused', param: f => f.param,
+    say: f => f.message,
+  },
+  'engine-failed': {
+    status: 502, type: 'server_error', code: 'engine_failed',
+    say: f => `The model's engine failed${f.status === null ? '' : ` (HTTP ${f.status})`}: ${f.detail}. Try again.`,
+  },
+  'engine-lost': {
+    status: 502, type: 'server_error', code: 'engine_lost',
+    say: f => `The model's engine stopped after ${f.sentBytes} bytes of this answer. Try again: another engine may take over.`,
+  },
+  'engine-silent': {
+    status: 504, type: 'server_error', code: 'engine_timeout',
+    say: f => `The model's engine sent no ${f.what} within ${seconds(f.waited)} s.`,
+  },
+  'unsupported': {
+    status: 400, type: 'invalid_request_error', code: 'unsupported',
+    say: f => `${f.what} is not supported. ${f.instead}`,
+  },
+  'internal': {
+    status: 500, type: 'server_error', code: 'internal_error',
+    say: () => 'Holdfast failed at this request. The log of the process has the details under this request id.',
+  },
+}
+
+/** What a client sees of a fault. `retryAfterSeconds` is for the `retry-after` header. */
+export type HttpFault = {
+  status: number
+  body: { error: { message: string; type: string; param: string | null; code: string | null } }
+  retryAfterSeconds: number | null
+}
+
+/** The one place a Fault becomes HTTP: OpenAI's error shape with all four keys. */
+export function toHttp(fault: Fault): HttpFault {
+  // Each kind's row takes that kind; TypeScript can't follow the pairing through the lookup.
+  const row = table[fault.kind] as Row<Fault>
+  const retryAfter = row.retryAfter?.(fault)
+  return {
+    status: typeof row.status === 'function' ? row.status(fault) : row.status,
+    body: {
+      error: {
+        message: row.say(fault),
+        type: row.type,
+        param: row.param?.(fault) ?? null,
+        code: typeof row.code === 'function' ? row.code(fault) : row.code,
+      },
+    },
+    retryAfterSeconds: retryAfter === undefined ? null : seconds(retryAfter),
+  }
+}
+
+/** Every kind with its status, type and code, for the generated reference page. */
+export function listFaults(): { kind: Fault['kind']; status: string; type: string; code: string }[] {
+  return Object.entries(table).map(([kind, row]) => ({
+    kind: kind as Fault['kind'],
+    status: typeof row.status === 'number' ? String(row.status) : 'the engine’s (4xx)',
+    type: row.type,
+    code: typeof row.code === 'string' ? row.code : 'the engine’s, or engine_refused',
+  }))
+}
+
+/** Carries a fault across an `await`. Caught only at the edge, or to release something. */
+export class FaultError extends Error {
+  readonly fault: Fault
+  constructor(fault: Fault, options?: ErrorOptions) {
+    super(toHttp(fault).body.error.message, options)
+    this.name = 'FaultError'
+    this.fault = fault
+  }
+}

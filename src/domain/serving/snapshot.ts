@@ -1,0 +1,65 @@
+/** The snapshot: the compiled, immutable routing table that a gateway serves from. */
+import type { Bytes, Millis, ModelName, ReplicaId, VersionName } from '../units.ts'
+
+export type Snapshot = {
+  /** Digest of everything below: the same id, the same behaviour. */
+  id: string
+  /** The service's name in the spec. */
+  service: string
+  models: ModelRoute[]
+  versions: VersionRoute[]
+  limits: GatewayLimits
+}
+
+/** A public name and the version that answers for it. */
+export type ModelRoute = {
+  name: ModelName
+  live: VersionName
+  /** How many requests may wait for a replica that is loading, and how long. */
+  queue: { waiting: number; deadline: Millis }
+}
+
+export type VersionRoute = {
+  name: VersionName
+  engine: EngineKind
+  /** What the engine calls it; `null`: the public model name. */
+  servedName: string | null
+  task: Task
+  prompt: Prompt
+  /** Defaults for what the client left out (`temperature` …), as the engine's API names them. */
+  sampling: Record<string, unknown>
+  replicas: ReplicaRoute[]
+}
+
+export type Task = 'chat' | 'embed'
+
+export type EngineKind =
+  | 'vllm' | 'llama-cpp' | 'ollama' | 'sglang' | 'tensorrt-llm' | 'triton' | 'openai' | 'embedded'
+
+/** A system prompt. `text` is empty for `p0`. Modes: product.md, «System prompts». */
+export type Prompt = { id: string; text: string; mode: 'prepend' | 'default' | 'replace' }
+
+export type ReplicaRoute = {
+  id: ReplicaId
+  /** A TCP address (base URL with its path, `http://host:8000/v1`) or the Unix socket of an engine on this host. */
+  address: { url: string } | { socket: string }
+  /** A reference (`${env:NAME}`, `${file:/path}`), never the secret; `null`: none is sent. */
+  apiKey: string | null
+  /** Used only when no other replica can answer. */
+  backup: boolean
+  /** Share of requests in relation to the other replicas'. */
+  weight: number
+  /** Holdfast starts it, so when it is gone it comes back: requests may wait for it. */
+  managed: boolean
+}
+
+export type GatewayLimits = {
+  body: Bytes
+  inFlight: number
+  /** For streams: from asking the engine to the first byte of its answer. */
+  firstByte: Millis
+  /** Between two pieces of an answer. */
+  idle: Millis
+  /** A whole request. */
+  request: Millis
+}
