@@ -46,9 +46,14 @@ export type AccessImage = {
   /** Changes are numbered within one store's life: another `epoch` means start again. */
   epoch: string
   seq: number
+  /** SHA-256 of the admin key, hex. */
+  adminHash: string
   keys: Key[]
   teams: Team[]
 }
+
+/** A change with its number. */
+export type NumberedChange = { seq: number; change: AccessChange }
 
 /** Who a request comes from, once authenticated. */
 export type Principal =

@@ -1,0 +1,28 @@
+/** What access asks of the store. */
+import type { KeyId, TeamName } from '../units.ts'
+import type { AccessChange, Key, NumberedChange, Team } from './types.ts'
+
+/**
+ * Keys and teams, and the numbered list of their changes. One contract suite runs over every adapter.
+ * All methods are asynchronous and throw FaultError only where said.
+ */
+export interface AccessStore {
+  /** A random id made with the store: change numbers mean something within it only. */
+  epoch(): Promise<string>
+  /** Everything, as of one moment. */
+  image(): Promise<{ epoch: string; seq: number; keys: Key[]; teams: Team[] }>
+  /** Changes after `seq`, in order; `null` when they are no longer kept: take the image. */
+  changesSince(seq: number): Promise<NumberedChange[] | null>
+  /**
+   * Applies changes in one transaction and numbers them; resolves once durable.
+   * Throws FaultError `conflict` when an alias or a secret's hash is taken by another key that is not revoked.
+   */
+  commit(changes: AccessChange[]): Promise<NumberedChange[]>
+  key(id: KeyId): Promise<Key | null>
+  keyByHash(hash: string): Promise<Key | null>
+  /** The key that is not revoked and has this alias. */
+  keyByAlias(alias: string): Promise<Key | null>
+  keys(): Promise<Key[]>
+  team(name: TeamName): Promise<Team | null>
+  teams(): Promise<Team[]>
+}

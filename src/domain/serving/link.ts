@@ -1,0 +1,37 @@
+/** The link: what a controller tells its gateways and agents, one frame a line of JSON. */
+import type { AccessImage, NumberedChange } from '../access/types.ts'
+import type { ReplicaId, VersionName } from '../units.ts'
+import type { Snapshot } from './snapshot.ts'
+
+/** To a gateway. It keeps what it was told on disk, synced, and then acknowledges. */
+export type GatewayFrame =
+  | { type: 'snapshot'; snapshot: Snapshot }
+  /** Everything: at first, and whenever the changes since the gateway's own are not kept. */
+  | { type: 'access'; image: AccessImage }
+  /** In order and without holes after what the gateway has. */
+  | { type: 'changes'; epoch: string; changes: NumberedChange[] }
+  /** Every second, so that a dead link is noticed. */
+  | { type: 'beat' }
+
+/** What a gateway answers (`POST /link/v1/acknowledge`): this much is in force and on its disk. */
+export type Acknowledgement = { gateway: string; epoch: string; seq: number; snapshot: string | null }
+
+/** To an agent: the engines its host should run, all of them, each time. */
+export type AgentFrame = { type: 'engines'; engines: EngineAssignment[] } | { type: 'beat' }
+
+/** One embedded engine to run. Another `digest` for the same replica means: replace it. */
+export type EngineAssignment = {
+  replica: ReplicaId
+  version: VersionName
+  digest: string
+  /** Unix socket it answers on. */
+  socket: string
+  /** The weights, an absolute path. */
+  gguf: string
+  /** Tokens of context for each sequence; `null`: what the weights were trained for, bounded by memory. */
+  context: number | null
+  /** Requests run at once. */
+  sequences: number
+  /** CPU threads; `null`: 1 for the smoke model, else cores less one. */
+  threads: number | null
+}
