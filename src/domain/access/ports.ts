@@ -26,3 +26,16 @@ export interface AccessStore {
   team(name: TeamName): Promise<Team | null>
   teams(): Promise<Team[]>
 }
+
+/** Which gateways have a change in force. */
+export type InForce = {
+  acknowledged: string[]
+  /** Connected ones that did not answer in time, and those lost lately: they may still serve what they knew. */
+  waitingFor: string[]
+}
+
+/** What access asks of the link to the gateways. */
+export interface AccessPublisher {
+  /** Tells every connected gateway of what was committed and waits, a second at most, until it is in force. Never throws. */
+  publish(changes: readonly NumberedChange[]): Promise<InForce>
+}

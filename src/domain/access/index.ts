@@ -1,0 +1,10 @@
+/** Access: who may do what. The gateway starts at `authenticate`; keys are made and kept by src/services/access. */
+export { parseDuration } from './duration.ts'
+export {
+  applyChanges, authenticate, buildAccessTable, grantsOf, grantsOfKey, keyStatus, mayUse, permittedModels, toAccessImage,
+} from './image.ts'
+export type { AccessTable, Authentication, Grants } from './image.ts'
+export { checkKeyFormat, keyRandomBytes, makeKey, maskKey, randomBase62 } from './key-format.ts'
+export type { KeyFormat } from './key-format.ts'
+export type { AccessPublisher, AccessStore, InForce } from './ports.ts'
+export type { AccessChange, AccessImage, Key, NumberedChange, Principal, Secret, Team } from './types.ts'
