@@ -1,0 +1,44 @@
+/** Where a version's weights come from: a pinned commit, a file, or the weights that Holdfast brings. */
+
+export type ArtifactSource =
+  /** `file` null: the whole repository. */
+  | { kind: 'hf'; repository: string; commit: string; file: string | null }
+  /** `sha256`: 64 hex digits, or null when the spec trusts the path alone. */
+  | { kind: 'file'; path: string; sha256: string | null }
+  | { kind: 'builtin'; name: 'smoke' }
+
+export type ArtifactReading = { ok: true; source: ArtifactSource } | { ok: false; problem: string }
+
+const forms = 'hf:<owner>/<repository>@<commit>[:<file>], file:<path>[@sha256:<hex>] or builtin:smoke'
+
+/** Reads `artifact.from`. */
+export function parseArtifactSource(text: string): ArtifactReading {
+  if (text.startsWith('hf:')) return parseHuggingFace(text.slice('hf:'.length))
+  if (text.startsWith('file:')) return parseFile(text.slice('file:'.length))
+  if (text === 'builtin:smoke') return { ok: true, source: { kind: 'builtin', name: 'smoke' } }
+  if (text.startsWith('builtin:')) return refuse('the only weights that Holdfast brings are builtin:smoke')
+  return refuse(`expected ${forms}`)
+}
+
+function parseHuggingFace(rest: string): ArtifactReading {
+  const [, repository = '', pin, file] = /^([^@]*)(?:@([^:]*))?(?::(.*))?$/s.exec(rest) ?? []
+  if (!/^([\w.-]+\/)?[\w.-]+$/.test(repository)) return refuse('expected a repository after hf:, such as hf:openai/gpt-oss-20b@<commit>')
+  if (pin === undefined) return refuse(`pin a commit: hf:${repository}@<commit> (7 to 40 hex digits), so that the name always means the same weights`)
+  if (!/^[0-9a-f]{7,40}$/.test(pin)) {
+    return refuse(`pin a commit of 7 to 40 lower-case hex digits after '@'; '${pin}' is a branch or tag, and those move`)
+  }
+  if (file === '' || file?.split('/').some(part => part === '' || part === '..')) return refuse('expected a file inside the repository after the commit')
+  return { ok: true, source: { kind: 'hf', repository, commit: pin, file: file ?? null } }
+}
+
+function parseFile(rest: string): ArtifactReading {
+  const mark = rest.lastIndexOf('@sha256:')
+  const path = mark < 0 ? rest : rest.slice(0, mark)
+  if (path === '') return refuse('expected a path after file:')
+  if (mark < 0) return { ok: true, source: { kind: 'file', path, sha256: null } }
+  const sha256 = rest.slice(mark + '@sha256:'.length)
+  if (!/^[0-9a-f]{64}$/.test(sha256)) return refuse('expected 64 lower-case hex digits after @sha256:')
+  return { ok: true, source: { kind: 'file', path, sha256 } }
+}
+
+const refuse = (problem: string): ArtifactReading => ({ ok: false, problem })
