@@ -12,7 +12,11 @@ const charactersPerPiece = 8
 
 export function decideAnswer(ask: Ask, behaviour: Behaviour): Answer {
   if (ask.tool) {
-    return { pieces: toPieces(JSON.stringify(toSample(ask.tool.function.parameters ?? {}))), tool: ask.tool, finish: 'tool_calls' }
+    return {
+      pieces: toPieces(JSON.stringify(toSample(ask.tool.function.parameters ?? {}))),
+      tool: ask.tool,
+      finish: 'tool_calls',
+    }
   }
   if (behaviour.echoMessages) return { pieces: toPieces(JSON.stringify(ask.received)), tool: null, finish: 'stop' }
   const length = Math.min(behaviour.tokens, ask.maxTokens ?? Infinity)
@@ -21,7 +25,11 @@ export function decideAnswer(ask: Ask, behaviour: Behaviour): Answer {
 }
 
 export function toUsage(promptTokens: number, completionTokens: number): Usage {
-  return { prompt_tokens: promptTokens, completion_tokens: completionTokens, total_tokens: promptTokens + completionTokens }
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+  }
 }
 
 /** A whole answer, not streamed. */
@@ -49,7 +57,11 @@ export function renderOpening(head: Head, ask: Ask, said: Answer) {
 
 export function renderPiece(head: Head, ask: Ask, { piece, tool }: { piece: string; tool: Tool | null }) {
   if (ask.route === 'completion') return renderTextChunk(head, piece, null)
-  return renderChatChunk(head, tool ? { tool_calls: [{ index: 0, function: { arguments: piece } }] } : { content: piece }, null)
+  return renderChatChunk(
+    head,
+    tool ? { tool_calls: [{ index: 0, function: { arguments: piece } }] } : { content: piece },
+    null,
+  )
 }
 
 export function renderClosing(head: Head, ask: Ask, finish: Answer['finish']) {
@@ -57,11 +69,20 @@ export function renderClosing(head: Head, ask: Ask, finish: Answer['finish']) {
 }
 
 export function renderUsage(head: Head, ask: Ask, usage: Usage) {
-  return { ...head, object: ask.route === 'completion' ? 'text_completion' : 'chat.completion.chunk', choices: [], usage }
+  return {
+    ...head,
+    object: ask.route === 'completion' ? 'text_completion' : 'chat.completion.chunk',
+    choices: [],
+    usage,
+  }
 }
 
 export function renderEmbeddings(model: string, ask: Ask, noUsage: boolean) {
-  const data = ask.inputs.map((input, index) => ({ object: 'embedding', index, embedding: toVector(input, ask.base64) }))
+  const data = ask.inputs.map((input, index) => ({
+    object: 'embedding',
+    index,
+    embedding: toVector(input, ask.base64),
+  }))
   const usage = { prompt_tokens: ask.promptTokens, total_tokens: ask.promptTokens }
   return { object: 'list', model, data, ...(noUsage ? {} : { usage }) }
 }

@@ -4,16 +4,22 @@ import { Behaviour, parseBehaviourChange, parseDirective } from './behaviour.ts'
 
 test('a change holds exactly what was named, so that it never undoes another', () => {
   const names = Object.keys(Behaviour.shape)
-  fc.assert(fc.property(fc.subarray(names), some => {
-    const defaults: Record<string, unknown> = Behaviour.parse({})
-    const change = Object.fromEntries(some.map(name => [name, defaults[name]]))
-    expect(parseBehaviourChange(change)).toEqual(change)
-  }))
+  fc.assert(
+    fc.property(fc.subarray(names), some => {
+      const defaults: Record<string, unknown> = Behaviour.parse({})
+      const change = Object.fromEntries(some.map(name => [name, defaults[name]]))
+      expect(parseBehaviourChange(change)).toEqual(change)
+    }),
+  )
 })
 
 test('a directive takes numbers, words, null, and bare names as true', () => {
   expect(parseDirective('Hi [[fake:tokens=50, slow=0.5,hang,dialect=llama-cpp,status=null]] there')).toEqual({
-    tokens: 50, slow: 0.5, hang: true, dialect: 'llama-cpp', status: null,
+    tokens: 50,
+    slow: 0.5,
+    hang: true,
+    dialect: 'llama-cpp',
+    status: null,
   })
 })
 

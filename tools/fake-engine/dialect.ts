@@ -18,7 +18,10 @@ const started = Math.floor(Date.now() / 1000)
 const dialects: { readonly [K in Behaviour['dialect']]: Dialect } = {
   'vllm': {
     health: { status: 200, body: '' },
-    models: model => ({ object: 'list', data: [{ id: model, object: 'model', created: started, owned_by: 'vllm', root: model, parent: null }] }),
+    models: model => ({
+      object: 'list',
+      data: [{ id: model, object: 'model', created: started, owned_by: 'vllm', root: model, parent: null }],
+    }),
     metrics: (model, state) =>
       renderMetrics({ model_name: model }, [
         ['vllm:num_requests_running', 'gauge', state.running],
@@ -27,7 +30,10 @@ const dialects: { readonly [K in Behaviour['dialect']]: Dialect } = {
         ['vllm:prompt_tokens_total', 'counter', state.promptTokens],
         ['vllm:generation_tokens_total', 'counter', state.generationTokens],
       ]),
-    refuse: (status, message) => ({ status, body: { error: { message, type: vllmTypes[status] ?? 'InternalServerError', param: null, code: status } } }),
+    refuse: (status, message) => ({
+      status,
+      body: { error: { message, type: vllmTypes[status] ?? 'InternalServerError', param: null, code: status } },
+    }),
     contextExceeded: (asked, limit) =>
       dialects.vllm.refuse(
         400,
@@ -49,7 +55,10 @@ const dialects: { readonly [K in Behaviour['dialect']]: Dialect } = {
         ['llamacpp:prompt_tokens_total', 'counter', state.promptTokens],
         ['llamacpp:tokens_predicted_total', 'counter', state.generationTokens],
       ]),
-    refuse: (status, message) => ({ status, body: { error: { code: status, message, type: llamaTypes[status] ?? 'server_error' } } }),
+    refuse: (status, message) => ({
+      status,
+      body: { error: { code: status, message, type: llamaTypes[status] ?? 'server_error' } },
+    }),
     contextExceeded: (asked, limit) => ({
       status: 400,
       body: {
@@ -67,7 +76,10 @@ const dialects: { readonly [K in Behaviour['dialect']]: Dialect } = {
 
 const vllmTypes: Record<number, string> = { 400: 'BadRequestError', 401: 'Unauthorized', 404: 'NotFoundError' }
 const llamaTypes: Record<number, string> = {
-  400: 'invalid_request_error', 401: 'authentication_error', 404: 'not_found_error', 503: 'unavailable_error',
+  400: 'invalid_request_error',
+  401: 'authentication_error',
+  404: 'not_found_error',
+  503: 'unavailable_error',
 }
 
 export const speak = (dialect: Behaviour['dialect']): Dialect => dialects[dialect]
@@ -78,5 +90,10 @@ export const stillLoading: Reply = dialects['llama-cpp'].refuse(503, 'Loading mo
 function renderMetrics(labels: Record<string, string>, rows: [name: string, type: string, value: number][]): string {
   const pairs = Object.entries(labels).map(([name, value]) => `${name}="${value}"`)
   const suffix = pairs.length > 0 ? `{${pairs.join(',')}}` : ''
-  return rows.map(([name, type, value]) => `# HELP ${name} As the real engine counts it.\n# TYPE ${name} ${type}\n${name}${suffix} ${value}\n`).join('')
+  return rows
+    .map(
+      ([name, type, value]) =>
+        `# HELP ${name} As the real engine counts it.\n# TYPE ${name} ${type}\n${name}${suffix} ${value}\n`,
+    )
+    .join('')
 }

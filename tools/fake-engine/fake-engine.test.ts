@@ -20,22 +20,34 @@ async function start(options: FakeEngineOptions = {}): Promise<FakeEngine> {
 type Extra = { signal?: AbortSignal; headers?: Record<string, string> }
 function post(engine: FakeEngine, path: string, body: unknown, extra: Extra = {}): Promise<Response> {
   return fetch(engine.url + path, {
-    method: 'POST', body: JSON.stringify(body), ...extra, headers: { 'content-type': 'application/json', ...extra.headers },
+    method: 'POST',
+    body: JSON.stringify(body),
+    ...extra,
+    headers: { 'content-type': 'application/json', ...extra.headers },
   })
 }
 const chat = (engine: FakeEngine, body: object = {}, extra: Extra = {}): Promise<Response> =>
-  post(engine, '/v1/chat/completions', { model: 'm', messages: [{ role: 'user', content: 'Hello there' }], ...body }, extra)
+  post(
+    engine,
+    '/v1/chat/completions',
+    { model: 'm', messages: [{ role: 'user', content: 'Hello there' }], ...body },
+    extra,
+  )
 /** The body as `JSON.parse` types it: tests read into it freely. */
 const json = async (response: Response | Promise<Response>) => JSON.parse(await (await response).text())
 const saying = (content: string) => ({ messages: [{ role: 'user', content }] })
 const events = async (response: Response): Promise<string[]> =>
-  (await response.text()).split('\n\n').filter(line => line !== '').map(line => line.replace(/^data: /, ''))
+  (await response.text())
+    .split('\n\n')
+    .filter(line => line !== '')
+    .map(line => line.replace(/^data: /, ''))
 
 test('a chat is answered with the same words every time, and their count', async () => {
   const engine = await start({ tokens: 3 })
   const answer = await json(chat(engine))
   expect(answer).toMatchObject({
-    object: 'chat.completion', model: 'm',
+    object: 'chat.completion',
+    model: 'm',
     choices: [{ message: { role: 'assistant', content: 'word0 word1 word2' }, finish_reason: 'stop' }],
     usage: { prompt_tokens: 2, completion_tokens: 3, total_tokens: 5 },
   })
@@ -47,7 +59,11 @@ test('a stream opens with the role, sends one event a token, the usage when aske
   expect(sent.at(-1)).toBe('[DONE]')
   const chunks = sent.slice(0, -1).map(event => JSON.parse(event))
   expect(chunks.map(chunk => chunk.choices[0]?.delta)).toEqual([
-    { role: 'assistant', content: '' }, { content: 'word0' }, { content: ' word1' }, {}, undefined,
+    { role: 'assistant', content: '' },
+    { content: 'word0' },
+    { content: ' word1' },
+    {},
+    undefined,
   ])
   expect(chunks.at(-1).usage).toEqual({ prompt_tokens: 2, completion_tokens: 2, total_tokens: 4 })
   expect(await events(await chat(engine, { stream: true }))).toHaveLength(5)
@@ -61,12 +77,18 @@ test('a request that wants fewer tokens gets fewer, and the finish reason says s
 
 test('a forced tool is called with arguments its schema takes, streaming or not', async () => {
   const engine = await start()
-  const parameters = { type: 'object', properties: { on: { type: 'boolean' }, name: { type: 'string' } }, required: ['on', 'name'] }
+  const parameters = {
+    type: 'object',
+    properties: { on: { type: 'boolean' }, name: { type: 'string' } },
+    required: ['on', 'name'],
+  }
   const tools = { tools: [{ type: 'function', function: { name: 'set', parameters } }], tool_choice: 'required' }
   const whole = await json(chat(engine, tools))
   const call = whole.choices[0].message.tool_calls[0]
   expect([call.function.name, JSON.parse(call.function.arguments)]).toEqual(['set', { on: true, name: 'word0' }])
-  const chunks = (await events(await chat(engine, { ...tools, stream: true }))).slice(0, -1).map(event => JSON.parse(event))
+  const chunks = (await events(await chat(engine, { ...tools, stream: true })))
+    .slice(0, -1)
+    .map(event => JSON.parse(event))
   const pieces = chunks.map(chunk => chunk.choices[0].delta.tool_calls?.[0].function.arguments ?? '')
   expect(pieces.join('')).toBe(call.function.arguments)
   expect(chunks.at(-1).choices[0].finish_reason).toBe('tool_calls')
@@ -74,10 +96,15 @@ test('a forced tool is called with arguments its schema takes, streaming or not'
 
 test('echoMessages answers with what was received, system prompt included', async () => {
   const engine = await start({ echoMessages: true })
-  const messages = [{ role: 'system', content: 'Be “kind” 🙂' }, { role: 'user', content: 'Hi' }]
+  const messages = [
+    { role: 'system', content: 'Be “kind” 🙂' },
+    { role: 'user', content: 'Hi' },
+  ]
   const whole = await json(chat(engine, { messages }))
   expect(JSON.parse(whole.choices[0].message.content)).toEqual(messages)
-  const chunks = (await events(await chat(engine, { messages, stream: true }))).slice(0, -1).map(event => JSON.parse(event))
+  const chunks = (await events(await chat(engine, { messages, stream: true })))
+    .slice(0, -1)
+    .map(event => JSON.parse(event))
   expect(JSON.parse(chunks.map(chunk => chunk.choices[0].delta.content ?? '').join(''))).toEqual(messages)
 })
 
@@ -95,7 +122,9 @@ test('text completions and embeddings are answered, floats and base64 alike', as
 
 test('the state keeps what was forwarded: path, headers and body', async () => {
   const engine = await start()
-  await (await chat(engine, { temperature: 0.5 }, { headers: { 'authorization': 'Bearer k', 'x-request-id': 'r1' } })).text()
+  await (
+    await chat(engine, { temperature: 0.5 }, { headers: { 'authorization': 'Bearer k', 'x-request-id': 'r1' } })
+  ).text()
   const state = await json(fetch(`${engine.url}/fake/state?finished=1`))
   expect(state).toMatchObject({ received: 1, running: 0, finished: 1, aborted: 0 })
   expect(state.lastRequests[0]).toMatchObject({
@@ -113,7 +142,11 @@ test('a hanging engine takes the request, stays healthy, and notices the client 
   expect((await fetch(`${engine.url}/health`)).status).toBe(200)
   client.abort()
   expect(await asked).toBe('left')
-  expect(await engine.until(state => state.aborted === 1)).toMatchObject({ running: 0, finished: 0, abortedBeforeFirstByte: 1 })
+  expect(await engine.until(state => state.aborted === 1)).toMatchObject({
+    running: 0,
+    finished: 0,
+    abortedBeforeFirstByte: 1,
+  })
 })
 
 test('a client that leaves in the middle of a stream stops the generation', async () => {
@@ -185,7 +218,11 @@ test('a status is answered in the dialect of the engine', async () => {
 
 test('a loading engine answers 503 everywhere but under /fake, until it is ready', async () => {
   const engine = await start({ loadingMs: 60_000 })
-  for (const response of [await fetch(`${engine.url}/health`), await fetch(`${engine.url}/v1/models`), await chat(engine)]) {
+  for (const response of [
+    await fetch(`${engine.url}/health`),
+    await fetch(`${engine.url}/v1/models`),
+    await chat(engine),
+  ]) {
     expect(response.status).toBe(503)
     expect(await json(response)).toEqual({ error: { code: 503, message: 'Loading model', type: 'unavailable_error' } })
   }
@@ -197,10 +234,15 @@ test('a prompt over the context is refused in vLLM’s and in llama.cpp’s word
   const engine = await start({ contextLimit: 1 })
   const vllm = await chat(engine)
   expect(vllm.status).toBe(400)
-  expect((await json(vllm)).error.message).toMatch(/^This model's maximum context length is 1 tokens\. However, you requested 2 tokens/)
+  expect((await json(vllm)).error.message).toMatch(
+    /^This model's maximum context length is 1 tokens\. However, you requested 2 tokens/,
+  )
   engine.behave({ dialect: 'llama-cpp' })
   expect((await json(chat(engine))).error).toEqual({
-    code: 400, type: 'exceed_context_size_error', n_prompt_tokens: 2, n_ctx: 1,
+    code: 400,
+    type: 'exceed_context_size_error',
+    n_prompt_tokens: 2,
+    n_ctx: 1,
     message: 'request (2 tokens) exceeds the available context size (1 tokens), try increasing it',
   })
 })
@@ -208,7 +250,9 @@ test('a prompt over the context is refused in vLLM’s and in llama.cpp’s word
 test('noUsage leaves the usage out, asked for or not', async () => {
   const engine = await start({ noUsage: true })
   expect(await json(chat(engine))).not.toHaveProperty('usage')
-  expect(await (await chat(engine, { stream: true, stream_options: { include_usage: true } })).text()).not.toContain('usage')
+  expect(await (await chat(engine, { stream: true, stream_options: { include_usage: true } })).text()).not.toContain(
+    'usage',
+  )
 })
 
 test('more requests than places wait, are counted by the metrics, and leave the queue when their client does', async () => {
@@ -278,17 +322,26 @@ test('an engine that died in process refuses connections, and another may take i
 })
 
 test('as a process it tells its address, answers, and dies with 137 when told', async () => {
-  const child = spawn(process.execPath, [
-    '--disable-warning=ExperimentalWarning', fileURLToPath(new URL('./main.ts', import.meta.url)),
-    '--name', 'm', '--behave', '{"tokens":1}',
-  ], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(
+    process.execPath,
+    [
+      '--disable-warning=ExperimentalWarning',
+      fileURLToPath(new URL('./main.ts', import.meta.url)),
+      '--name',
+      'm',
+      '--behave',
+      '{"tokens":1}',
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
   const exited = once(child, 'exit')
   try {
     const [line] = await once(createInterface({ input: child.stdout }), 'line')
     const told = JSON.parse(String(line))
     expect(told.pid).toBe(child.pid)
     const response = await fetch(`${told.url}/v1/chat/completions`, {
-      method: 'POST', body: JSON.stringify({ model: 'm', ...saying('Hi') }),
+      method: 'POST',
+      body: JSON.stringify({ model: 'm', ...saying('Hi') }),
     })
     expect((await json(response)).choices[0].message.content).toBe('word0')
     await expect(fetch(`${told.url}/fake/die`, { method: 'POST' })).rejects.toThrow()

@@ -110,11 +110,16 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
     } catch (error) {
       return refuse(400, String(error))
     }
-    if (name !== undefined && ask.model !== name && dialect === 'vllm') return refuse(404, `The model \`${ask.model}\` does not exist.`)
+    if (name !== undefined && ask.model !== name && dialect === 'vllm')
+      return refuse(404, `The model \`${ask.model}\` does not exist.`)
     await serveAsk({ ask, behaviour: asked, res, ledger, places, id: `fake${nextId++}` })
   }
 
-  async function control(req: IncomingMessage, res: ServerResponse, at: { pathname: string; searchParams: URLSearchParams }): Promise<void> {
+  async function control(
+    req: IncomingMessage,
+    res: ServerResponse,
+    at: { pathname: string; searchParams: URLSearchParams },
+  ): Promise<void> {
     switch (`${req.method} ${at.pathname}`) {
       case 'GET /fake/state':
         return reply(res, { status: 200, body: await reachedState(at.searchParams) })
@@ -135,14 +140,23 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
   function reachedState(wanted: URLSearchParams): Promise<FakeState> {
     const { withinMs, ...counters } = Object.fromEntries(wanted)
     return ledger.until(
-      state => Object.entries(counters).every(([counter, value]) => isCounter(state, counter) && state[counter] === Number(value)),
+      state =>
+        Object.entries(counters).every(
+          ([counter, value]) => isCounter(state, counter) && state[counter] === Number(value),
+        ),
       withinMs === undefined ? undefined : Number(withinMs),
     )
   }
 
   return {
-    url: `http://127.0.0.1:${address.port}`, port: address.port,
-    state: ledger.state, behave, reset, until: ledger.until, die, close: die,
+    url: `http://127.0.0.1:${address.port}`,
+    port: address.port,
+    state: ledger.state,
+    behave,
+    reset,
+    until: ledger.until,
+    die,
+    close: die,
   }
 }
 

@@ -52,7 +52,7 @@ export const modelRoutes = {
 } as const
 
 /** A stand-in for a tokenizer that tests can count by hand: one token a word. */
-export const countTokens = (value: string): number => value.split(/\s+/).filter(word => word !== '').length
+const countTokens = (value: string): number => value.split(/\s+/).filter(word => word !== '').length
 
 function parseChat(body: unknown): Ask {
   const chat = Chat.parse(body)

@@ -3,7 +3,14 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import {
-  decideAnswer, renderClosing, renderEmbeddings, renderOpening, renderPiece, renderUsage, renderWhole, toUsage,
+  decideAnswer,
+  renderClosing,
+  renderEmbeddings,
+  renderOpening,
+  renderPiece,
+  renderUsage,
+  renderWhole,
+  toUsage,
 } from './answer.ts'
 import type { Answer } from './answer.ts'
 import type { Behaviour } from './behaviour.ts'
@@ -58,7 +65,8 @@ export async function serveAsk(work: Work): Promise<void> {
 }
 
 export function reply(res: ServerResponse, { status, body }: Reply): void {
-  const [type, content] = typeof body === 'string' ? ['text/plain; charset=utf-8', body] : ['application/json', JSON.stringify(body)]
+  const [type, content] =
+    typeof body === 'string' ? ['text/plain; charset=utf-8', body] : ['application/json', JSON.stringify(body)]
   res.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(content) }).end(content)
 }
 
@@ -68,7 +76,8 @@ async function answer(running: Running): Promise<void> {
   // Nothing more happens until the client leaves.
   if (behaviour.hang) return
   await pause(behaviour.firstMs, running)
-  if (behaviour.status !== null) return reply(res, refuse(behaviour.status, `The fake engine was told to answer ${behaviour.status}.`))
+  if (behaviour.status !== null)
+    return reply(res, refuse(behaviour.status, `The fake engine was told to answer ${behaviour.status}.`))
   if (behaviour.contextLimit !== null && ask.promptTokens > behaviour.contextLimit) {
     return reply(res, contextExceeded(ask.promptTokens, behaviour.contextLimit))
   }
@@ -148,7 +157,9 @@ function sendGarbage({ res, ask }: Running): void {
     res.writeHead(200, { 'content-type': 'text/html' }).end('<html><body>It works!</body></html>')
     return
   }
-  res.writeHead(200, { 'content-type': 'text/event-stream' }).end('\u0000\u0001 this is no event {"choices": [\n\ndata: {"choices": [\n\n')
+  res
+    .writeHead(200, { 'content-type': 'text/event-stream' })
+    .end('\u0000\u0001 this is no event {"choices": [\n\ndata: {"choices": [\n\n')
 }
 
 async function sendEvent({ res, signal }: Running, event: unknown): Promise<void> {
@@ -168,5 +179,9 @@ function flushed(res: ServerResponse): Promise<void> {
 }
 
 function toHead({ id, ask }: Running) {
-  return { id: ask.route === 'chat' ? `chatcmpl-${id}` : `cmpl-${id}`, model: ask.model, created: Math.floor(Date.now() / 1000) }
+  return {
+    id: ask.route === 'chat' ? `chatcmpl-${id}` : `cmpl-${id}`,
+    model: ask.model,
+    created: Math.floor(Date.now() / 1000),
+  }
 }

@@ -28,8 +28,16 @@ export type Ledger = ReturnType<typeof openLedger>
 
 const kept = 50
 const nothing = (): FakeState => ({
-  received: 0, waiting: 0, running: 0, finished: 0, aborted: 0, abortedBeforeFirstByte: 0, cut: 0,
-  promptTokens: 0, generationTokens: 0, lastRequests: [],
+  received: 0,
+  waiting: 0,
+  running: 0,
+  finished: 0,
+  aborted: 0,
+  abortedBeforeFirstByte: 0,
+  cut: 0,
+  promptTokens: 0,
+  generationTokens: 0,
+  lastRequests: [],
 })
 
 export function openLedger() {

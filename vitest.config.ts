@@ -1,0 +1,31 @@
+/** Three suites: `unit` beside the code, `contract` over every adapter of a port, `e2e` with real processes. */
+import { defineConfig } from 'vitest/config'
+
+// node:sqlite announces itself as experimental in every worker; it is a chosen part.
+const execArgv = ['--disable-warning=ExperimentalWarning']
+
+export default defineConfig({
+  test: {
+    // Tests start processes, listen and read the environment: a process each keeps them apart.
+    pool: 'forks',
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'test/*.test.ts'], execArgv },
+      },
+      { extends: true, test: { name: 'contract', include: ['test/contract/**/*.test.ts'], execArgv } },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          execArgv,
+          // Whole services with engines: two at once would time each other out on a small machine.
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+})
