@@ -1,0 +1,34 @@
+/** `/api/v1`: Holdfast's own administration, for the admin key; its description is open to all. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { FaultError } from '../../domain/fault.ts'
+import type { Instant } from '../../domain/units.ts'
+import type { Access, Identify } from '../../services/access/index.ts'
+import { keyRoutes } from './keys.ts'
+import { recordRoutes } from './records.ts'
+import type { RecordParts } from './records.ts'
+import { statusRoutes } from './status.ts'
+import type { Status } from './status.ts'
+import { teamRoutes } from './teams.ts'
+
+export type AdminParts = RecordParts & {
+  access: Access
+  identify: Identify
+  status: () => Promise<Status>
+  now: () => Instant
+}
+
+export const adminRoutes = (parts: AdminParts): FastifyPluginAsyncZod => async app => {
+  app.get('/api/v1/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+
+  await app.register(async guarded => {
+    // Before the body is read: strangers can't make the controller hold megabytes.
+    guarded.addHook('onRequest', async request => {
+      const principal = await parts.identify(request.headers.authorization)
+      if (principal.kind !== 'admin') throw new FaultError({ kind: 'admin-required', what: 'Administration' })
+    })
+    await guarded.register(keyRoutes({ keys: parts.access.keys, now: parts.now }))
+    await guarded.register(teamRoutes({ teams: parts.access.teams }))
+    await guarded.register(recordRoutes(parts))
+    await guarded.register(statusRoutes(parts))
+  }, { prefix: '/api/v1' })
+}

@@ -1,0 +1,92 @@
+/** `/api/v1/requests`, `/api/v1/usage` and `/api/v1/audit/verify`: what the journal says. */
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { RequestStore, Verification } from '../../domain/journal/index.ts'
+import { keyId, modelName, requestId, teamName } from '../../domain/units.ts'
+import { answers, Moment, toIso } from './schemas.ts'
+
+const outcomes = ['ok', 'refused', 'failed', 'cancelled', 'interrupted', 'open'] as const
+
+const RequestQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  before: z.string().optional().describe('The id of the last request of the page before.'),
+  key: z.string().optional().describe("The id of a key, or 'admin'."),
+  team: z.string().optional(),
+  model: z.string().optional(),
+  outcome: z.enum(outcomes).optional(),
+})
+const RequestAnswer = z.object({
+  id: z.string(), time: z.string(), key: z.string().nullable(), alias: z.string().nullable(), team: z.string().nullable(),
+  model: z.string().nullable(), version: z.string().nullable(), replica: z.string().nullable(), route: z.string(),
+  stream: z.boolean(), status: z.number().nullable(), outcome: z.enum(outcomes), fault: z.string().nullable(),
+  inputTokens: z.number().nullable(), outputTokens: z.number().nullable(), ttftMs: z.number().nullable(),
+  totalMs: z.number().nullable(), attempts: z.number().nullable(), clientId: z.string().nullable(), from: z.string().nullable(),
+})
+
+const UsageQuery = z.strictObject({
+  by: z.enum(['key', 'team', 'model', 'version']).default('key'),
+  since: Moment.optional().describe('Rounded down to the hour.'),
+  until: Moment.optional().describe('Rounded up to the hour.'),
+})
+const UsageAnswer = z.object({
+  name: z.string().nullable(), alias: z.string().nullable(), requests: z.number(), ok: z.number(), refused: z.number(),
+  failed: z.number(), cancelled: z.number(), interrupted: z.number(), inputTokens: z.number(), outputTokens: z.number(),
+})
+
+const GapAnswer = z.object({ epoch: z.string(), at: z.string(), until: z.string(), lost: z.number() })
+const EpochAnswer = z.discriminatedUnion('result', [
+  z.object({
+    result: z.literal('intact'), epoch: z.string(), blocks: z.number(), lines: z.number(), unsealed: z.number(), ended: z.boolean(),
+  }),
+  z.object({
+    result: z.literal('broken'), epoch: z.string(), segment: z.number(), line: z.number(), what: z.string(), detail: z.string(),
+  }),
+])
+
+export type RecordParts = {
+  requests: Pick<RequestStore, 'list' | 'usage' | 'gaps'>
+  /** Goes along every epoch's chain; slow for a long journal. */
+  verifyAudit: () => Promise<readonly Verification[]>
+}
+
+export const recordRoutes = ({ requests, verifyAudit }: RecordParts): FastifyPluginAsyncZod => async app => {
+  app.get('/requests', {
+    schema: {
+      tags: ['requests'], querystring: RequestQuery,
+      response: answers(200, z.object({ requests: z.array(RequestAnswer), next: z.string().nullable().describe("Send it as 'before' for the next page.") })),
+    },
+  }, async request => {
+    const { limit, before, key, team, model, outcome } = request.query
+    const rows = await requests.list({
+      limit,
+      ...(before === undefined ? {} : { before: requestId(before) }),
+      ...(key === undefined ? {} : { key: key === 'admin' ? key : keyId(key) }),
+      ...(team === undefined ? {} : { team: teamName(team) }),
+      ...(model === undefined ? {} : { model: modelName(model) }),
+      ...(outcome === undefined ? {} : { outcome }),
+    })
+    return { requests: rows, next: rows.length < limit ? null : (rows.at(-1)?.id ?? null) }
+  })
+
+  app.get('/usage', {
+    schema: {
+      tags: ['requests'], querystring: UsageQuery,
+      response: answers(200, z.object({ by: z.string(), usage: z.array(UsageAnswer) })),
+    },
+  }, async request => {
+    const { by, since, until } = request.query
+    const usage = await requests.usage({ by, ...(since === undefined ? {} : { since }), ...(until === undefined ? {} : { until }) })
+    return { by, usage }
+  })
+
+  app.get('/audit/verify', {
+    schema: {
+      tags: ['audit'],
+      response: answers(200, z.object({ intact: z.boolean(), epochs: z.array(EpochAnswer), gaps: z.array(GapAnswer) })),
+    },
+  }, async () => {
+    const epochs = [...await verifyAudit()]
+    const gaps = (await requests.gaps()).map(gap => ({ ...gap, at: toIso(gap.at), until: toIso(gap.until) }))
+    return { intact: epochs.every(epoch => epoch.result === 'intact'), epochs, gaps }
+  })
+}

@@ -1,0 +1,79 @@
+/** What administration takes and answers, in JSON. Times are ISO 8601, UTC. */
+import { z } from 'zod'
+import { keyStatus, parseDuration } from '../../domain/access/index.ts'
+import type { Key, Team } from '../../domain/access/index.ts'
+import { instant, modelName } from '../../domain/units.ts'
+import type { Instant } from '../../domain/units.ts'
+
+const metadataBytes = 16 * 1024
+
+/** Sent to every gateway, so not a place for documents. */
+export const Metadata = z.record(z.string(), z.unknown())
+  .refine(value => JSON.stringify(value).length <= metadataBytes, `Metadata may have ${metadataBytes} characters as JSON.`)
+
+export const Models = z.array(z.string().min(1).max(256)).max(1000)
+  .transform(names => [...new Set(names)].map(modelName))
+
+export const Duration = z.string()
+  .transform((text, context) => {
+    const length = parseDuration(text)
+    if (length !== null) return length
+    context.addIssue({ code: 'custom', message: `'${text.slice(0, 40)}' is no duration. Write a count and a unit: 30s, 30m, 12h, 90d, 2w.` })
+    return z.NEVER
+  })
+  .describe('A count and a unit: 30s, 30m, 12h, 90d, 2w.')
+
+export const Moment = z.iso.datetime({ offset: true }).transform(text => instant(Date.parse(text)))
+
+export const InForce = z.object({
+  acknowledged: z.array(z.string()).describe('Gateways that have the change in force.'),
+  waitingFor: z.array(z.string()).describe('Gateways that may still serve what they knew: slow, or lost in the last ten minutes.'),
+})
+
+export const KeyAnswer = z.object({
+  id: z.string(),
+  alias: z.string().nullable(),
+  team: z.string().nullable(),
+  models: z.array(z.string()).nullable().describe('null: whatever the team may use; without a team, every model.'),
+  createdAt: z.string(),
+  expiresAt: z.string().nullable(),
+  revokedAt: z.string().nullable(),
+  status: z.enum(['active', 'revoked', 'expired']),
+  metadata: z.record(z.string(), z.unknown()),
+})
+export const ChangedKeyAnswer = KeyAnswer.extend({ inForce: InForce, warnings: z.array(z.string()) })
+export const BornKeyAnswer = ChangedKeyAnswer.extend({ key: z.string().describe('The key itself: shown here, once.') })
+export const RotatedKeyAnswer = BornKeyAnswer.extend({ previousValidUntil: z.string().describe('Until then the old secret works too.') })
+
+export const TeamAnswer = z.object({
+  name: z.string(),
+  models: z.array(z.string()).nullable().describe('null: every model.'),
+  metadata: z.record(z.string(), z.unknown()),
+  createdAt: z.string(),
+  source: z.enum(['spec', 'api']).describe('spec: declared there, and read-only here.'),
+})
+export const ChangedTeamAnswer = TeamAnswer.extend({ inForce: InForce, warnings: z.array(z.string()) })
+
+export const ErrorAnswer = z.object({
+  error: z.object({ message: z.string(), type: z.string(), param: z.string().nullable(), code: z.string().nullable() }),
+})
+
+/** A route's answers: its own, and the errors that every route may give. */
+export const answers = <S extends number, T extends z.ZodType>(status: S, schema: T) =>
+  // A computed key widens to a string index; the key is exactly `status`.
+  ({ [status]: schema, '4xx': ErrorAnswer, '5xx': ErrorAnswer }) as Record<S, T> & Record<'4xx' | '5xx', typeof ErrorAnswer>
+
+export function toKeyAnswer(key: Key, now: Instant): z.output<typeof KeyAnswer> {
+  const { id, alias, team, models, metadata } = key
+  return {
+    id, alias, team, models, createdAt: toIso(key.createdAt), expiresAt: toIsoOrNull(key.expiresAt),
+    revokedAt: toIsoOrNull(key.revokedAt), status: keyStatus(key, now), metadata,
+  }
+}
+
+export function toTeamAnswer({ name, models, metadata, createdAt, source }: Team): z.output<typeof TeamAnswer> {
+  return { name, models, metadata, createdAt: toIso(createdAt), source }
+}
+
+export const toIso = (moment: Instant): string => new Date(moment).toISOString()
+const toIsoOrNull = (moment: Instant | null): string | null => moment === null ? null : toIso(moment)

@@ -1,0 +1,262 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import Fastify from 'fastify'
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import { afterEach, expect, test } from 'vitest'
+import type { AccessChange } from '../../domain/access/index.ts'
+import { fakeAccessStore } from '../../domain/access/fake.ts'
+import type { AgentFrame, EngineAssignment, GatewayFrame, Snapshot } from '../../domain/serving/index.ts'
+import { bytes, instant, millis, replicaId, teamName, versionName } from '../../domain/units.ts'
+import { openLinkHub } from './link-hub.ts'
+import type { LinkHub } from './link-hub.ts'
+import { linkRoutes } from './link-server.ts'
+
+const aSnapshot = (id: string): Snapshot => ({
+  id, service: 'lab', models: [], versions: [], maxStale: millis(1), whenUnwritable: 'serve',
+  limits: { body: bytes(1), inFlight: 1, firstByte: millis(1), idle: millis(1), request: millis(1) },
+})
+const anEngine: EngineAssignment = {
+  replica: replicaId('smoke-a'), version: versionName('dev-v1.0-smoke-2m-q8-0-p0'), digest: 'd', socket: '/tmp/s', gguf: '/tmp/g',
+  context: null, sequences: 1, threads: null,
+}
+const aTeam = (name: string): AccessChange => ({ put: 'team', team: { name: teamName(name), models: null, metadata: {}, createdAt: instant(0), source: 'api' } })
+
+const toClose: (() => unknown)[] = []
+afterEach(async () => { for (const close of toClose.splice(0).toReversed()) await close() })
+
+type Frame = GatewayFrame | AgentFrame
+
+/** A connection to the link: `next` answers the frames in order, beats left out; `null` once the link is gone. */
+async function dial(socketPath: string, path: string) {
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    const call = request({ socketPath, path }, resolve).once('error', reject)
+    call.end()
+    toClose.push(() => call.destroy())
+  })
+  answer.on('error', () => undefined)
+  const lines = createInterface({ input: answer })[Symbol.asyncIterator]()
+  const every = async (): Promise<Frame | null> => {
+    const line = await lines.next().catch(() => ({ done: true as const, value: undefined }))
+    // The test trusts what it checks next: frames written by the code under test.
+    return line.done ? null : JSON.parse(line.value) as Frame
+  }
+  const next = async (): Promise<Frame | null> => {
+    for (;;) {
+      const frame = await every()
+      if (frame?.type !== 'beat') return frame
+    }
+  }
+  return { next, every, hangUp: () => answer.destroy() }
+}
+
+async function open({ kept = 1000 } = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-link-'))
+  toClose.push(() => rm(folder, { recursive: true }))
+  const socketPath = join(folder, 'c.sock')
+  const store = fakeAccessStore({ kept })
+  const clock = { now: 0 }
+  const errors: unknown[] = []
+  const hub: LinkHub = await openLinkHub({
+    store, adminHash: 'aa', snapshot: aSnapshot('s1'), engines: [anEngine], now: () => clock.now, onError: error => errors.push(error),
+  })
+  const app = Fastify()
+  app.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
+  await app.register(linkRoutes(hub))
+  await app.listen({ path: socketPath })
+  toClose.push(() => app.close())
+  const gateway = (query: string) => dial(socketPath, `/link/v1/gateway?${query}`)
+  const agent = () => dial(socketPath, '/link/v1/agent')
+  const acknowledge = (body: object) => new Promise<number>((resolve, reject) => {
+    const text = JSON.stringify(body)
+    request({ socketPath, path: '/link/v1/acknowledge', method: 'POST', headers: { 'content-type': 'application/json', 'content-length': text.length } }, answer => {
+      answer.resume()
+      resolve(answer.statusCode ?? 0)
+    }).once('error', reject).end(text)
+  })
+  const commit = async (...names: string[]) => hub.publish(await store.commit(names.map(aTeam)))
+  return { hub, store, gateway, agent, acknowledge, commit, clock, app, socketPath, errors }
+}
+
+/** Dials as a gateway that has nothing, and answers the epoch it was given. */
+async function join1({ gateway }: Awaited<ReturnType<typeof open>>, name = 'gw') {
+  const link = await gateway(`gateway=${name}`)
+  expect(await link.next()).toMatchObject({ type: 'snapshot', snapshot: { id: 's1' } })
+  const image = await link.next()
+  if (image?.type !== 'access') throw new Error('expected an image')
+  return { ...link, epoch: image.image.epoch, seq: image.image.seq, image: image.image }
+}
+
+test('a gateway that has nothing gets the snapshot, then everything about access', async () => {
+  const link = await open()
+  await link.store.commit([aTeam('a')])
+  expect((await join1(link)).image).toMatchObject({ seq: 1, adminHash: 'aa', teams: [{ name: 'a' }] })
+})
+
+test('a gateway that has everything gets nothing but what comes', async () => {
+  const link = await open()
+  const { epoch } = await join1(link, 'first')
+  const again = await link.gateway(`gateway=gw&epoch=${epoch}&seq=0&snapshot=s1`)
+  void link.commit('a')
+  expect(await again.next()).toMatchObject({ type: 'changes', epoch, changes: [{ seq: 1 }] })
+})
+
+test('a gateway that was away gets what it missed, in order', async () => {
+  const link = await open()
+  const first = await join1(link)
+  first.hangUp()
+  void link.commit('a', 'b')
+  void link.commit('c')
+  const again = await link.gateway(`gateway=gw&epoch=${first.epoch}&seq=0&snapshot=s1`)
+  const frames: number[] = []
+  while (frames.at(-1) !== 3) {
+    const frame = await again.next()
+    if (frame?.type !== 'changes') throw new Error(`expected changes, got ${frame?.type}`)
+    frames.push(...frame.changes.map(change => change.seq))
+  }
+  expect(frames).toEqual([1, 2, 3])
+})
+
+test('changes that are no longer kept, another epoch and a number from the future all get the image', async () => {
+  const link = await open({ kept: 1 })
+  const { epoch } = await join1(link)
+  await link.store.commit([aTeam('a'), aTeam('b'), aTeam('c')])
+  for (const query of [`epoch=${epoch}&seq=0`, 'epoch=other&seq=3', `epoch=${epoch}&seq=9`]) {
+    const again = await link.gateway(`gateway=other&${query}&snapshot=s1`)
+    expect(await again.next()).toMatchObject({ type: 'access', image: { seq: 3, epoch } })
+  }
+})
+
+test('another admin key is another epoch, so that gateways hear of it', async () => {
+  const { store, hub } = await open()
+  const frames: Frame[] = []
+  const sink = { write: async (frame: Frame) => { frames.push(frame) }, close: () => undefined }
+  const parts = { store, snapshot: aSnapshot('s1'), engines: [], now: () => 0, onError: () => undefined }
+  const other = await openLinkHub({ ...parts, adminHash: 'bb' })
+  const same = await openLinkHub({ ...parts, adminHash: 'aa' })
+  hub.addGateway('a', { epoch: null, seq: 0, snapshot: 's1' }, sink)
+  await expect.poll(() => frames.length).toBe(1)
+  const [first] = frames
+  const epoch = first?.type === 'access' ? first.image.epoch : null
+  same.addGateway('a', { epoch, seq: 0, snapshot: 's1' }, sink)
+  other.addGateway('a', { epoch, seq: 0, snapshot: 's1' }, sink)
+  await expect.poll(() => frames.length).toBe(2)
+  expect(frames[1]).toMatchObject({ type: 'access', image: { adminHash: 'bb' } })
+})
+
+test('many commits at once reach a gateway whole and in order', async () => {
+  const link = await open()
+  const gateway = await join1(link)
+  void Promise.all(Array.from({ length: 50 }, (_, n) => link.commit(`t${n}`)))
+  const seen: number[] = []
+  while (seen.length < 50) {
+    const frame = await gateway.next()
+    if (frame?.type === 'changes') seen.push(...frame.changes.map(change => change.seq))
+  }
+  expect(seen).toEqual(Array.from({ length: 50 }, (_, n) => n + 1))
+})
+
+test('publishing waits for the acknowledgement and names who gave it', async () => {
+  const link = await open()
+  const gateway = await join1(link)
+  const published = link.commit('a')
+  expect(await gateway.next()).toMatchObject({ type: 'changes' })
+  expect(await link.acknowledge({ gateway: 'gw', epoch: gateway.epoch, seq: 1, snapshot: 's1' })).toBe(204)
+  expect(await published).toEqual({ acknowledged: ['gw'], waitingFor: [] })
+})
+
+test('a gateway that does not acknowledge in time is named, and so is one lost lately', async () => {
+  const link = await open()
+  const lost = await join1(link, 'lost')
+  lost.hangUp()
+  await expect.poll(() => link.hub.gateways()).toMatchObject([{ gateway: 'lost', connected: false }])
+  await join1(link, 'slow')
+  await link.store.commit([aTeam('a')])
+  expect(await link.hub.waitAcknowledged(1, 20)).toEqual({ acknowledged: [], waitingFor: ['lost', 'slow'] })
+  link.clock.now = 600_001
+  expect(await link.hub.waitAcknowledged(1, 20)).toEqual({ acknowledged: [], waitingFor: ['slow'] })
+})
+
+test('an acknowledgement of another epoch counts for nothing', async () => {
+  const link = await open()
+  await join1(link)
+  await link.store.commit([aTeam('a')])
+  await link.acknowledge({ gateway: 'gw', epoch: 'other', seq: 1, snapshot: 's1' })
+  expect(await link.hub.waitAcknowledged(1, 20)).toEqual({ acknowledged: [], waitingFor: ['gw'] })
+})
+
+test('nobody connected: nothing to wait for', async () => {
+  const { commit } = await open()
+  expect(await commit('a')).toEqual({ acknowledged: [], waitingFor: [] })
+})
+
+test('publishing nothing tells who has everything published so far', async () => {
+  const link = await open()
+  const gateway = await join1(link)
+  const first = link.commit('a')
+  await gateway.next()
+  await link.acknowledge({ gateway: 'gw', epoch: gateway.epoch, seq: 1, snapshot: null })
+  expect(await first).toEqual(await link.hub.publish([]))
+})
+
+test('a new snapshot goes to whoever is connected, and what a gateway has of it is known', async () => {
+  const link = await open()
+  const gateway = await join1(link)
+  link.hub.publishSnapshot(aSnapshot('s2'))
+  expect(await gateway.next()).toMatchObject({ type: 'snapshot', snapshot: { id: 's2' } })
+  await link.acknowledge({ gateway: 'gw', epoch: gateway.epoch, seq: 0, snapshot: 's2' })
+  expect(link.hub.gateways()).toEqual([{ gateway: 'gw', connected: true, seq: 0, snapshot: 's2' }])
+})
+
+test('the newer connection of a gateway replaces the older', async () => {
+  const link = await open()
+  const older = await join1(link)
+  await join1(link)
+  expect(await older.next()).toBeNull()
+  expect(link.hub.gateways()).toMatchObject([{ gateway: 'gw', connected: true }])
+})
+
+test('links beat', async () => {
+  const link = await open()
+  const gateway = await join1(link)
+  expect(await gateway.every()).toEqual({ type: 'beat' })
+})
+
+test('an agent gets the engines at first and whenever they change', async () => {
+  const link = await open()
+  const agent = await link.agent()
+  expect(await agent.next()).toEqual({ type: 'engines', engines: [anEngine] })
+  link.hub.publishEngines([])
+  expect(await agent.next()).toEqual({ type: 'engines', engines: [] })
+})
+
+test('a failing store ends the link, so that the gateway dials in again', async () => {
+  const link = await open()
+  const gateway = await join1(link)
+  link.store.changesSince = () => Promise.reject(new Error('disk'))
+  await link.commit('a').catch(() => undefined)
+  expect(await gateway.next()).toBeNull()
+  expect(link.errors).toMatchObject([{ message: 'disk' }])
+})
+
+test('a peer that stopped reading is let go', async () => {
+  const link = await open()
+  let closed = false
+  link.hub.addGateway('stuck', { epoch: null, seq: 0, snapshot: null }, { write: () => new Promise(() => undefined), close: () => { closed = true } })
+  for (let beat = 0; beat < 10; beat++) link.hub.beat()
+  expect(closed).toBe(false)
+  link.hub.beat()
+  expect(closed).toBe(true)
+})
+
+test('closing the controller ends every link', async () => {
+  const link = await open()
+  const gateway = await join1(link)
+  const agent = await link.agent()
+  await agent.next()
+  await link.app.close()
+  expect([await gateway.next(), await agent.next()]).toEqual([null, null])
+})
