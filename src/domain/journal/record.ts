@@ -57,7 +57,24 @@ export type CloseRecord = {
 /** So many records could not be written (disk full), from one moment to another. */
 export type GapRecord = { t: 'gap'; at: Instant; until: Instant; lost: number }
 
-/** Seals the lines since the block before it: `hash` = SHA-256(`prev` + those lines, newlines included), in hex. */
-export type BlockRecord = { t: 'block'; n: number; prev: string; hash: string; lines: number; repaired?: true }
+/**
+ * Seals the lines since the block before it. `hash` = SHA-256(those lines, newlines included, then this line up to
+ * its `hash`), in hex, so that every byte of a segment is under some block; `prev` is the hash of block `n` - 1.
+ * The keys stand in this order; `chain.ts` writes and checks the line.
+ */
+export type BlockRecord = {
+  t: 'block'
+  /** 1 for an epoch's first block. */
+  n: number
+  segment: number
+  /** How many lines it seals. */
+  lines: number
+  prev: string
+  /** Made by a later gateway, for one that died. */
+  repaired?: true
+  /** The epoch's last line. */
+  end?: true
+  hash: string
+}
 
 export type JournalRecord = OpenRecord | CloseRecord | GapRecord | BlockRecord

@@ -1,0 +1,32 @@
+/** A journal line, parsed. */
+import { z } from 'zod'
+import { parseBlock } from '../../domain/journal/index.ts'
+import type { JournalRecord } from '../../domain/journal/index.ts'
+
+const text = z.string()
+const name = z.string().nullable()
+const count = z.number().nullable()
+
+const shared = { id: text, at: z.number(), alias: name, team: name, route: text, stream: z.boolean() }
+const Open = z.object({ t: z.literal('open'), ...shared, key: text, model: text })
+const Close = z.object({
+  t: z.literal('close'), ...shared, key: name, model: name, version: name, replica: name,
+  status: z.int(), outcome: z.enum(['ok', 'refused', 'failed', 'cancelled']), fault: name,
+  inputTokens: count, outputTokens: count, ttftMs: count, totalMs: z.number(), attempts: z.int(),
+  clientId: name, from: text,
+})
+const Gap = z.object({ t: z.literal('gap'), at: z.number(), until: z.number(), lost: z.int() })
+const Known = z.discriminatedUnion('t', [Open, Close, Gap])
+
+/** `null`: not a record this program knows, be it damaged or newer. */
+export function parseRecord(line: string): JournalRecord | null {
+  const block = parseBlock(line)
+  if (block) return block
+  try {
+    const { success, data } = Known.safeParse(JSON.parse(line))
+    // The schema gives plain strings and numbers; the brands are the compiler's only.
+    return success ? data as JournalRecord : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,287 @@
+/** The journal's writer, for the gateway: groups lines by tick, seals and syncs them behind its back. */
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { FaultError } from '../../domain/fault.ts'
+import { genesis, seal } from '../../domain/journal/index.ts'
+import type { CloseRecord, GapRecord, OpenRecord } from '../../domain/journal/index.ts'
+import type { Instant } from '../../domain/units.ts'
+import { newSha256 } from './digest.ts'
+import { draftName, makeEpochName, segmentName, syncFolder, writerFile } from './layout.ts'
+import { repairJournal } from './repair.ts'
+import { openSegment } from './segment.ts'
+import type { Segment, Write } from './segment.ts'
+import { ownMark } from './writer-mark.ts'
+
+/** Called once the kernel has the record, or with why not. Must not throw. */
+export type Written = (error?: Error) => void
+
+export interface Journal {
+  readonly epoch: string
+  /** False while records can't be written or synced. */
+  readonly healthy: boolean
+  /**
+   * Writes a record at the end of this turn of the event loop, together with all others of the turn.
+   * When that fails and the journal is to `serve`, the record is counted as lost and `onWritten` gets no error;
+   * when it is to `refuse`, `onWritten` gets FaultError `journal-full`.
+   */
+  append(record: OpenRecord | CloseRecord, onWritten?: Written): void
+  /** Writes what is left, seals, syncs and ends the epoch. */
+  close(): Promise<void>
+}
+
+export type JournalOptions = {
+  /** Made (0700) when missing. */
+  folder: string
+  now: () => Instant
+  whenUnwritable: 'serve' | 'refuse'
+  /** Told when writing or syncing starts to fail, and of epochs that can't be repaired. */
+  onProblem: (problem: string, cause: unknown) => void
+  segmentBytes?: number
+  /** From a write to its seal and sync. Half of the 100 ms promised, to leave the disk the other half. */
+  sealAfterMs?: number
+  /** How long to wait before trying again to write, sync or repair. */
+  retryAfterMs?: number
+  write?: Write
+}
+
+/**
+ * Begins a new epoch and repairs those of gateways that died. Never throws for a disk that is full or read-only:
+ * the journal is then not `healthy`, and tries again.
+ */
+export function openJournal({
+  folder, now, whenUnwritable, onProblem,
+  segmentBytes = 16 * 1024 * 1024, sealAfterMs = 50, retryAfterMs = 250, write,
+}: JournalOptions): Journal {
+  const epoch = makeEpochName(now())
+  let segment: Segment | null = null
+  let segmentNumber = 1
+  let retired: Segment[] = []
+
+  let head = genesis(epoch, newSha256)
+  let digest = newSha256()
+  let unsealed = 0
+
+  let lines: string[] = []
+  let waiting: (Written | undefined)[] = []
+  let scheduled = false
+
+  let unwritable = false
+  let told = false
+  let unsynced = false
+  let lost = 0
+  let lostSince: Instant | null = null
+
+  let syncTimer: NodeJS.Timeout | null = null
+  let syncing: Promise<void> | null = null
+  let retryTimer: NodeJS.Timeout | null = null
+  let repairTimer: NodeJS.Timeout | null = null
+  let closed = false
+
+  /** The folder gets its name when it is whole, so that no one finds an epoch without its writer's mark. */
+  function begin(): Segment {
+    const draft = join(folder, draftName(epoch))
+    rmSync(draft, { recursive: true, force: true })
+    mkdirSync(draft, { recursive: true, mode: 0o700 })
+    writeFileSync(join(draft, writerFile), JSON.stringify(ownMark()), { mode: 0o600 })
+    const first = openSegment(join(draft, segmentName(1)), write)
+    try {
+      renameSync(draft, join(folder, epoch))
+    } catch (error) {
+      first.close()
+      throw error
+    }
+    void settleFolders()
+    return first
+  }
+
+  async function settleFolders(): Promise<void> {
+    try {
+      await syncFolder(join(folder, epoch))
+      await syncFolder(folder)
+    } catch (error) {
+      onProblem('The journal’s folders can’t be synced: a power cut now would lose records.', error)
+    }
+  }
+
+  function repair(): void {
+    repairTimer = null
+    const { alive } = repairJournal({ folder, onProblem })
+    // The gateway before this one may be draining. If it dies instead of ending its epoch, someone has to do that.
+    // This gateway's own epoch counts as alive once it has begun.
+    if (alive > (segment ? 1 : 0) && !closed) repairTimer = setTimeout(repair, retryAfterMs * 20).unref()
+  }
+
+  function failed(error: Error, records: number): void {
+    if (records > 0) lostSince ??= now()
+    lost += records
+    unwritable = true
+    retry()
+    if (told) return
+    told = true
+    onProblem(`The journal can't be written; requests are ${whenUnwritable === 'serve' ? 'served unrecorded' : 'refused'}.`, error)
+  }
+
+  function answer(acks: (Written | undefined)[]): void {
+    const error = whenUnwritable === 'refuse' ? new FaultError({ kind: 'journal-full' }) : undefined
+    for (const ack of acks) ack?.(error)
+  }
+
+  function flush(): void {
+    scheduled = false
+    const texts = lines
+    const acks = waiting
+    lines = []
+    waiting = []
+    if (texts.length === 0) return
+    if (unwritable || !segment) {
+      failed(new Error('The journal has no segment.'), texts.length)
+      answer(acks)
+      return
+    }
+    const bytes = Buffer.from(texts.length === 1 ? texts[0] ?? '' : texts.join(''))
+    const { kept, error } = segment.put(bytes)
+    if (!error) {
+      took(bytes, texts.length)
+      for (const ack of acks) ack?.()
+      return
+    }
+    const count = linesWithin(texts, kept)
+    if (count > 0) took(bytes.subarray(0, kept), count)
+    failed(error, texts.length - count)
+    for (const ack of acks.slice(0, count)) ack?.()
+    answer(acks.slice(count))
+  }
+
+  function took(bytes: Uint8Array, count: number): void {
+    digest.update(bytes)
+    unsealed += count
+    if (!syncTimer && !syncing && !closed) syncTimer = setTimeout(sync, sealAfterMs)
+  }
+
+  /** Writes the block of what is unsealed, and goes on in a new segment when this one is full. */
+  function sealLines(end: boolean): void {
+    if (!segment || unwritable || (unsealed === 0 && !end)) return
+    const { line, hash } = seal(digest, {
+      n: head.n + 1, segment: segmentNumber, lines: unsealed, prev: head.hash, ...(end ? { end: true } : {}),
+    })
+    const { error } = segment.put(Buffer.from(line))
+    if (error) return failed(error, 0)
+    head = { n: head.n + 1, hash }
+    digest = newSha256()
+    unsealed = 0
+    if (segment.size >= segmentBytes && !end) rotate(segment)
+  }
+
+  function rotate(full: Segment): void {
+    try {
+      segment = openSegment(join(folder, epoch, segmentName(segmentNumber + 1)), write)
+      segmentNumber++
+      retired.push(full)
+    } catch (error) {
+      onProblem('The journal can’t begin a new segment; it goes on in the old one.', error)
+    }
+  }
+
+  function sync(): void {
+    if (syncTimer) clearTimeout(syncTimer)
+    syncTimer = null
+    sealLines(false)
+    syncing = syncFiles().finally(() => {
+      syncing = null
+      if (unsealed > 0 && !syncTimer && !closed && !unwritable) syncTimer = setTimeout(sync, sealAfterMs)
+    })
+  }
+
+  async function syncFiles(): Promise<void> {
+    const full = retired
+    retired = []
+    try {
+      for (const old of full) await old.sync()
+      await segment?.sync()
+      if (full.length > 0) await syncFolder(join(folder, epoch))
+      unsynced = false
+    } catch (error) {
+      if (!unsynced) onProblem('The journal can’t be synced: a power cut now would lose records.', error)
+      unsynced = true
+      retry()
+    }
+    for (const old of full) old.close()
+  }
+
+  function retry(): void {
+    if (!retryTimer && !closed) retryTimer = setTimeout(recover, retryAfterMs).unref()
+  }
+
+  function recover(): void {
+    retryTimer = null
+    try {
+      segment ??= begin()
+    } catch {
+      return retry()
+    }
+    if (unwritable) {
+      if (!writeGap(segment)) return retry()
+      unwritable = false
+      sealLines(false)
+      told = unwritable
+    }
+    if (!syncTimer && !syncing) sync()
+  }
+
+  /** Also the probe whether writing works again. */
+  function writeGap(into: Segment): boolean {
+    if (lost === 0) return true
+    const gap: GapRecord = { t: 'gap', at: lostSince ?? now(), until: now(), lost }
+    const bytes = Buffer.from(`${JSON.stringify(gap)}\n`)
+    if (into.put(bytes).error) return false
+    lost = 0
+    lostSince = null
+    took(bytes, 1)
+    return true
+  }
+
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    repair()
+    segment = begin()
+  } catch (error) {
+    failed(error instanceof Error ? error : new Error(String(error)), 0)
+  }
+
+  return {
+    epoch,
+    get healthy() { return !unwritable && !unsynced },
+    append(record, onWritten) {
+      lines.push(`${JSON.stringify(record)}\n`)
+      waiting.push(onWritten)
+      if (scheduled) return
+      scheduled = true
+      // After this turn's sockets: everything they bring goes out in one write. A microtask would write once a socket.
+      setImmediate(flush)
+    },
+    async close() {
+      if (closed) return
+      flush()
+      closed = true
+      for (const timer of [syncTimer, retryTimer, repairTimer]) if (timer) clearTimeout(timer)
+      await syncing
+      if (!segment) return
+      if (unwritable && writeGap(segment)) unwritable = false
+      sealLines(true)
+      await syncFiles()
+      segment.close()
+      // A late append must not write to whatever gets this descriptor next.
+      segment = null
+      if (unwritable || unsynced) return onProblem(`The journal's last ${lost} records could not be written.`, null)
+      rmSync(join(folder, epoch, writerFile), { force: true })
+    },
+  }
+}
+
+/** How many of `texts` fit whole into their first `bytes`. */
+function linesWithin(texts: readonly string[], bytes: number): number {
+  let count = 0
+  for (let left = bytes; left > 0 && count < texts.length; count++) left -= Buffer.byteLength(texts[count] ?? '')
+  return count
+}
+

@@ -1,0 +1,64 @@
+/** The tables, as Kysely types. Times are milliseconds since 1970, yes/no is 1/0, and `json` columns hold text. */
+
+export type Tables = {
+  schema_migrations: { n: number; name: string; at: number }
+  /** One row: which store this is, and the number of its last access change. */
+  access_state: { id: number; epoch: string; seq: number }
+  keys: {
+    id: string
+    alias: string | null
+    team: string | null
+    models: string | null
+    created_at: number
+    expires_at: number | null
+    revoked_at: number | null
+    metadata: string
+  }
+  /** `place` keeps a key's secrets in their order; `live` follows the key's `revoked_at`. */
+  secrets: { key_id: string; place: number; hash: string; valid_until: number | null; live: number }
+  teams: { name: string; models: string | null; metadata: string; created_at: number; source: 'spec' | 'api' }
+  access_changes: { seq: number; change: string }
+
+  epochs: { epoch: string; segment: number; offset: number; ended: number }
+  anchors: { epoch: string; segment: number; n: number; hash: string }
+  gaps: { epoch: string; from_at: number; until_at: number; lost: number }
+  requests: {
+    id: string
+    epoch: string
+    at: number
+    key: string | null
+    alias: string | null
+    team: string | null
+    model: string | null
+    version: string | null
+    replica: string | null
+    route: string
+    stream: number
+    status: number | null
+    outcome: 'open' | 'ok' | 'refused' | 'failed' | 'cancelled' | 'interrupted'
+    fault: string | null
+    input_tokens: number | null
+    output_tokens: number | null
+    ttft_ms: number | null
+    total_ms: number | null
+    attempts: number | null
+    client_id: string | null
+    peer: string | null
+  }
+  /** Sums over an hour; '' stands for none, since a primary key can't hold null. */
+  usage_hours: {
+    hour: number
+    key: string
+    team: string
+    model: string
+    version: string
+    requests: number
+    ok: number
+    refused: number
+    failed: number
+    cancelled: number
+    interrupted: number
+    input_tokens: number
+    output_tokens: number
+  }
+}

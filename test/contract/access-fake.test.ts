@@ -1,0 +1,4 @@
+import { fakeAccessStore } from '../../src/domain/access/fake.ts'
+import { accessStoreContract } from './access-store.ts'
+
+accessStoreContract('the fake', async ({ kept }) => ({ access: fakeAccessStore({ kept }), close: async () => {} }))

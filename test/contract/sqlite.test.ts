@@ -1,0 +1,85 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openSqliteStore, openSqliteStoreHere } from '../../src/adapters/store/sqlite/index.ts'
+import { accessStoreContract, aKey } from './access-store.ts'
+import { aClose, requestStoreContract } from './request-store.ts'
+
+let folder: string
+let files = 0
+beforeAll(() => { folder = mkdtempSync(join(tmpdir(), 'holdfast-sqlite-')) })
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const newPath = (): string => join(folder, `${++files}.db`)
+
+accessStoreContract('SQLite in a worker', ({ kept }) => openSqliteStore({ path: newPath(), keptChanges: kept }))
+requestStoreContract('SQLite in a worker', () => openSqliteStore({ path: newPath() }))
+requestStoreContract('SQLite in this thread', () => openSqliteStoreHere({ path: newPath() }))
+
+describe('a SQLite store', () => {
+  test('what was committed is there when it is opened again, with the same epoch', async () => {
+    const path = newPath()
+    const first = await openSqliteStore({ path })
+    await first.access.commit([{ put: 'key', key: aKey('k1') }])
+    const image = await first.access.image()
+    await first.close()
+    const second = await openSqliteStore({ path })
+    expect(await second.access.image()).toEqual(image)
+    await second.close()
+  })
+
+  test('its files are for their owner only', async () => {
+    const path = newPath()
+    const store = await openSqliteStore({ path })
+    await store.access.commit([{ put: 'key', key: aKey('k1') }])
+    const modes = [path, `${path}-wal`, `${path}-shm`].map(file => (statSync(file).mode & 0o777).toString(8))
+    expect(modes).toEqual(['600', '600', '600'])
+    await store.close()
+  })
+
+  test('a database from a newer program is refused, and left as it is', async () => {
+    const path = newPath()
+    await (await openSqliteStore({ path })).close()
+    const raw = new DatabaseSync(path)
+    raw.exec(`insert into schema_migrations values (999, 'from the future', 0)`)
+    raw.close()
+    await expect(openSqliteStore({ path })).rejects.toThrow(/schema 999.*newer/)
+    await expect(openSqliteStoreHere({ path })).rejects.toThrow(/schema 999.*newer/)
+  })
+
+  test('a file that is no database is refused', async () => {
+    await expect(openSqliteStore({ path: folder })).rejects.toThrow()
+  })
+
+  test('several may open a new database at once', async () => {
+    const path = newPath()
+    const stores = await Promise.all([openSqliteStore({ path }), openSqliteStore({ path }), openSqliteStore({ path })])
+    const epochs = await Promise.all(stores.map(store => store.access.epoch()))
+    expect(new Set(epochs).size).toBe(1)
+    for (const store of stores) await store.close()
+  })
+
+  test('ingestion and access write beside each other', async () => {
+    const path = newPath()
+    const [access, ingest] = await Promise.all([openSqliteStore({ path }), openSqliteStore({ path })])
+    const records = (at: number) => Array.from({ length: 200 }, (_, one) => aClose(`${at}-${one}`))
+    for (let at = 0; at < 10; at++) {
+      await Promise.all([
+        ingest.requests.ingest({
+          epoch: 'e1', from: { segment: 1, offset: at }, to: { segment: 1, offset: at + 1 }, records: records(at), anchors: [], ended: false,
+        }),
+        access.access.commit([{ put: 'key', key: aKey(`k${at}`) }]),
+      ])
+    }
+    expect((await access.requests.usage({ by: 'model' }))[0]?.requests).toBe(2000)
+    expect(await ingest.access.keys()).toHaveLength(10)
+    await Promise.all([access.close(), ingest.close()])
+  })
+
+  test('a store that is closed says so', async () => {
+    const store = await openSqliteStore({ path: newPath() })
+    await store.close()
+    await expect(store.access.epoch()).rejects.toThrow()
+  })
+})
