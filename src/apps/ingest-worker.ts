@@ -3,15 +3,20 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { openJournalReader } from '../adapters/journal/index.ts'
 import { openSqliteStoreHere } from '../adapters/store/sqlite/index.ts'
 import { ingestJournal } from '../services/ingest-journal.ts'
-import type { IngestOptions } from './ingest.ts'
 
+export type IngestSource = {
+  databasePath: string
+  journalFolder: string
+  /** How often to look for new records. */
+  pollMs: number
+}
 export type ToIngest = { ask: 'catch-up'; id: number } | { ask: 'stop' }
 export type FromIngest = { say: 'caught-up'; id: number } | { say: 'problem'; problem: string }
 
 if (!parentPort) throw new Error('This file is a worker: start it with startIngestWorker.')
 const port = parentPort
 // `startIngestWorker` gives it.
-const { databasePath, journalFolder, pollMs } = workerData as Required<Omit<IngestOptions, 'onProblem'>>
+const { databasePath, journalFolder, pollMs } = workerData as IngestSource
 const stop = new AbortController()
 let asked: number[] = []
 let wakeNow: (() => void) | null = null

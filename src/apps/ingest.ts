@@ -1,12 +1,9 @@
 /** Runs ingestion beside the controller's event loop, in a worker thread that is started again when it fails. */
 import { Worker } from 'node:worker_threads'
-import type { FromIngest, ToIngest } from './ingest-worker.ts'
+import type { FromIngest, IngestSource, ToIngest } from './ingest-worker.ts'
 
-export type IngestOptions = {
-  databasePath: string
-  journalFolder: string
+type IngestOptions = Omit<IngestSource, 'pollMs'> & {
   onProblem: (problem: string, cause: unknown) => void
-  /** How often to look for new records. */
   pollMs?: number
 }
 
@@ -32,7 +29,7 @@ export function startIngestWorker({ databasePath, journalFolder, onProblem, poll
   function start(): Worker {
     restart = null
     const started = new Worker(new URL('./ingest-worker.ts', import.meta.url), {
-      workerData: { databasePath, journalFolder, pollMs }, execArgv: ['--disable-warning=ExperimentalWarning'],
+      workerData: { databasePath, journalFolder, pollMs } satisfies IngestSource, execArgv: ['--disable-warning=ExperimentalWarning'],
     })
     started.on('message', (message: FromIngest) => {
       if (message.say === 'problem') return onProblem(message.problem, null)

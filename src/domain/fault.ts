@@ -24,7 +24,6 @@ export type Fault =
   | { kind: 'conflict'; problem: string }
   // the service
   | { kind: 'overloaded'; retryAfter: Millis; inFlight: number }
-  | { kind: 'draining' }
   | { kind: 'no-replica'; model: ModelName; state: string; retryAfter: Millis }
   | { kind: 'journal-full' }
   | { kind: 'controller-unavailable' }
@@ -136,10 +135,6 @@ const table: Table = {
   'overloaded': {
     status: 503, type: 'overloaded_error', code: 'overloaded', retryAfter: f => f.retryAfter,
     say: f => `The gateway already serves ${f.inFlight} requests, its limit. Try again in ${seconds(f.retryAfter)} s.`,
-  },
-  'draining': {
-    status: 503, type: 'overloaded_error', code: 'draining', retryAfter: () => 1000 as Millis,
-    say: () => 'This gateway is stopping. Try again: another one answers, or this one will be back in a moment.',
   },
   'no-replica': {
     status: 503, type: 'overloaded_error', code: 'no_replica', param: () => 'model', retryAfter: f => f.retryAfter,

@@ -9,6 +9,10 @@ export type Snapshot = {
   models: ModelRoute[]
   versions: VersionRoute[]
   limits: GatewayLimits
+  /** How long a gateway serves from this when it hears nothing more from its controller. */
+  maxStale: Millis
+  /** What to do with requests that the journal can't take. */
+  whenUnwritable: 'serve' | 'refuse'
 }
 
 /** A public name and the version that answers for it. */

@@ -1,0 +1,48 @@
+/** The controller relay: administration arrives on the gateway's one port and is passed to the controller's socket. */
+import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Fault } from '../../domain/fault.ts'
+import type { RequestId } from '../../domain/units.ts'
+
+/** First path segments that belong to the controller. */
+export const relayedSegments = ['api', 'console', 'key', 'team', 'user', 'model', 'spend'] as const
+
+export type RelayParts = {
+  socketPath: string
+  sendFault: (response: ServerResponse, fault: Fault, id: RequestId) => void
+}
+
+/** An administrative call that takes longer has met a controller that hangs. */
+const answerMs = 60_000
+
+/** Headers that speak of one connection only (RFC 9110, 7.6.1). */
+const hopByHop = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+
+/** Passes bodies on as they come, both ways. Controller down: 503 `controller_unavailable`. */
+export function relayToController({ socketPath, sendFault }: RelayParts) {
+  return (request: IncomingMessage, response: ServerResponse, id: RequestId): void => {
+    const upstream = httpRequest({
+      socketPath,
+      method: request.method,
+      path: request.url,
+      timeout: answerMs,
+      headers: { ...keep(request.headers), 'x-request-id': id, 'x-holdfast-from': request.socket.remoteAddress ?? '' },
+    })
+    upstream.on('response', answer => {
+      response.writeHead(answer.statusCode ?? 502, { ...keep(answer.headers), 'x-request-id': id })
+      answer.pipe(response)
+      answer.on('error', () => response.destroy())
+    })
+    upstream.on('timeout', () => upstream.destroy(new Error('the controller does not answer')))
+    upstream.on('error', () => sendFault(response, { kind: 'controller-unavailable' }, id))
+    response.once('close', () => upstream.destroy())
+    request.pipe(upstream)
+  }
+}
+
+function keep(headers: IncomingMessage['headers']): Record<string, string | string[]> {
+  const kept: Record<string, string | string[]> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && !hopByHop.has(name)) kept[name] = value
+  }
+  return kept
+}

@@ -1,0 +1,53 @@
+/** Reads a request's body once, bounded in size and time. */
+import type { IncomingMessage } from 'node:http'
+import { FaultError } from '../../domain/fault.ts'
+import { bytes, millis } from '../../domain/units.ts'
+import { ClientGone } from '../../services/serve/index.ts'
+
+/** A body that takes longer comes from a stalled or hostile client. */
+const bodyMs = 60_000
+
+/** Throws FaultError `body-too-large`, `body-too-slow`, `body-encoding-unsupported`; ClientGone when the client leaves meanwhile. */
+export function readBody(request: IncomingMessage, limitBytes: number): Promise<Uint8Array> {
+  const encoding = request.headers['content-encoding']
+  if (encoding !== undefined && encoding !== 'identity') throw new FaultError({ kind: 'body-encoding-unsupported', encoding: encoding.slice(0, 32) })
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
+  const chunks: Buffer[] = []
+  let length = 0
+  const timer = setTimeout(() => settle(() => reject(new FaultError({ kind: 'body-too-slow', after: millis(bodyMs) }))), bodyMs)
+  const onData = (chunk: Buffer): void => {
+    length += chunk.length
+    if (length > limitBytes) settle(() => reject(new FaultError({ kind: 'body-too-large', limit: bytes(limitBytes) })))
+    else chunks.push(chunk)
+  }
+  const onEnd = (): void => settle(() => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)))
+  const onClose = (): void => settle(() => reject(new ClientGone()))
+  request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
+  return promise
+
+  function settle(then: () => void): void {
+    clearTimeout(timer)
+    request.off('data', onData).off('end', onEnd).off('close', onClose)
+    then()
+  }
+}
+
+/** What of a refused body is read and thrown away, so that its sender gets to read the answer. */
+const mostDiscardedBytes = 256 * 1024 * 1024
+const discardMs = 10_000
+
+/** Call when the answer is out: lets an unfinished body run dry, within bounds, and then drops the connection. */
+export function discardRest(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) return
+  let left = mostDiscardedBytes
+  const drop = (): void => {
+    request.socket.destroy()
+  }
+  const timer = setTimeout(drop, discardMs)
+  request.on('data', (chunk: Buffer) => {
+    left -= chunk.length
+    if (left < 0) drop()
+  })
+  request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer))
+  request.resume()
+}

@@ -1,0 +1,207 @@
+/** The gateway's front: node:http, its limits, and which path goes where. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { FaultError, toHttp, type Fault } from '../../domain/fault.ts'
+import type { ModelPath } from '../../domain/serving/index.ts'
+import { instant, type RequestId } from '../../domain/units.ts'
+import type { Exchange, Serve } from '../../services/serve/index.ts'
+import { discardRest, readBody } from './body.ts'
+import { HttpReply } from './reply.ts'
+import { makeRequestId } from './request-id.ts'
+
+/** An answer that is ready at once. A string goes out as plain text, anything else as JSON. */
+export type Plain = { status: number; body: unknown; contentType?: string }
+/** What a plain handler knows of its request. */
+export type PlainRequest = { key: string | null; path: string; from: string }
+
+export type HttpParts = {
+  serve: Serve
+  /** GET routes by path; a path that ends in `/` takes what is below it too. */
+  plain: Record<string, (request: PlainRequest) => Plain | Promise<Plain>>
+  /** First path segments that the controller answers (`api`, `key` …). */
+  relayed: readonly string[]
+  relay: (request: IncomingMessage, response: ServerResponse, id: RequestId) => void
+  report: (error: unknown, id: RequestId) => void
+  /** While the gateway drains, answers end their connections. */
+  draining: () => boolean
+}
+
+const modelPaths: Record<string, ModelPath> = {
+  '/v1/chat/completions': 'chat/completions',
+  '/v1/completions': 'completions',
+  '/v1/embeddings': 'embeddings',
+  // As clients send them whose base URL lacks the /v1.
+  '/chat/completions': 'chat/completions',
+  '/completions': 'completions',
+  '/embeddings': 'embeddings',
+}
+
+/** Longer than any client's own name for a request has to be. */
+const clientIdCharacters = 128
+
+/** Not listening yet. */
+export function openHttp(parts: HttpParts): Server {
+  const server = createServer({
+    maxHeaderSize: 16 * 1024,
+    headersTimeout: 10_000,
+    requestTimeout: 90_000,
+    // Longer than the 60–75 s for which proxies in front keep theirs: the side that reuses should be the one that closes.
+    keepAliveTimeout: 90_000,
+    connectionsCheckingInterval: 1_000,
+    noDelay: true,
+  }, (request, response) => onRequest(request, response))
+  server.maxHeadersCount = 100
+  server.on('clientError', onClientError)
+  return server
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const id = makeRequestId(Date.now())
+    if (parts.draining()) response.shouldKeepAlive = false
+    response.once('finish', () => discardRest(request))
+    // A socket that breaks while we write is the client leaving; 'close' tells of it.
+    response.on('error', () => {})
+    try {
+      dispatch(request, response, id)
+    } catch (error) {
+      fail(error, response, id)
+    }
+  }
+
+  function dispatch(request: IncomingMessage, response: ServerResponse, id: RequestId): void {
+    const url = request.url ?? '/'
+    const query = url.indexOf('?')
+    const path = query === -1 ? url : url.slice(0, query)
+    const method = request.method ?? 'GET'
+    const modelPath = modelPaths[path]
+    if (modelPath !== undefined) {
+      requireMethod({ method, path, allowed: ['POST'] })
+      void parts.serve(toExchange({ request, response, id, path, modelPath }))
+      return
+    }
+    if (parts.relayed.includes(path.split('/', 2)[1] ?? '')) {
+      parts.relay(request, response, id)
+      return
+    }
+    const handler = plainHandler(path)
+    if (handler === undefined) throw new FaultError({ kind: 'route-unknown', method, path: path.slice(0, 200) })
+    requireMethod({ method, path, allowed: ['GET', 'HEAD'] })
+    answerPlain(handler({ key: keyOf(request), path, from: request.socket.remoteAddress ?? '' }), response, id)
+  }
+
+  /** Most answers are ready at once; only those that aren't cost a promise. */
+  function answerPlain(answer: Plain | Promise<Plain>, response: ServerResponse, id: RequestId): void {
+    if (!(answer instanceof Promise)) {
+      sendPlain(response, answer, id)
+      return
+    }
+    answer.then(plain => sendPlain(response, plain, id), error => fail(error, response, id))
+  }
+
+  function fail(error: unknown, response: ServerResponse, id: RequestId): void {
+    if (!(error instanceof FaultError)) parts.report(error, id)
+    sendFault(response, error instanceof FaultError ? error.fault : { kind: 'internal' }, id)
+  }
+
+  function plainHandler(path: string): HttpParts['plain'][string] | undefined {
+    const exact = Object.hasOwn(parts.plain, path) ? parts.plain[path] : undefined
+    if (exact !== undefined) return exact
+    return Object.entries(parts.plain).find(([route]) => route.endsWith('/') && path.startsWith(route))?.[1]
+  }
+}
+
+type ExchangeParts = { request: IncomingMessage; response: ServerResponse; id: RequestId; path: string; modelPath: ModelPath }
+
+function toExchange({ request, response, id, path, modelPath }: ExchangeParts): Exchange {
+  const clientId = request.headers['x-request-id']
+  const declared = Number(request.headers['content-length'])
+  const exchange: Exchange = {
+    id,
+    head: {
+      path: modelPath,
+      route: path,
+      key: keyOf(request),
+      clientId: typeof clientId === 'string' ? clientId.slice(0, clientIdCharacters) : null,
+      from: request.socket.remoteAddress ?? '',
+      declaredBytes: Number.isFinite(declared) ? declared : null,
+    },
+    reply: new HttpReply(response),
+    readBody: limit => readBody(request, limit),
+    arrivedAt: instant(Date.now()),
+    startedMs: performance.now(),
+    gone: false,
+    whenGone: null,
+    principal: null,
+    ask: null,
+    model: null,
+    version: null,
+    replica: null,
+    attempts: 0,
+    firstByteMs: null,
+    inputTokens: null,
+    outputTokens: null,
+    lastHead: null,
+    lastBytes: null,
+  }
+  response.once('close', () => {
+    if (response.writableFinished) return
+    exchange.gone = true
+    exchange.whenGone?.()
+  })
+  return exchange
+}
+
+/** `Authorization: Bearer`, or `x-api-key` as Anthropic's clients send it. */
+function keyOf(request: IncomingMessage): string | null {
+  const { authorization } = request.headers
+  if (authorization !== undefined) {
+    const match = /^bearer +(\S+) *$/i.exec(authorization)
+    return match?.[1] ?? null
+  }
+  const key = request.headers['x-api-key']
+  return typeof key === 'string' && key !== '' ? key : null
+}
+
+function requireMethod({ method, path, allowed }: { method: string; path: string; allowed: readonly string[] }): void {
+  if (!allowed.includes(method)) throw new FaultError({ kind: 'method-not-allowed', method, path, allowed })
+}
+
+function sendPlain(response: ServerResponse, { status, body, contentType }: Plain, id: RequestId): void {
+  const bytes = Buffer.from(typeof body === 'string' && contentType !== undefined ? body : JSON.stringify(body))
+  response.writeHead(status, {
+    'content-type': contentType ?? 'application/json', 'content-length': String(bytes.length), 'x-request-id': id,
+  })
+  response.end(bytes)
+}
+
+/** A fault outside the pipeline: unknown paths, wrong methods, a controller that is gone. */
+export function sendFault(response: ServerResponse, fault: Fault, id: RequestId): void {
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  const { status, body, retryAfterSeconds } = toHttp(fault)
+  const bytes = Buffer.from(JSON.stringify(body))
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': String(bytes.length),
+    'x-request-id': id,
+    ...(retryAfterSeconds === null ? {} : { 'retry-after': String(retryAfterSeconds) }),
+    ...(fault.kind === 'method-not-allowed' ? { allow: fault.allowed.join(', ') } : {}),
+  })
+  response.end(bytes)
+}
+
+/** What node:http's parser refuses: told in our words, then the connection ends, since its state is unknown. */
+function onClientError(error: Error, socket: Socket): void {
+  if (!socket.writable || socket.bytesWritten > 0 && !('code' in error)) {
+    socket.destroy()
+    return
+  }
+  const code = 'code' in error ? error.code : ''
+  const [status, reason, message] =
+    code === 'HPE_HEADER_OVERFLOW' ? [431, 'Request Header Fields Too Large', 'The request headers are larger than the 16 KiB allowed here.']
+    : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? [408, 'Request Timeout', 'The request did not arrive in time.']
+    : [400, 'Bad Request', 'This is not a valid HTTP/1.1 request.']
+  const body = JSON.stringify({ error: { message, type: 'invalid_request_error', param: null, code: 'bad_request' } })
+  socket.end(`HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`)
+}

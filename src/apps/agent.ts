@@ -1,0 +1,116 @@
+/** The agent process: one a host. Starts the engines the controller assigns, takes over those that run, brings back those that die. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { z } from 'zod'
+import { keepDialling } from '../adapters/link/index.ts'
+import { adopt, spawnIndependent, startTimeOf } from '../adapters/processes/index.ts'
+import { openLog, type Log } from '../adapters/telemetry/index.ts'
+import type { AgentFrame, EngineAssignment } from '../domain/serving/index.ts'
+import { supervise, type Running } from '../services/supervise.ts'
+import type { Home } from './paths.ts'
+
+export type AgentOptions = { home: Home; env: NodeJS.ProcessEnv; entry: string; onReady: () => void }
+
+/** What the next agent needs to take an engine over, and `status` to show it. */
+const EngineProcess = z.object({
+  replica: z.string(),
+  version: z.string(),
+  pid: z.int(),
+  socket: z.string(),
+  startedAt: z.string(),
+  startTime: z.string().nullable(),
+  digest: z.string(),
+  restarts: z.int(),
+})
+type EngineProcess = z.output<typeof EngineProcess>
+
+/** The assignments this agent has: kept on disk, so that engines come back with the controller dead. */
+type Kept = { engines: EngineAssignment[]; processes: EngineProcess[] }
+
+/** Resolves after `signal`. Engines go on: they end with the parent, or when their assignment does. */
+export async function runAgent({ home, env, entry, onReady }: AgentOptions, signal: AbortSignal): Promise<void> {
+  const log = openLog('agent', env['HOLDFAST_LOG_LEVEL'])
+  const kept = readKept(home.engines)
+  const processes = new Map(kept.processes.map(process => [process.replica, process]))
+  const running = new Map<string, { digest: string; stop: AbortController; over: Promise<void> }>()
+  let assignments = kept.engines
+  // One reconciliation at a time; the latest assignments win.
+  let reconciling = reconcile()
+  onReady()
+
+  await keepDialling<AgentFrame>({
+    socketPath: home.controllerSocket,
+    path: () => '/link/v1/agent',
+    onFrame: frame => {
+      if (frame.type !== 'engines') return
+      assignments = frame.engines
+      reconciling = reconciling.then(reconcile)
+    },
+    onLost: why => log.info({ why }, 'the link to the controller is down; engines go on'),
+    signal,
+  })
+  await reconciling
+
+  async function reconcile(): Promise<void> {
+    const wanted = new Map(assignments.map(assignment => [assignment.replica as string, assignment]))
+    for (const [replica, engine] of running) {
+      if (wanted.get(replica)?.digest === engine.digest) continue
+      engine.stop.abort()
+      await engine.over
+      running.delete(replica)
+      processes.delete(replica)
+    }
+    for (const assignment of wanted.values()) if (!running.has(assignment.replica)) run(assignment)
+    keep()
+  }
+
+  function run(assignment: EngineAssignment): void {
+    const { replica, digest } = assignment
+    const stop = new AbortController()
+    const over = supervise({
+      start: () => takeOver(processes.get(replica), assignment, log) ?? spawnEngine(assignment),
+      onStarted: ({ pid }, restarts) => {
+        processes.set(replica, {
+          replica, version: assignment.version, pid, socket: assignment.socket, digest, restarts,
+          startedAt: processes.get(replica)?.pid === pid ? (processes.get(replica)?.startedAt ?? now()) : now(),
+          startTime: startTimeOf(pid),
+        })
+        keep()
+      },
+      onEnded: (why, againInMs) => log.warn({ replica, why, againInMs }, 'an engine ended; it is started again'),
+      signal: stop.signal,
+    })
+    running.set(replica, { digest, stop, over })
+  }
+
+  function spawnEngine(assignment: EngineAssignment): Running {
+    return spawnIndependent({
+      entry, role: 'engine',
+      env: { ...env, HOLDFAST_ENGINE: JSON.stringify(assignment), HOLDFAST_PARENT_SOCKET: home.parentSocket },
+    })
+  }
+
+  function keep(): void {
+    const state: Kept = { engines: assignments, processes: [...processes.values()] }
+    writeFileSync(`${home.engines}.new`, JSON.stringify(state), { mode: 0o600 })
+    renameSync(`${home.engines}.new`, home.engines)
+  }
+}
+
+function takeOver(known: EngineProcess | undefined, assignment: EngineAssignment, log: Log): Running | null {
+  if (known === undefined || known.digest !== assignment.digest || known.startTime === null) return null
+  if (startTimeOf(known.pid) !== known.startTime) return null
+  log.info({ replica: known.replica, engine: known.pid }, 'took over a running engine')
+  return adopt(known.pid, known.startTime)
+}
+
+function readKept(path: string): Kept {
+  try {
+    const state: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    const parsed = z.object({ engines: z.array(z.custom<EngineAssignment>()), processes: z.array(EngineProcess) }).safeParse(state)
+    return parsed.success ? parsed.data : { engines: [], processes: [] }
+  } catch {
+    return { engines: [], processes: [] }
+  }
+}
+
+const now = (): string => new Date().toISOString()

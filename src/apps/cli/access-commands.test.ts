@@ -1,0 +1,125 @@
+import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { afterEach, expect, test } from 'vitest'
+import { adminRoutes, openAdminServer } from '../../adapters/admin-http/index.ts'
+import { fakeAccessStore } from '../../domain/access/fake.ts'
+import { instant } from '../../domain/units.ts'
+import { hashKey, identifyBy, manageAccess } from '../../services/access/index.ts'
+import { registerKey } from './key.ts'
+import { registerTeam } from './team.ts'
+
+const adminKey = 'sk-admin-'.padEnd(40, 'x')
+const toClose: (() => unknown)[] = []
+afterEach(async () => { for (const close of toClose.splice(0).toReversed()) await close() })
+
+async function service() {
+  const store = fakeAccessStore()
+  const now = () => instant(Date.parse('2026-01-01T00:00:00Z'))
+  const adminHash = hashKey(adminKey)
+  const access = manageAccess({
+    store, publisher: { publish: async () => ({ acknowledged: ['gw'], waitingFor: [] }) }, adminHash, now, randomBytes, models: () => [], whereDeclared: () => null,
+  })
+  const app = await openAdminServer({ version: '0', log: { error: () => undefined } })
+  await app.register(adminRoutes({
+    access, identify: identifyBy({ store, adminHash, now }), now, status: () => Promise.reject(new Error('not asked')),
+    requests: { list: async () => [], usage: async () => [], gaps: async () => [] }, verifyAudit: async () => ({ result: 'intact', epochs: [] }),
+  }))
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  toClose.push(() => app.close())
+  return { url, access }
+}
+
+async function run(line: string, env: NodeJS.ProcessEnv) {
+  const said = { out: '', err: '', code: 0 }
+  const io = {
+    env,
+    out: (text: string) => { said.out += text },
+    err: (text: string) => { said.err += text },
+    setExitCode: (code: number) => { said.code = code },
+  }
+  const program = new Command()
+  registerKey(program, io)
+  registerTeam(program, io)
+  await program.parseAsync(line.split(' '), { from: 'user' })
+  return said
+}
+
+async function emptyHome(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-cli-'))
+  toClose.push(() => rm(folder, { recursive: true }))
+  return folder
+}
+
+test('a key is made, listed, rotated and revoked from the command line', async () => {
+  const { url } = await service()
+  const env = { HOLDFAST_URL: url, HOLDFAST_KEY: adminKey }
+  const made = await run('key create --alias slack --models coder --expires 30d', env)
+  const [, secret = ''] = /(sk-hf-\w{38})/.exec(made.out) ?? []
+  expect(made).toMatchObject({ code: 0, err: '', out: expect.stringContaining('not shown again') })
+  expect(made.out).toContain(`curl ${url}/v1/models -H 'authorization: Bearer ${secret}'`)
+  const list = await run('key list', env)
+  expect(list.out).toMatch(/slack +- +coder +active +2026-01-31 +2026-01-01/)
+  expect(list.out).not.toContain(secret)
+  expect((await run('key rotate slack --grace 1h', env)).out).toContain('The old secret works until 2026-01-01T01:00:00.000Z')
+  expect((await run('key revoke slack', env)).out).toContain('In force on 1 gateway.')
+  expect((await run('key list', env)).out).toContain('No keys yet')
+  expect((await run('key list --all', env)).out).toContain('revoked')
+})
+
+test('--json is one document, of answers and of errors', async () => {
+  const { url } = await service()
+  const env = { HOLDFAST_URL: url, HOLDFAST_KEY: adminKey }
+  expect(JSON.parse((await run('key create --alias slack --json', env)).out)).toMatchObject({ alias: 'slack', key: expect.stringMatching(/^sk-hf-/) })
+  const again = await run('key create --alias slack --json', env)
+  expect(again).toMatchObject({ code: 1, err: '' })
+  expect(JSON.parse(again.out)).toMatchObject({ error: { code: 'conflict' } })
+})
+
+test('a team is made, changed and deleted from the command line', async () => {
+  const { url } = await service()
+  const env = { HOLDFAST_URL: url, HOLDFAST_KEY: adminKey }
+  expect((await run('team create search --models coder,embed', env)).out).toContain('holdfast key create --team search')
+  expect((await run('team list', env)).out).toMatch(/search +coder, embed +api/)
+  expect((await run('team update search --all-models', env)).out).toContain('every model')
+  expect(await run('team update search', env)).toMatchObject({ code: 2, err: expect.stringContaining('--all-models') })
+  expect((await run('team delete search', env)).code).toBe(0)
+  expect(await run('team delete search', env)).toMatchObject({ code: 1, err: "holdfast: There is no team 'search'." })
+})
+
+test('address and key come from the state folder of the running service', async () => {
+  const { url } = await service()
+  const home = await emptyHome()
+  await mkdir(join(home, 'run'))
+  await writeFile(join(home, 'run', 'service.json'), JSON.stringify({ url, processes: [] }))
+  await writeFile(join(home, 'admin.key'), `${adminKey}\n`)
+  expect(await run('key list', { HOLDFAST_HOME: home })).toMatchObject({ code: 0, err: '' })
+})
+
+test('without a key, with a wrong one, and with nothing running, the message says what to do', async () => {
+  const { url } = await service()
+  const home = await emptyHome()
+  expect(await run('key list', { HOLDFAST_HOME: home, HOLDFAST_URL: url })).toMatchObject({ code: 1, err: expect.stringContaining('HOLDFAST_ADMIN_KEY') })
+  expect(await run('key list', { HOLDFAST_URL: url, HOLDFAST_KEY: 'sk-wrong' })).toMatchObject({ code: 1, err: expect.stringContaining('HOLDFAST_KEY') })
+  expect(await run('key list', { HOLDFAST_URL: 'nonsense', HOLDFAST_KEY: adminKey })).toMatchObject({ code: 2 })
+  const closed = createServer()
+  await new Promise<void>(resolve => { closed.listen(0, '127.0.0.1', resolve) })
+  const address = closed.address()
+  const port = typeof address === 'object' ? address?.port : null
+  await new Promise(resolve => { closed.close(resolve) })
+  expect(await run('key list', { HOLDFAST_URL: `http://127.0.0.1:${port}`, HOLDFAST_KEY: adminKey }))
+    .toMatchObject({ code: 1, err: expect.stringMatching(/Nothing answers .*npm start/) })
+})
+
+test('an address that is not Holdfast is told apart', async () => {
+  const other = createServer((_request, response) => { response.end('<html>') })
+  await new Promise<void>(resolve => { other.listen(0, '127.0.0.1', resolve) })
+  toClose.push(() => other.close())
+  const address = other.address()
+  const port = typeof address === 'object' ? address?.port : null
+  expect(await run('key list', { HOLDFAST_URL: `http://127.0.0.1:${port}/v1`, HOLDFAST_KEY: adminKey }))
+    .toMatchObject({ code: 1, err: expect.stringContaining('not as Holdfast') })
+})

@@ -1,0 +1,106 @@
+/** The command line: every command, its options and examples. docs/reference/cli.md is made from it. */
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { productVersion } from '../version.ts'
+import { registerAudit } from './audit.ts'
+import { registerChat } from './chat.ts'
+import { registerCheck } from './check.ts'
+import { CliError } from './client.ts'
+import { registerKey } from './key.ts'
+import { registerLogs } from './logs.ts'
+import { registerStatus } from './status.ts'
+import { registerTeam } from './team.ts'
+
+export type CommandLine = { argv: string[]; env: NodeJS.ProcessEnv; entry: string }
+
+const wrongUsage = 2
+
+/** The whole program, for running and for the reference page. */
+export function defineProgram({ env, entry }: Omit<CommandLine, 'argv'>): Command {
+  const program = new Command('holdfast')
+    .description('Turns your own GPU machines into a private LLM service that stays up.')
+    .helpOption('-h, --help', 'Show this help.')
+    .helpCommand('help [command]', 'Show the help of a command.')
+    .showHelpAfterError('(add --help for what this command takes)')
+    .addHelpText('after', `
+Environment:
+  HOLDFAST_HOME       The state folder (default: ~/.local/state/holdfast).
+  HOLDFAST_ADMIN_KEY  Use this admin key, any string of 32 characters or more.
+  HOLDFAST_URL        The service to talk to (default: the one of this state folder).
+  HOLDFAST_KEY        The key to use with it (default: the admin key).
+
+Exit codes: 0 done, 1 it said no, 2 wrong usage.`)
+  registerUp(program, { env, entry })
+  registerCheck(program)
+  registerStatus(program, env)
+  registerKey(program)
+  registerTeam(program)
+  registerChat(program, env)
+  registerLogs(program, env)
+  registerAudit(program, env)
+  program.command('version').description('Print the version.').option('--json', 'As JSON.')
+    .action((options: { json?: boolean }) => {
+      process.stdout.write(options.json === true ? `${JSON.stringify({ version: productVersion(), node: process.version })}\n` : `holdfast ${productVersion()} (Node ${process.version})\n`)
+    })
+  return program
+}
+
+/** Resolves with the exit code; everything that can go wrong has been told by then. */
+export async function runCommandLine({ argv, env, entry }: CommandLine): Promise<number> {
+  const program = defineProgram({ env, entry })
+  for (const command of withSubcommands(program)) command.exitOverride()
+  try {
+    await program.parseAsync(argv)
+    return Number(process.exitCode ?? 0)
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : wrongUsage
+    if (error instanceof CliError) {
+      process.stderr.write(`${error.message}\n`)
+      return error.exitCode
+    }
+    throw error
+  }
+}
+
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)]
+}
+
+type UpFlags = { host?: string; port?: number; gguf?: string; engine?: string; json?: boolean; verbose?: boolean }
+
+function registerUp(program: Command, { env, entry }: Omit<CommandLine, 'argv'>): void {
+  program.command('up')
+    .description('Run the service here: gateway, controller, agent, and the embedded engine when it is needed.')
+    .argument('[spec]', 'The spec (holdfast.yaml). None: a complete service on the embedded engine.')
+    .option('--host <address>', 'IP address to listen on (default: the spec’s, else 127.0.0.1).')
+    .option('--port <number>', 'Port to listen on; 0 takes a free one (default: the spec’s, else 8080).', toPort)
+    .option('--gguf <file>', 'Serve these weights on the embedded engine.')
+    .option('--engine <url>', 'Serve the models of an engine that runs already; its key, if any, in HOLDFAST_ENGINE_KEY.')
+    .option('--verbose', 'Show what the processes do.')
+    .option('--json', 'When it is up, print one line of JSON.')
+    .addHelpText('after', `
+Examples:
+  $ holdfast up
+  $ holdfast up holdfast.yaml --port 9000
+  $ holdfast up --gguf ./qwen2.5-coder-7b-instruct-q4_k_m.gguf
+  $ holdfast up --engine http://127.0.0.1:11434/v1`)
+    .action(async (spec: string | undefined, flags: UpFlags) => {
+      const { runUp } = await import('../up.ts')
+      const stop = new AbortController()
+      const onSignal = (): void => {
+        // Asked twice: whoever asks does not want to wait.
+        if (stop.signal.aborted) process.exit(130)
+        stop.abort()
+      }
+      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
+      await runUp({ ...flags, ...(spec === undefined ? {} : { spec }) }, {
+        env, entry, say: text => process.stdout.write(text), terminal: process.stdout.isTTY === true, signal: stop.signal,
+      })
+      process.exit(0)
+    })
+}
+
+function toPort(text: string): number {
+  const port = Number(text)
+  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError('It must be a number from 0 to 65535.')
+  return port
+}

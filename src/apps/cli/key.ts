@@ -1,0 +1,104 @@
+/** `holdfast key create|list|rotate|revoke`. */
+import type { Command } from 'commander'
+import { z } from 'zod'
+import { openClient } from './client.ts'
+import type { Client } from './client.ts'
+import { endsWell, processIo, renderTable } from './io.ts'
+import type { CliIo } from './io.ts'
+import { InForce, listOf, sayInForce, sayModels } from './say.ts'
+
+const Key = z.looseObject({
+  id: z.string(),
+  alias: z.string().nullable(),
+  team: z.string().nullable(),
+  models: z.array(z.string()).nullable(),
+  createdAt: z.string(),
+  expiresAt: z.string().nullable(),
+  status: z.string(),
+})
+type Key = z.output<typeof Key>
+const ChangedKey = Key.extend({ inForce: InForce, warnings: z.array(z.string()) })
+const BornKey = ChangedKey.extend({ key: z.string() })
+const RotatedKey = BornKey.extend({ previousValidUntil: z.string() })
+
+type Json = { json?: boolean }
+
+export function registerKey(program: Command, io: CliIo = processIo): void {
+  const key = program.command('key').description('API keys: create, list, rotate, revoke')
+
+  key.command('create')
+    .description('make a key; it is shown once')
+    .option('--alias <name>', 'a name for people, unique among keys in use')
+    .option('--team <name>', 'the team it belongs to')
+    .option('--models <names>', 'models it may use, with commas between (default: what its team may, else all)')
+    .option('--expires <duration>', 'how long it lives: 12h, 30d, 2w (default: for good)')
+    .option('--json', 'print JSON')
+    .action((options: Json & { alias?: string; team?: string; models?: string; expires?: string }) => endsWell({ io, json: options.json }, async () => {
+      const client = openClient(io)
+      const answer = await client.request('POST', '/api/v1/keys', {
+        alias: options.alias ?? null,
+        team: options.team ?? null,
+        models: options.models === undefined ? null : listOf(options.models),
+        expiresIn: options.expires ?? null,
+      })
+      if (options.json) return io.out(JSON.stringify(answer, null, 2))
+      const born = BornKey.parse(answer)
+      io.out([
+        `Created ${named(born)}.`, '', `  ${born.key}`, '',
+        `Keep it now: it is not shown again. ${mayUse(born)} ${ends(born)}`,
+        ...tail(born), '', 'See what it may use:', `  ${tryIt(client, born.key)}`,
+      ].join('\n'))
+    }))
+
+  key.command('list')
+    .description('keys in use; --all also those revoked')
+    .option('--all', 'revoked keys too')
+    .option('--json', 'print JSON, revoked keys too')
+    .action((options: Json & { all?: boolean }) => endsWell({ io, json: options.json }, async () => {
+      const answer = await openClient(io).request('GET', '/api/v1/keys')
+      if (options.json) return io.out(JSON.stringify(answer, null, 2))
+      const keys = z.object({ keys: z.array(Key) }).parse(answer).keys.filter(each => options.all || each.status !== 'revoked')
+      if (keys.length === 0) return io.out("No keys yet. Make one: holdfast key create --alias <name>")
+      io.out(renderTable(['ID', 'ALIAS', 'TEAM', 'MODELS', 'STATUS', 'EXPIRES', 'CREATED'], keys.map(each => [
+        each.id, each.alias ?? '-', each.team ?? '-', sayModels(each.models, each.team === null ? 'all' : "the team's"),
+        each.status, day(each.expiresAt), day(each.createdAt),
+      ])))
+    }))
+
+  key.command('rotate')
+    .description('give a key a new secret; the old one goes on for a while')
+    .argument('<key>', 'id or alias')
+    .option('--grace <duration>', 'how long the old secret goes on; 0s ends it at once', '24h')
+    .option('--json', 'print JSON')
+    .action((ref: string, options: Json & { grace: string }) => endsWell({ io, json: options.json }, async () => {
+      const client = openClient(io)
+      const answer = await client.request('POST', `/api/v1/keys/${encodeURIComponent(ref)}/rotate`, { grace: options.grace })
+      if (options.json) return io.out(JSON.stringify(answer, null, 2))
+      const born = RotatedKey.parse(answer)
+      io.out([
+        `Rotated ${named(born)}.`, '', `  ${born.key}`, '',
+        `Keep it now: it is not shown again. The old secret works until ${born.previousValidUntil}.`,
+        ...tail(born), '', 'Try the new one:', `  ${tryIt(client, born.key)}`,
+      ].join('\n'))
+    }))
+
+  key.command('revoke')
+    .description('end a key at once, for good')
+    .argument('<key>', 'id or alias')
+    .option('--json', 'print JSON')
+    .action((ref: string, options: Json) => endsWell({ io, json: options.json }, async () => {
+      const answer = await openClient(io).request('DELETE', `/api/v1/keys/${encodeURIComponent(ref)}`)
+      if (options.json) return io.out(JSON.stringify(answer, null, 2))
+      const changed = ChangedKey.parse(answer)
+      io.out([`Revoked ${named(changed)}.`, ...tail(changed), 'See what is left: holdfast key list'].join('\n'))
+    }))
+}
+
+const named = (key: Key): string => key.alias === null ? key.id : `${key.alias} (${key.id})`
+const mayUse = ({ models, team }: Key): string =>
+  `It may use ${sayModels(models, team === null ? 'every model' : `what the team ${team} may`)}.`
+const ends = ({ expiresAt }: Key): string => expiresAt === null ? 'It does not expire.' : `It expires ${expiresAt}.`
+const day = (moment: string | null): string => moment === null ? 'never' : moment.slice(0, 10)
+const tryIt = ({ url }: Client, key: string): string => `curl ${url}/v1/models -H 'authorization: Bearer ${key}'`
+const tail = ({ inForce, warnings }: z.output<typeof ChangedKey>): string[] =>
+  [sayInForce(inForce), ...warnings.map(warning => `Note: ${warning}`)]

@@ -1,0 +1,52 @@
+/** `holdfast logs`: the requests the journal has, the newest last, as one reads a log. */
+import { InvalidArgumentError, type Command } from 'commander'
+import { openClient } from './client.ts'
+import { printTable } from './output.ts'
+
+type Row = {
+  id: string
+  time: string
+  key: string | null
+  alias: string | null
+  model: string | null
+  version: string | null
+  status: number | null
+  outcome: string
+  inputTokens: number | null
+  outputTokens: number | null
+  totalMs: number | null
+}
+type Flags = { json?: boolean; limit: number; key?: string; team?: string; model?: string; outcome?: string }
+
+export function registerLogs(program: Command, env: NodeJS.ProcessEnv): void {
+  program.command('logs')
+    .description('Show the latest requests: who, which model and version, how it ended, tokens and times.')
+    .option('--limit <n>', 'How many, at most.', toCount, 50)
+    .option('--key <id>', 'Only this key’s (its id or alias).')
+    .option('--team <name>', 'Only this team’s.')
+    .option('--model <name>', 'Only this model’s.')
+    .option('--outcome <outcome>', 'Only these: ok, refused, failed, cancelled, interrupted, open.')
+    .option('--json', 'One JSON object a line.')
+    .addHelpText('after', '\nExamples:\n  $ holdfast logs --limit 20\n  $ holdfast logs --outcome failed --json')
+    .action(async ({ json, ...filter }: Flags) => {
+      const query = new URLSearchParams(Object.entries(filter).map(([name, value]) => [name, String(value)]))
+      const { requests } = (await openClient({ env }).request('GET', `/api/v1/requests?${query}`)) as { requests: Row[] }
+      const rows = requests.toReversed()
+      if (json === true) {
+        for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`)
+        return
+      }
+      printTable(
+        ['TIME', 'KEY', 'MODEL', 'STATUS', 'OUTCOME', 'IN', 'OUT', 'MS'],
+        rows.map(row => [row.time, row.alias ?? row.key ?? '-', row.model ?? '-', show(row.status), row.outcome, show(row.inputTokens), show(row.outputTokens), show(row.totalMs)]),
+      )
+    })
+}
+
+const show = (value: number | null): string => (value === null ? '-' : String(value))
+
+function toCount(text: string): number {
+  const count = Number(text)
+  if (!/^\d+$/.test(text) || count < 1 || count > 100_000) throw new InvalidArgumentError('It must be a number from 1 to 100000.')
+  return count
+}

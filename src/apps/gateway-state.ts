@@ -1,0 +1,81 @@
+/** What a gateway knows: its snapshot and access table, in memory and on disk, and how fresh they are. */
+import { applyChanges, buildAccessTable, toAccessImage, type AccessTable } from '../domain/access/index.ts'
+import type { GatewayFrame, Snapshot } from '../domain/serving/index.ts'
+import type { GatewayDisk } from '../adapters/link/index.ts'
+
+export type GatewayState = ReturnType<typeof openGatewayState>
+
+export type StateParts = { disk: GatewayDisk; onSnapshot: (snapshot: Snapshot) => void; now: () => number }
+
+/** Starts from the disk. */
+export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
+  let snapshot = disk.snapshot()
+  let access = fromDisk()
+  let connected = false
+  let lastHeard = now()
+  if (snapshot !== null) onSnapshot(snapshot)
+
+  function fromDisk(): AccessTable | null {
+    const saved = disk.access()
+    if (saved === null) return null
+    const table = buildAccessTable(saved.image)
+    applyChanges(table, saved.changes)
+    return table
+  }
+
+  /** In force first, then on disk; `true` when there is something to acknowledge. Throws at a hole, so that the link begins anew. */
+  function take(frame: GatewayFrame): boolean {
+    lastHeard = now()
+    switch (frame.type) {
+      case 'beat':
+        return false
+      case 'snapshot':
+        snapshot = frame.snapshot
+        onSnapshot(snapshot)
+        disk.saveSnapshot(snapshot)
+        return true
+      case 'access':
+        access = buildAccessTable(frame.image)
+        disk.saveAccess(frame.image)
+        return true
+      case 'changes':
+        if (access === null || access.epoch !== frame.epoch || applyChanges(access, frame.changes) === 'hole') {
+          access = null
+          throw new Error('the changes of access do not follow what is held')
+        }
+        if (!disk.appendChanges(frame.changes)) disk.saveAccess(toAccessImage(access))
+        return true
+      default:
+        return frame satisfies never
+    }
+  }
+
+  return {
+    take,
+    complete: (): boolean => snapshot !== null && access !== null,
+    snapshot(): Snapshot {
+      if (snapshot === null) throw new Error('this gateway has no snapshot yet')
+      return snapshot
+    },
+    access(): AccessTable {
+      if (access === null) throw new Error('this gateway has no access image yet')
+      return access
+    },
+    /** What the controller need not say again. */
+    held: (): { epoch: string | null; seq: number; snapshot: string | null } => ({ epoch: access?.epoch ?? null, seq: access?.seq ?? 0, snapshot: snapshot?.id ?? null }),
+    linked(): void {
+      connected = true
+      lastHeard = now()
+    },
+    cut(): void {
+      connected = false
+    },
+    connected: (): boolean => connected,
+    stale(): string | null {
+      if (connected || snapshot === null) return null
+      const cutMs = now() - lastHeard
+      if (cutMs <= snapshot.maxStale) return null
+      return `this gateway has heard nothing from its controller for ${Math.round(cutMs / 1000)} s, longer than gateway.maxStale allows`
+    },
+  }
+}

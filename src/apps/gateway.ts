@@ -1,0 +1,175 @@
+/** The gateway process: the data plane. Serves from what it was last told; needs nobody to start or to go on. */
+import { createHash, randomUUID } from 'node:crypto'
+import type { Server } from 'node:http'
+import { dialectOf, openWire } from '../adapters/engine/index.ts'
+import { relayedSegments, relayToController } from '../adapters/controller-relay/index.ts'
+import { openJournal } from '../adapters/journal/index.ts'
+import { keepDialling, openGatewayDisk, tell } from '../adapters/link/index.ts'
+import { openHttp, sendFault } from '../adapters/openai-http/index.ts'
+import { resolveSecret } from '../adapters/secrets/index.ts'
+import { openGatewayMetrics, openLog } from '../adapters/telemetry/index.ts'
+import { authenticate, checkKeyFormat, mayUse, permittedModels, type AccessTable } from '../domain/access/index.ts'
+import type { Acknowledgement, GatewayFrame } from '../domain/serving/index.ts'
+import { instant } from '../domain/units.ts'
+import { openFleet, openServe, watchReplicas, type Authenticate, type Gate } from '../services/serve/index.ts'
+import { openGatewayState } from './gateway-state.ts'
+import { plainRoutes } from './gateway-routes.ts'
+import type { Home } from './paths.ts'
+
+/** How long running requests may go on after SIGTERM. */
+const drainMs = 30_000
+const probeEveryMs = 1_000
+const probeTimeoutMs = 2_000
+
+export type GatewayOptions = {
+  home: Home
+  env: NodeJS.ProcessEnv
+  /** An inherited listening socket's descriptor, or an address of its own. */
+  listen: { fd: number } | { host: string; port: number }
+  /** Told once: the gateway has a snapshot and listens. */
+  onReady: () => void
+}
+
+/** Resolves when the gateway has drained after `signal`. */
+export async function runGateway({ home, env, listen, onReady }: GatewayOptions, signal: AbortSignal): Promise<void> {
+  const log = openLog('gateway', env['HOLDFAST_LOG_LEVEL'])
+  const now = () => Date.now()
+  const id = `gateway-${randomUUID().slice(0, 8)}`
+  const wire = openWire()
+  const fleet = openFleet({
+    now,
+    dialectOf: version => dialectOf(version.engine),
+    secret: reference => {
+      try {
+        return resolveSecret(reference, env)
+      } catch (error) {
+        // One engine's missing secret must not stop the others: that engine will refuse, and say so.
+        log.error({ err: error }, 'a secret in the spec cannot be read')
+        return ''
+      }
+    },
+  })
+  const state = openGatewayState({ disk: openGatewayDisk(home.gateway), onSnapshot: snapshot => fleet.use(snapshot), now })
+  await firstState()
+
+  const journal = openJournal({
+    folder: home.journal,
+    now: () => instant(now()),
+    whenUnwritable: state.snapshot().whenUnwritable,
+    onProblem: (problem, cause) => log.error({ err: cause }, problem),
+  })
+  const gate: Gate = { inFlight: 0 }
+  const metrics = openGatewayMetrics({
+    inFlight: () => gate.inFlight,
+    queued: fleet.queued,
+    replicas: () => fleet.replicas().map(({ id: replica, version, inFlight, health }) => ({ version, replica, inFlight, up: health.state === 'up' })),
+  })
+  const serve = openServe({
+    gate,
+    limits: () => state.snapshot().limits,
+    stale: state.stale,
+    lookUp: lookUpIn(state.access),
+    permissions: {
+      model: fleet.model,
+      mayUse: (principal, model) => mayUse(state.access(), principal, model),
+      permitted: principal => permittedModels(state.access(), principal, fleet.models()),
+    },
+    fleet,
+    wire,
+    recorder: {
+      append: (record, onWritten) => journal.append(record, onWritten),
+      get mustRefuse() {
+        return state.snapshot().whenUnwritable === 'refuse' && !journal.healthy
+      },
+    },
+    meter: metrics,
+    report: (error, exchange) => log.error({ err: error, request: exchange.id }, 'a request failed in a way nobody foresaw'),
+    now,
+  })
+  const server = openHttp({
+    serve,
+    plain: plainRoutes({ fleet, state, metrics, lookUp: lookUpIn(state.access), draining: () => signal.aborted, now }),
+    relayed: relayedSegments,
+    relay: relayToController({ socketPath: home.controllerSocket, sendFault }),
+    report: (error, request) => log.error({ err: error, request }, 'a request failed in a way nobody foresaw'),
+    draining: () => signal.aborted,
+  })
+  const stopWatching = new AbortController()
+  watchReplicas({ fleet, wire, everyMs: probeEveryMs, timeoutMs: probeTimeoutMs, signal: stopWatching.signal })
+  await listenOn(server, listen)
+  log.info({ gateway: id, snapshot: state.snapshot().id }, 'serving')
+  onReady()
+
+  await aborted(signal)
+  await drain(server)
+  stopWatching.abort()
+  await journal.close()
+  await wire.close()
+
+  /** The last good state on disk, or the controller's first word. The link then goes on for good. */
+  async function firstState(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    if (state.complete()) resolve()
+    void keepDialling<GatewayFrame>({
+      socketPath: home.controllerSocket,
+      path: linkPath,
+      onFrame: async frame => {
+        if (!state.take(frame)) return
+        if (!state.complete()) return
+        resolve()
+        const { epoch, seq, snapshot } = state.held()
+        const acknowledgement: Acknowledgement = { gateway: id, epoch: epoch ?? '', seq, snapshot }
+        await tell(home.controllerSocket, '/link/v1/acknowledge', acknowledgement)
+      },
+      onConnected: state.linked,
+      onLost: why => {
+        state.cut()
+        log.info({ why }, 'the link to the controller is down; serving goes on')
+      },
+      signal,
+    })
+    await Promise.race([promise, aborted(signal)])
+    if (!state.complete()) process.exit(0)
+  }
+
+  function linkPath(): string {
+    const { epoch, seq, snapshot } = state.held()
+    const query = new URLSearchParams({ gateway: id, seq: String(seq) })
+    if (epoch !== null) query.set('epoch', epoch)
+    if (snapshot !== null) query.set('snapshot', snapshot)
+    return `/link/v1/gateway?${query}`
+  }
+
+  async function drain(listening: Server): Promise<void> {
+    const closed = new Promise<void>(resolve => listening.close(() => resolve()))
+    // Connections whose last answer went out after close() are idle from then on.
+    const sweep = setInterval(() => listening.closeIdleConnections(), 50)
+    const deadline = setTimeout(() => listening.closeAllConnections(), drainMs)
+    await closed
+    clearInterval(sweep)
+    clearTimeout(deadline)
+  }
+}
+
+function lookUpIn(table: () => AccessTable): Authenticate {
+  return (key, now) => {
+    const hash = createHash('sha256').update(key).digest('hex')
+    return authenticate(table(), { hash, format: checkKeyFormat(key) }, instant(now))
+  }
+}
+
+function listenOn(server: Server, listen: GatewayOptions['listen']): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  server.once('error', reject)
+  // The kernel's queue for connections that wait while a gateway is replaced.
+  server.listen({ ...listen, backlog: 1024 }, resolve)
+  return promise
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  if (signal.aborted) resolve()
+  signal.addEventListener('abort', () => resolve(), { once: true })
+  return promise
+}
+

@@ -1,0 +1,45 @@
+/**
+ * The one program. Its first word is a process's role, or a command of the command line. Roles are imported when they
+ * are asked for, so that a gateway does not load an engine's libraries.
+ */
+import { fileURLToPath } from 'node:url'
+
+const entry = fileURLToPath(import.meta.url)
+const [role, ...more] = process.argv.slice(2)
+
+if (role !== undefined && more.length === 0 && process.connected) await runRole(role)
+else if (role === 'engine' && process.env['HOLDFAST_ENGINE'] !== undefined) await runRole(role)
+else {
+  const { runCommandLine } = await import('./cli/index.ts')
+  process.exitCode = await runCommandLine({ argv: process.argv, env: process.env, entry })
+}
+
+/** A process that `holdfast up` started. Ends with its parent: the channel to it closes then, whatever happened to it. */
+async function runRole(name: string): Promise<void> {
+  const { env } = process
+  if (name === 'engine') {
+    const { runEngine } = await import('./engine.ts')
+    return runEngine(env)
+  }
+  const stop = new AbortController()
+  process.once('SIGTERM', () => stop.abort())
+  process.once('disconnect', () => stop.abort())
+  const onReady = (): void => {
+    process.send?.({ type: 'ready' })
+  }
+  const { homeFolder, openHome } = await import('./paths.ts')
+  const home = openHome(homeFolder(env))
+  if (name === 'gateway') {
+    const { runGateway } = await import('./gateway.ts')
+    await runGateway({ home, env, listen: { fd: 3 }, onReady }, stop.signal)
+  } else if (name === 'agent') {
+    const { runAgent } = await import('./agent.ts')
+    await runAgent({ home, env, entry, onReady }, stop.signal)
+  } else if (name === 'controller') {
+    const { runController } = await import('./controller.ts')
+    await runController({ home, env })
+  } else {
+    throw new Error(`there is no role '${name}'`)
+  }
+  process.exit(0)
+}

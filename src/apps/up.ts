@@ -1,0 +1,154 @@
+/** `holdfast up`: the parent. Owns the listening socket, starts the processes, brings back those that die, drains them in order. */
+import { isIPv6 } from 'node:net'
+import { resolve } from 'node:path'
+import { findEngines, usualPorts } from '../adapters/discovery/index.ts'
+import { bindListeningSocket, holdLifeline, inheritedSocket, spawnRole } from '../adapters/processes/index.ts'
+import { supervise } from '../services/supervise.ts'
+import { readAdminKey } from './admin-key.ts'
+import { CliError } from './cli/client.ts'
+import { readDesired, type UpOrder } from './desired.ts'
+import { openHome, homeFolder } from './paths.ts'
+import { writeServiceFacts, type ServiceFacts } from './service-file.ts'
+import { awaitModels } from './up/await-models.ts'
+import { renderBanner } from './up/banner.ts'
+import { toFragment } from './up/fragment.ts'
+import { productVersion } from './version.ts'
+
+export type UpOptions = {
+  spec?: string
+  host?: string
+  port?: number
+  gguf?: string
+  engine?: string
+  json?: boolean
+  verbose?: boolean
+}
+
+export type UpWorld = { env: NodeJS.ProcessEnv; entry: string; say: (text: string) => void; terminal: boolean; signal: AbortSignal }
+
+/** So often a process may die before the service was ever up: then the start has failed. */
+const mostFailedStarts = 5
+const longestLoadMs = 120_000
+
+/** Serves until `signal`, then drains and resolves. Throws CliError for what the person must mend. */
+export async function runUp(options: UpOptions, { env, entry, say, terminal, signal }: UpWorld): Promise<void> {
+  const order: UpOrder = {
+    spec: options.spec === undefined ? null : resolve(options.spec),
+    fragment: await refuse(() => toFragment({ gguf: options.gguf ?? null, engine: options.engine ?? null, engineKey: env['HOLDFAST_ENGINE_KEY'] ?? null })),
+  }
+  const desired = await readDesired(order)
+  if (!desired.ok) throw new CliError(`The spec can't be used:\n\n${desired.problems.join('\n')}\n\nNothing was started.`, 1)
+
+  const home = openHome(homeFolder(env))
+  const lifeline = await refuse(() => holdLifeline(home.parentSocket))
+  const admin = await refuse(() => readAdminKey(home.adminKey, env))
+  const listen = { host: options.host ?? env['HOLDFAST_HOST'] ?? desired.spec.gateway.listen.host, port: options.port ?? portOf(env['HOLDFAST_PORT']) ?? desired.spec.gateway.listen.port }
+  const inherited = inheritedSocket(env, process.pid)
+  const socket = inherited === null ? await refuse(() => bindListeningSocket(listen.host, listen.port)) : { ...listen, fd: inherited.fd, close: () => {} }
+  const url = `http://${hostFor(socket.host)}:${socket.port}`
+
+  const facts: ServiceFacts = { url, pid: process.pid, startedAt: now(), processes: [{ role: 'up', pid: process.pid, startedAt: now(), restarts: 0 }] }
+  const childEnv = {
+    ...env,
+    HOLDFAST_HOME: home.root,
+    HOLDFAST_UP: JSON.stringify(order),
+    HOLDFAST_LOG_LEVEL: env['HOLDFAST_LOG_LEVEL'] ?? (options.verbose === true ? 'info' : 'warn'),
+    // They are this process's, not its children's.
+    LISTEN_FDS: undefined, LISTEN_PID: undefined, LISTEN_FDNAMES: undefined,
+  }
+  const up = Promise.withResolvers<void>()
+  let isUp = false
+  // A start that failed is told where the start is awaited.
+  up.promise.catch(() => {})
+
+  const stopGateway = new AbortController()
+  const stopRest = new AbortController()
+  const rest = [keep('controller', stopRest.signal), keep('agent', stopRest.signal)]
+  const gateway = keep('gateway', stopGateway.signal)
+  try {
+    await Promise.race([up.promise, aborted(signal)])
+    if (!signal.aborted) await greet()
+    await aborted(signal)
+    if (terminal) say('\nDraining: running requests may finish, new ones wait.\n')
+  } finally {
+    stopGateway.abort()
+    await gateway
+    stopRest.abort()
+    await Promise.all(rest)
+    await lifeline.close()
+    socket.close()
+  }
+
+  function keep(role: 'gateway' | 'controller' | 'agent', stop: AbortSignal): Promise<void> {
+    return supervise({
+      start: () => spawnRole({
+        entry, role, env: childEnv,
+        ...(role === 'gateway' ? { fd: socket.fd, onMessage: onGatewayMessage } : {}),
+      }),
+      onStarted: ({ pid }, restarts) => {
+        facts.processes = [...facts.processes.filter(process => process.role !== role), { role, pid, startedAt: now(), restarts }]
+        writeServiceFacts(home.service, facts)
+        if (restarts >= mostFailedStarts && !isUp) up.reject(new CliError(`The ${role} does not start; its last words are above.`, 1))
+      },
+      onEnded: (why, againInMs) => process.stderr.write(`holdfast: the ${role} ended (${why}); started again in ${againInMs} ms\n`),
+      signal: stop,
+    })
+  }
+
+  function onGatewayMessage(message: unknown): void {
+    if (typeof message !== 'object' || message === null || !('type' in message) || message.type !== 'ready') return
+    isUp = true
+    up.resolve()
+  }
+
+  async function greet(): Promise<void> {
+    const progress = options.json !== true && terminal
+    const models = await awaitModels({
+      url, key: admin.key, longestMs: longestLoadMs, signal,
+      onProgress: loading => { if (progress) process.stderr.write(`\rLoading ${loading.join(', ') || 'models'} … `) },
+    })
+    if (progress) process.stderr.write('\r\x1b[K')
+    if (signal.aborted) return
+    if (options.json === true) {
+      say(`${JSON.stringify({ url, home: home.root, adminKeyFile: admin.source === 'environment' ? null : home.adminKey, models })}\n`)
+      return
+    }
+    say(renderBanner({
+      version: productVersion(), url, home: home.root, admin, adminFile: home.adminKey, models, notes: desired.ok ? desired.notes : [],
+      found: options.engine === undefined ? await findEngines(usualPorts, socket.port) : [],
+      showKey: terminal || admin.source === 'made',
+    }))
+  }
+}
+
+/** What these steps throw is for the person to mend. */
+async function refuse<T>(step: () => T | Promise<T>): Promise<T> {
+  try {
+    return await step()
+  } catch (error) {
+    throw new CliError(error instanceof Error ? error.message : String(error), 1)
+  }
+}
+
+function portOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined
+  const port = Number(text)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new CliError(`HOLDFAST_PORT is '${text}'; it must be a number from 0 to 65535.`, 2)
+  return port
+}
+
+/** An address that programs on this machine can use. */
+function hostFor(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  if (host === '::') return '[::1]'
+  return isIPv6(host) ? `[${host}]` : host
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve: done } = Promise.withResolvers<void>()
+  if (signal.aborted) done()
+  signal.addEventListener('abort', () => done(), { once: true })
+  return promise
+}
+
+const now = (): string => new Date().toISOString()

@@ -1,0 +1,32 @@
+/** Waits until the service's models are loaded, through its own front door. */
+import { z } from 'zod'
+
+const ModelList = z.object({ models: z.array(z.object({ name: z.string(), version: z.string(), status: z.string() })) })
+export type ServedModel = z.output<typeof ModelList>['models'][number]
+
+export type AwaitParts = { url: string; key: string; longestMs: number; signal: AbortSignal; onProgress: (loading: string[]) => void }
+
+const lookEveryMs = 50
+
+/** Resolves with the models when none is loading any more, or as they are after `longestMs`. */
+export async function awaitModels({ url, key, longestMs, signal, onProgress }: AwaitParts): Promise<ServedModel[]> {
+  const untilMs = performance.now() + longestMs
+  for (;;) {
+    const models = await listOwn(url, key)
+    const loading = (models ?? []).filter(({ status }) => status === 'loading')
+    if (models !== null && (loading.length === 0 || performance.now() > untilMs)) return models
+    if (signal.aborted) return []
+    onProgress(loading.map(({ name }) => name))
+    await new Promise(resolve => setTimeout(resolve, lookEveryMs))
+  }
+}
+
+async function listOwn(url: string, key: string): Promise<ServedModel[] | null> {
+  try {
+    const answer = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` }, signal: AbortSignal.timeout(2_000) })
+    return ModelList.parse(await answer.json()).models
+  } catch {
+    // A gateway that is being replaced: the next look tells.
+    return null
+  }
+}

@@ -1,0 +1,95 @@
+/** Asks: what a client's body must say before a gateway can route it, and what an engine gets of it. */
+import type { Fault } from '../fault.ts'
+import type { ModelRoute, VersionRoute } from './snapshot.ts'
+import { applySystemPrompt, type Message } from './system-prompt.ts'
+
+/** The routes that go to engines, by their path below `/v1`. */
+export type ModelPath = 'chat/completions' | 'completions' | 'embeddings'
+
+/** A body that was understood as far as routing needs. The rest of it is the engine's to judge. */
+export type Ask = {
+  path: ModelPath
+  model: string
+  stream: boolean
+  /** The client wants the usage chunk of a stream. */
+  wantsUsage: boolean
+  body: Readonly<Record<string, unknown>>
+}
+
+export type ParsedAsk = { ok: true; ask: Ask } | { ok: false; fault: Fault }
+
+/** Reads a parsed JSON body. Refuses what no engine could take, naming the parameter. */
+export function parseAsk(path: ModelPath, body: unknown): ParsedAsk {
+  if (!isRecord(body)) return invalid(null, 'The request body must be a JSON object.')
+  const { model, stream, stream_options: streamOptions } = body
+  if (typeof model !== 'string' || model === '') return invalid('model', "'model' must be the name of a model, a string.")
+  if (model.length > 256) return invalid('model', "'model' is longer than the 256 characters a name may have.")
+  if (stream !== undefined && stream !== null && typeof stream !== 'boolean') return invalid('stream', "'stream' must be true or false.")
+  if (streamOptions !== undefined && streamOptions !== null && !isRecord(streamOptions)) {
+    return invalid('stream_options', "'stream_options' must be an object.")
+  }
+  if (path === 'chat/completions') {
+    const problem = messagesProblem(body['messages'])
+    if (problem !== null) return invalid('messages', problem)
+  }
+  if (path === 'completions' && !isPrompt(body['prompt'])) {
+    return invalid('prompt', "'prompt' must be a string or an array of strings or tokens.")
+  }
+  if (path === 'embeddings' && !isPrompt(body['input'])) {
+    return invalid('input', "'input' must be a string or an array of strings or tokens, and not empty.")
+  }
+  return {
+    ok: true,
+    ask: {
+      path,
+      model,
+      stream: stream === true && path !== 'embeddings',
+      wantsUsage: isRecord(streamOptions) && streamOptions['include_usage'] === true,
+      body,
+    },
+  }
+}
+
+/**
+ * The body an engine gets: the version's sampling where the client left it out, the system prompt (chat only), the
+ * engine's own name for the model, and usage always asked of streams: the journal needs it.
+ */
+export function toEngineBody(ask: Ask, model: ModelRoute, version: VersionRoute): Record<string, unknown> {
+  const body: Record<string, unknown> = { ...ask.body, model: version.servedName ?? model.name }
+  if (ask.path !== 'embeddings') {
+    for (const [name, value] of Object.entries(version.sampling)) body[name] ??= value
+  }
+  if (ask.path === 'chat/completions') {
+    // parseAsk has seen to it that these are messages.
+    body['messages'] = applySystemPrompt(ask.body['messages'] as Message[], version.prompt)
+  }
+  if (ask.stream) {
+    const options = ask.body['stream_options']
+    body['stream_options'] = { ...(isRecord(options) ? options : {}), include_usage: true }
+  }
+  return body
+}
+
+function messagesProblem(messages: unknown): string | null {
+  if (!Array.isArray(messages) || messages.length === 0) return "'messages' must be an array of at least one message."
+  for (const [index, message] of messages.entries()) {
+    if (!isRecord(message) || typeof message['role'] !== 'string') return `'messages[${index}]' must be an object with a 'role', a string.`
+    const content = message['content']
+    if (content !== undefined && content !== null && typeof content !== 'string' && !Array.isArray(content)) {
+      return `'messages[${index}].content' must be a string or an array of parts.`
+    }
+  }
+  return null
+}
+
+function isPrompt(value: unknown): boolean {
+  return (typeof value === 'string' && value !== '') || (Array.isArray(value) && value.length > 0)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function invalid(param: string | null, problem: string): ParsedAsk {
+  return { ok: false, fault: { kind: 'request-invalid', param, problem } }
+}

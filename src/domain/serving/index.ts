@@ -1,0 +1,12 @@
+/** Serving: what a gateway decides about a request. Start at `snapshot.ts`, then `ask.ts` and `routing.ts`. */
+export { parseAsk, toEngineBody } from './ask.ts'
+export type { Ask, ModelPath } from './ask.ts'
+export { isUsable, stepHealth, unknownHealth } from './health.ts'
+export type { Health, HealthEvent } from './health.ts'
+export type { Acknowledgement, AgentFrame, EngineAssignment, GatewayFrame } from './link.ts'
+export { toModelList, toModelObject } from './model-list.ts'
+export type { ModelListing, ModelStatus } from './model-list.ts'
+export { pickReplica } from './routing.ts'
+export type {
+  EngineKind, GatewayLimits, ModelRoute, Prompt, ReplicaRoute, Snapshot, Task, VersionRoute,
+} from './snapshot.ts'

@@ -1,0 +1,33 @@
+/** Accept: a place in the gateway for the request, and its body's declared size. Nothing of the body is read yet. */
+import { FaultError } from '../../domain/fault.ts'
+import { millis } from '../../domain/units.ts'
+import type { GatewayLimits } from '../../domain/serving/index.ts'
+import type { Recorder } from './ports.ts'
+import type { Stage } from './exchange.ts'
+
+/** What is being served now, for the limit and for `/metrics`. */
+export type Gate = { inFlight: number }
+
+export type AcceptParts = {
+  limits: () => GatewayLimits
+  recorder: Recorder
+  /** Why what this gateway knows is too old to serve from; `null`: it is not. */
+  stale: () => string | null
+}
+
+const retryAfter = millis(1_000)
+
+export const accept = (gate: Gate, { limits, recorder, stale }: AcceptParts): Stage => next => async exchange => {
+  const tooOld = stale()
+  if (tooOld !== null) throw new FaultError({ kind: 'not-ready', why: tooOld })
+  if (recorder.mustRefuse) throw new FaultError({ kind: 'journal-full' })
+  const { inFlight, body } = limits()
+  if (gate.inFlight >= inFlight) throw new FaultError({ kind: 'overloaded', retryAfter, inFlight })
+  if ((exchange.head.declaredBytes ?? 0) > body) throw new FaultError({ kind: 'body-too-large', limit: body })
+  gate.inFlight++
+  try {
+    await next(exchange)
+  } finally {
+    gate.inFlight--
+  }
+}

@@ -1,0 +1,98 @@
+/** An exchange: one request on its way through the pipeline, its answer, and what is known of it so far. */
+import type { Principal } from '../../domain/access/index.ts'
+import type { CloseRecord } from '../../domain/journal/index.ts'
+import type { Ask, ModelPath, ModelRoute, VersionRoute } from '../../domain/serving/index.ts'
+import type { Instant, Millis, ReplicaId, RequestId, Tokens } from '../../domain/units.ts'
+
+/** What the transport knows of a request before its body is read. */
+export type RequestHead = {
+  path: ModelPath
+  /** The whole path as sent, for the journal. */
+  route: string
+  /** The key from `Authorization: Bearer` (or `x-api-key`); `null`: none was sent. */
+  key: string | null
+  clientId: string | null
+  from: string
+  /** `content-length`; `null`: not declared. */
+  declaredBytes: number | null
+}
+
+/** The client's end of the line. Only `record` ends a reply. */
+export interface Reply {
+  readonly headSent: boolean
+  /** Bytes of the body that were handed to the socket. */
+  readonly sentBytes: number
+  head(status: number, headers: Record<string, string>): void
+  /** Sends the head at once, without waiting for a body. */
+  flush(): void
+  /** `false`: the client reads slower than this; wait for `onDrain`. */
+  write(bytes: Uint8Array): boolean
+  end(bytes: Uint8Array | null): void
+  onDrain(listener: () => void): void
+}
+
+/** Reads the whole body once. Throws FaultError `body-too-large`, `body-too-slow`, or ends when the client leaves. */
+export type ReadBody = (limitBytes: number) => Promise<Uint8Array>
+
+export type Exchange = {
+  readonly id: RequestId
+  readonly head: RequestHead
+  readonly reply: Reply
+  readonly readBody: ReadBody
+  readonly arrivedAt: Instant
+  /** A clock that never goes back, in milliseconds; for durations only. */
+  readonly startedMs: number
+
+  /** The client left before its answer ended. */
+  gone: boolean
+  /** Called once when the client leaves; set by whoever has something to stop. */
+  whenGone: (() => void) | null
+
+  principal: Principal | null
+  ask: Ask | null
+  model: ModelRoute | null
+  version: VersionRoute | null
+  replica: ReplicaId | null
+  attempts: number
+  /** From arrival to the first piece of the answer that went to the client; comments of a stream don't count. */
+  firstByteMs: Millis | null
+  inputTokens: Tokens | null
+  outputTokens: Tokens | null
+  /** Head of an answer that goes out whole, with its last bytes; `null`: it has gone out already, before a stream. */
+  lastHead: { status: number; headers: Record<string, string> } | null
+  /** The last bytes of the answer, held back until the journal has the record. */
+  lastBytes: Uint8Array | null
+}
+
+/** Serves one exchange. Throws FaultError; nothing between its birth and `record` catches it but to release something. */
+export type Serve = (exchange: Exchange) => Promise<void>
+
+/** One concern of the data plane, wrapped round the next. */
+export type Stage = (next: Serve) => Serve
+
+/** Read from the outside in: the first stage given sees a request first and its end last. */
+export function pipeline(serve: Serve, ...outsideIn: Stage[]): Serve {
+  return outsideIn.reduceRight((next, stage) => stage(next), serve)
+}
+
+/** The client left: not a fault, since nobody is there to be told. */
+export class ClientGone extends Error {
+  constructor() {
+    super('the client left')
+    this.name = 'ClientGone'
+  }
+}
+
+/** The part of a journal record that every request has. */
+export function describe(exchange: Exchange): Pick<CloseRecord, 'id' | 'at' | 'key' | 'alias' | 'team' | 'route' | 'stream'> {
+  const { principal } = exchange
+  return {
+    id: exchange.id,
+    at: exchange.arrivedAt,
+    key: principal === null ? null : principal.kind === 'admin' ? 'admin' : principal.id,
+    alias: principal?.kind === 'key' ? principal.alias : null,
+    team: principal?.kind === 'key' ? principal.team : null,
+    route: exchange.head.route,
+    stream: exchange.ask?.stream ?? false,
+  }
+}

@@ -1,0 +1,186 @@
+/** The fleet: the snapshot's replicas as this gateway knows them now: in flight, healthy, waited for. */
+import { FaultError, type Fault } from '../../domain/fault.ts'
+import {
+  isUsable, pickReplica, stepHealth, unknownHealth,
+  type Health, type HealthEvent, type ModelRoute, type ModelStatus, type ReplicaRoute, type Snapshot, type VersionRoute,
+} from '../../domain/serving/index.ts'
+import { instant, millis, type ModelName, type ReplicaId, type VersionName } from '../../domain/units.ts'
+import type { EngineDialect, Probe, Target } from './ports.ts'
+
+export type Replica = {
+  readonly id: ReplicaId
+  readonly version: VersionName
+  readonly route: ReplicaRoute
+  readonly dialect: EngineDialect
+  readonly target: Target
+  inFlight: number
+  health: Health
+}
+
+/** One request on one replica. However it ends, `release` gives its place back, once. */
+export type Lease = { answered(): void; failed(fault: Fault): void; release(): void }
+
+export type Fleet = ReturnType<typeof openFleet>
+
+export type FleetParts = {
+  dialectOf(version: VersionRoute): EngineDialect
+  /** Resolves a reference to a secret. Throws with a message that names the reference. */
+  secret(reference: string): string
+  now(): number
+}
+
+/** Empty until it is given a snapshot. Everything here is synchronous but waiting. */
+export function openFleet({ dialectOf, secret, now }: FleetParts) {
+  let snapshot: Snapshot | null = null
+  let models = new Map<string, ModelRoute>()
+  let versions = new Map<VersionName, VersionRoute>()
+  let replicas = new Map<ReplicaId, Replica>()
+  let byVersion = new Map<VersionName, Replica[]>()
+  let turn = 0
+  const waiting = new Map<VersionName, Set<() => void>>()
+
+  /** Replaces the routing table in one step. Replicas at the same address keep their counts and health. */
+  function use(next: Snapshot): void {
+    const kept = new Map<ReplicaId, Replica>()
+    const nextByVersion = new Map<VersionName, Replica[]>()
+    for (const version of next.versions) {
+      const list = version.replicas.map(route => {
+        const known = replicas.get(route.id)
+        const same = known !== undefined && JSON.stringify(known.route.address) === JSON.stringify(route.address)
+        return {
+          id: route.id, version: version.name, route, dialect: dialectOf(version),
+          target: { address: route.address, apiKey: route.apiKey === null ? null : secret(route.apiKey) },
+          inFlight: same ? known.inFlight : 0, health: same ? known.health : unknownHealth,
+        }
+      })
+      for (const replica of list) kept.set(replica.id, carryOn(replicas.get(replica.id), replica))
+      nextByVersion.set(version.name, list.map(replica => kept.get(replica.id) ?? replica))
+    }
+    snapshot = next
+    models = new Map(next.models.map(model => [model.name, model]))
+    versions = new Map(next.versions.map(version => [version.name, version]))
+    replicas = kept
+    byVersion = nextByVersion
+    for (const version of next.versions) wake(version.name)
+  }
+
+  function pick(version: VersionRoute, tried: ReadonlySet<ReplicaId>): Replica | null {
+    const at = instant(now())
+    const candidates = (byVersion.get(version.name) ?? []).map(replica => ({
+      replica,
+      inFlight: replica.inFlight,
+      weight: replica.route.weight,
+      backup: replica.route.backup,
+      usable: isUsable(replica.health, at) && !tried.has(replica.id),
+    }))
+    return pickReplica(candidates, turn++)?.replica ?? null
+  }
+
+  function lease(replica: Replica): Lease {
+    let held = true
+    replica.inFlight++
+    return {
+      answered: () => note(replica, { kind: 'call-answered' }),
+      failed: fault => {
+        const event = eventOf(fault)
+        if (event !== null) note(replica, event)
+      },
+      release: () => {
+        if (held) replica.inFlight--
+        held = false
+      },
+    }
+  }
+
+  function note(replica: Replica, event: HealthEvent): void {
+    const before = replica.health
+    replica.health = stepHealth(before, event, instant(now()))
+    if (replica.health === before) return
+    for (const [version, list] of byVersion) if (list.includes(replica)) wake(version)
+  }
+
+  function probed(replica: Replica, probe: Probe): void {
+    if (probe.state === 'up') note(replica, { kind: 'probe-up' })
+    else if (probe.state === 'loading') note(replica, { kind: 'probe-loading' })
+    else note(replica, { kind: 'probe-failed', why: probe.why })
+  }
+
+  /** A replica that is loading, or that Holdfast will start again, is worth a wait. */
+  function mayComeBack(version: VersionRoute): boolean {
+    return (byVersion.get(version.name) ?? []).some(replica => replica.health.state === 'loading' || replica.route.managed)
+  }
+
+  /**
+   * Resolves `true` as soon as a replica may be asked, `false` when the model's queue is full, its deadline passes,
+   * or nothing that could come back is left.
+   */
+  function whenUsable(version: VersionRoute, model: ModelRoute): { promise: Promise<boolean>; cancel: () => void } {
+    const queue = waiting.get(version.name) ?? new Set()
+    waiting.set(version.name, queue)
+    if (!mayComeBack(version) || queue.size >= model.queue.waiting) return { promise: Promise.resolve(false), cancel: () => {} }
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const settle = (usable: boolean): void => {
+      clearTimeout(timer)
+      queue.delete(look)
+      resolve(usable)
+    }
+    const look = (): void => {
+      if (pick(version, nobody) !== null) settle(true)
+      else if (!mayComeBack(version)) settle(false)
+    }
+    const timer = setTimeout(() => settle(false), model.queue.deadline)
+    queue.add(look)
+    return { promise, cancel: () => settle(false) }
+  }
+
+  function wake(version: VersionName): void {
+    for (const look of [...(waiting.get(version) ?? [])]) look()
+  }
+
+  function noReplica(model: ModelRoute, version: VersionRoute): Fault {
+    const states = (byVersion.get(version.name) ?? []).map(({ id, health }) => `${id}: ${health.why ?? health.state}`)
+    return {
+      kind: 'no-replica', model: model.name, retryAfter: millis(1_000),
+      state: states.length === 0 ? `${version.name} has no replica` : states.join('; '),
+    }
+  }
+
+  function status(version: VersionName): ModelStatus {
+    const at = instant(now())
+    const list = byVersion.get(version) ?? []
+    if (list.some(({ health }) => health.state === 'up' && isUsable(health, at))) return 'loaded'
+    if (list.some(({ health, route }) => health.state === 'loading' || health.state === 'unknown' || route.managed)) return 'loading'
+    return 'unavailable'
+  }
+
+  return {
+    use, pick, lease, probed, whenUsable, noReplica, status,
+    snapshot: (): Snapshot | null => snapshot,
+    model: (name: string): ModelRoute | null => models.get(name) ?? null,
+    models: (): ModelName[] => [...models.values()].map(({ name }) => name),
+    version: (name: VersionName): VersionRoute | null => versions.get(name) ?? null,
+    replicas: (): Replica[] => [...replicas.values()],
+    queued: (): number => [...waiting.values()].reduce((sum, queue) => sum + queue.size, 0),
+  }
+}
+
+const nobody: ReadonlySet<ReplicaId> = new Set()
+
+/** Requests in flight hold the old object: it stays the same one while the address does. */
+function carryOn(known: Replica | undefined, next: Replica): Replica {
+  if (known === undefined || JSON.stringify(known.route.address) !== JSON.stringify(next.route.address)) return next
+  return Object.assign(known, { version: next.version, route: next.route, dialect: next.dialect, target: next.target })
+}
+
+/** What a failed call says of its replica; a client's mistake says that the engine works. */
+function eventOf(fault: Fault): HealthEvent | null {
+  const { message } = new FaultError(fault)
+  switch (fault.kind) {
+    case 'engine-lost': return { kind: 'call-lost', why: message }
+    case 'engine-failed': return { kind: 'call-failed', why: message }
+    case 'not-ready': return { kind: 'probe-loading' }
+    case 'engine-refused':
+    case 'context-exceeded': return { kind: 'call-answered' }
+    default: return null
+  }
+}

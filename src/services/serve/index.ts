@@ -1,0 +1,11 @@
+/** Serve: the life of a request. Start at `serve.ts`, which lists the stages in order. */
+export type { Gate } from './accept.ts'
+export type { Permissions } from './admit.ts'
+export type { Authenticate } from './authenticate.ts'
+export { ClientGone } from './exchange.ts'
+export type { Exchange, ReadBody, Reply, RequestHead, Serve } from './exchange.ts'
+export { openFleet } from './fleet.ts'
+export type { Fleet } from './fleet.ts'
+export type { EngineDialect, Meter, Probe, Recorder, Target, Wire, WireCall, WireListener } from './ports.ts'
+export { openServe } from './serve.ts'
+export { watchReplicas } from './watch-replicas.ts'

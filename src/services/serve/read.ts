@@ -1,0 +1,39 @@
+/** Read: the body, once, as JSON. */
+import { isUtf8 } from 'node:buffer'
+import { FaultError } from '../../domain/fault.ts'
+import { millis } from '../../domain/units.ts'
+import { parseAsk, type GatewayLimits } from '../../domain/serving/index.ts'
+import type { Stage } from './exchange.ts'
+
+/** What all requests together may hold of bodies. Beyond it the next one waits outside. */
+const heldBodiesBytes = 512 * 1024 * 1024
+const retryAfter = millis(1_000)
+
+export const read = (limits: () => GatewayLimits): Stage => {
+  let held = 0
+  return next => async exchange => {
+    if (held > heldBodiesBytes) throw new FaultError({ kind: 'overloaded', retryAfter, inFlight: limits().inFlight })
+    const bytes = await exchange.readBody(limits().body)
+    held += bytes.length
+    try {
+      if (!isUtf8(bytes)) throw new FaultError({ kind: 'body-not-utf8' })
+      const parsed = parseAsk(exchange.head.path, parseJson(bytes))
+      if (!parsed.ok) throw new FaultError(parsed.fault)
+      exchange.ask = parsed.ask
+      await next(exchange)
+    } finally {
+      held -= bytes.length
+    }
+  }
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'))
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error)
+    // V8 quotes the text around the mistake, which may be a person's prompt: only the place is told.
+    const place = /position \d+|Unexpected end|line \d+ column \d+/.exec(detail)
+    throw new FaultError({ kind: 'body-not-json', detail: bytes.length === 0 ? 'it is empty.' : place === null ? 'it could not be parsed.' : `the mistake is at ${place[0]}.` })
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Record: the edge. Every end of a request is told to the journal, and only then are the last bytes sent, so that no
+ * answered request is ever missing from usage. The one place where a fault becomes an answer.
+ */
+import { FaultError, toHttp, type Fault } from '../../domain/fault.ts'
+import type { CloseRecord } from '../../domain/journal/index.ts'
+import { millis } from '../../domain/units.ts'
+import { ClientGone, describe, type Exchange, type Stage } from './exchange.ts'
+import type { Meter, Recorder, ReportUnexpected } from './ports.ts'
+
+/** nginx's status for a client that left; nobody receives it. */
+const clientLeft = 499
+
+export type RecordParts = { recorder: Recorder; meter: Meter; report: ReportUnexpected }
+
+export const record = ({ recorder, meter, report }: RecordParts): Stage => next => async exchange => {
+  try {
+    await next(exchange)
+    await close('ok', 200, null)
+  } catch (error) {
+    if (error instanceof ClientGone || exchange.gone) return close('cancelled', clientLeft, null)
+    if (!(error instanceof FaultError)) report(error, exchange)
+    const fault: Fault = error instanceof FaultError ? error.fault : { kind: 'internal' }
+    const { status } = answerFault(exchange, fault)
+    await close(status < 500 ? 'refused' : 'failed', status, fault)
+  }
+
+  async function close(outcome: CloseRecord['outcome'], status: number, fault: Fault | null): Promise<void> {
+    const entry = toRecord(exchange, { outcome, status, fault: fault?.kind ?? null })
+    meter.finished(entry)
+    const { promise, resolve } = Promise.withResolvers<Error | undefined>()
+    recorder.append(entry, resolve)
+    const unwritten = await promise
+    if (unwritten !== undefined && !exchange.reply.headSent) answerFault(exchange, { kind: 'journal-full' })
+    if (exchange.gone) return
+    if (exchange.lastHead !== null && !exchange.reply.headSent) exchange.reply.head(exchange.lastHead.status, exchange.lastHead.headers)
+    exchange.reply.end(exchange.lastBytes)
+  }
+}
+
+/** Prepares a fault's answer: a whole one, or, when a stream is under way, the event that ends it without `[DONE]`. */
+function answerFault(exchange: Exchange, fault: Fault): { status: number } {
+  const { status, body, retryAfterSeconds } = toHttp(fault)
+  const json = JSON.stringify(body)
+  if (exchange.reply.headSent) {
+    exchange.lastHead = null
+    exchange.lastBytes = Buffer.from(`data: ${json}\n\n`)
+    return { status }
+  }
+  const bytes = Buffer.from(json)
+  exchange.lastBytes = bytes
+  exchange.lastHead = {
+    status,
+    headers: {
+      'content-type': 'application/json',
+      'content-length': String(bytes.length),
+      'x-request-id': exchange.id,
+      ...(exchange.version === null ? {} : { 'x-holdfast-version': exchange.version.name }),
+      ...(retryAfterSeconds === null ? {} : { 'retry-after': String(retryAfterSeconds) }),
+    },
+  }
+  return { status }
+}
+
+function toRecord(exchange: Exchange, end: Pick<CloseRecord, 'outcome' | 'status' | 'fault'>): CloseRecord {
+  return {
+    t: 'close',
+    ...describe(exchange),
+    model: exchange.model?.name ?? null,
+    version: exchange.version?.name ?? null,
+    replica: exchange.replica,
+    ...end,
+    inputTokens: exchange.inputTokens,
+    outputTokens: exchange.outputTokens,
+    ttftMs: exchange.firstByteMs === null ? null : millis(round(exchange.firstByteMs)),
+    totalMs: millis(round(performance.now() - exchange.startedMs)),
+    attempts: exchange.attempts,
+    clientId: exchange.head.clientId,
+    from: exchange.head.from,
+  }
+}
+
+/** Tenths of a millisecond are as fine as anybody reads. */
+const round = (value: number): number => Math.round(value * 10) / 10

@@ -1,0 +1,40 @@
+/** Serve: the whole pipeline, in the order a request meets it. */
+import type { GatewayLimits } from '../../domain/serving/index.ts'
+import { accept, type Gate } from './accept.ts'
+import { admit, type Permissions } from './admit.ts'
+import { authenticate, type Authenticate } from './authenticate.ts'
+import { call } from './call.ts'
+import { pipeline, type Serve } from './exchange.ts'
+import type { Fleet } from './fleet.ts'
+import type { Meter, Recorder, ReportUnexpected, Wire } from './ports.ts'
+import { read } from './read.ts'
+import { record } from './record.ts'
+import { route } from './route.ts'
+
+export type ServeParts = {
+  gate: Gate
+  limits: () => GatewayLimits
+  stale: () => string | null
+  lookUp: Authenticate
+  permissions: Permissions
+  fleet: Fleet
+  wire: Wire
+  recorder: Recorder
+  meter: Meter
+  report: ReportUnexpected
+  now: () => number
+}
+
+/** Always resolves: `record` turns whatever happens into an answer and a journal entry. */
+export function openServe(parts: ServeParts): Serve {
+  const { gate, limits, fleet } = parts
+  return pipeline(
+    call(parts),
+    record(parts),
+    accept(gate, parts),
+    authenticate(parts.lookUp, parts.now),
+    read(limits),
+    admit(parts.permissions),
+    route(fleet),
+  )
+}

@@ -1,0 +1,123 @@
+/**
+ * A streamed answer: server-sent events, passed on whole as the engine wrote them.
+ * Nearly all events hold neither usage nor an error nor the end, and three searches for bytes tell so; only the others
+ * are parsed. The end (`[DONE]`) is held back until the journal has the record.
+ */
+import { FaultError } from '../../domain/fault.ts'
+import type { Exchange } from './exchange.ts'
+import { answerHeaders, noteFirstByte, type Answer } from './relay.ts'
+import { noteUsage } from './usage.ts'
+
+/** An event longer than this is not a token. */
+const longestEvent = 8 * 1024 * 1024
+
+export function streamAnswer(exchange: Exchange): Answer {
+  const { reply } = exchange
+  /** The beginning of an event whose end has not come. */
+  let carry: Buffer | null = null
+
+  return {
+    head(contentType) {
+      if (!contentType.startsWith('text/event-stream')) {
+        throw new FaultError({ kind: 'engine-failed', status: 200, detail: `it answered a stream with ${contentType || 'no content type'}` })
+      }
+      // Another replica's head may have gone out before it was lost.
+      if (reply.headSent) return
+      reply.head(200, {
+        ...answerHeaders(exchange, 'text/event-stream; charset=utf-8'),
+        'cache-control': 'no-cache',
+        // Or nginx in front would gather tokens.
+        'x-accel-buffering': 'no',
+      })
+      reply.flush()
+    },
+
+    data(chunk) {
+      const bytes: Buffer = carry === null ? chunk : Buffer.concat([carry, chunk])
+      const end = endOfLastEvent(bytes)
+      carry = end === bytes.length ? null : bytes.subarray(end)
+      if (carry !== null && carry.length > longestEvent) {
+        throw new FaultError({ kind: 'engine-failed', status: 200, detail: `an event of its stream is longer than ${longestEvent} bytes` })
+      }
+      if (end === 0) return 'more'
+      const events = end === bytes.length ? bytes : bytes.subarray(0, end)
+      if (isPlain(events)) {
+        noteFirstByte(exchange)
+        return reply.write(events) ? 'more' : 'wait'
+      }
+      return passEvents(events)
+    },
+
+    end() {
+      throw new FaultError({ kind: 'engine-lost', sentBytes: reply.sentBytes })
+    },
+  }
+
+  function passEvents(events: Buffer): 'more' | 'wait' | 'complete' {
+    let more = true
+    for (const event of events.toString('utf8').replaceAll('\r\n', '\n').split('\n\n')) {
+      if (event === '') continue
+      const data = dataOf(event)
+      if (data === '[DONE]') {
+        exchange.lastBytes = Buffer.from(`${event}\n\n`)
+        return 'complete'
+      }
+      if (data !== null && !passes(data)) continue
+      if (data !== null) noteFirstByte(exchange)
+      more = reply.write(Buffer.from(`${event}\n\n`)) && more
+    }
+    return more ? 'more' : 'wait'
+  }
+
+  /** Whether the client sees this event. Takes its usage; throws when it is the engine's error. */
+  function passes(data: string): boolean {
+    const parsed = parse(data)
+    if (typeof parsed !== 'object' || parsed === null) {
+      throw new FaultError({ kind: 'engine-failed', status: 200, detail: 'an event of its stream is not a JSON object' })
+    }
+    if ('error' in parsed && parsed.error !== null) {
+      throw new FaultError({ kind: 'engine-failed', status: 200, detail: messageOf(parsed.error) })
+    }
+    if (!('usage' in parsed) || parsed.usage === null) return true
+    noteUsage(exchange, parsed.usage)
+    const usageAlone = 'choices' in parsed && Array.isArray(parsed.choices) && parsed.choices.length === 0
+    return exchange.ask?.wantsUsage === true || !usageAlone
+  }
+}
+
+const usageMark = Buffer.from('"usage"')
+const errorMark = Buffer.from('"error"')
+const doneMark = Buffer.from('[DONE]')
+const dataMark = Buffer.from('data:')
+
+/** Data events and nothing that needs a look. A token may spell a mark: then it is looked at, and passes. */
+function isPlain(events: Buffer): boolean {
+  return events.indexOf(dataMark) === 0 && !events.includes(usageMark) && !events.includes(errorMark) && !events.includes(doneMark)
+}
+
+/** Where the last whole event ends; 0: there is none. */
+function endOfLastEvent(bytes: Buffer): number {
+  const lf = bytes.lastIndexOf('\n\n')
+  const crlf = bytes.lastIndexOf('\r\n\r\n')
+  return Math.max(lf === -1 ? 0 : lf + 2, crlf === -1 ? 0 : crlf + 4)
+}
+
+/** The data of an event; `null`: it has none (a comment). */
+function dataOf(event: string): string | null {
+  const lines = event.split('\n').filter(line => line.startsWith('data:'))
+  return lines.length === 0 ? null : lines.map(line => line.slice(5).trimStart()).join('\n')
+}
+
+function parse(data: string): unknown {
+  try {
+    return JSON.parse(data)
+  } catch (error) {
+    throw new FaultError({ kind: 'engine-failed', status: 200, detail: 'an event of its stream is not JSON' }, { cause: error })
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (typeof error === 'string') return error
+  if (typeof error === 'object' && error !== null && 'message' in error && typeof error.message === 'string') return error.message
+  return 'it sent an error'
+}
