@@ -1,0 +1,20 @@
+/** What every system is given, the same for all: `reference` sizes of a short chat. */
+export const model = 'bench'
+export const path = '/v1/chat/completions'
+export const streams = 200
+export const chunksPerStream = 50
+export const chunkGapMs = 20
+
+/** About 1.08 KB of JSON. */
+export function renderBody(stream: boolean): string {
+  const content = 'Explain how a gateway relays the answers of a model server, and what it costs. '.repeat(12).trimEnd()
+  return JSON.stringify({
+    model,
+    messages: [
+      { role: 'system', content: 'You are a helpful assistant.' },
+      { role: 'user', content },
+    ],
+    // Written without spaces: the mock looks for these bytes.
+    ...(stream ? { stream: true } : {}),
+  })
+}
