@@ -34,8 +34,8 @@ export type Loader = {
 }
 
 const loadProgram = fileURLToPath(new URL('./load.main.ts', import.meta.url))
-export const connections = 64
-export const openPerSecond = 200
+const connections = 64
+const openPerSecond = 200
 
 export async function measureRound(
   system: System,

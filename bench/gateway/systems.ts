@@ -1,4 +1,5 @@
 /** The systems compared: no gateway at all, nginx as the limit, and Holdfast with everything it does. */
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
@@ -93,7 +94,8 @@ async function openHoldfast(mockPort: number, folder: string): Promise<System> {
   const port = await freePort()
   const spec = join(folder, 'holdfast.yaml')
   writeFileSync(spec, renderSpec(mockPort))
-  const env = { ...process.env, HOLDFAST_HOME: join(folder, 'home'), HOLDFAST_ADMIN_KEY: adminKey }
+  // Nothing else of the caller's: a HOLDFAST_URL would have us ask another service for its processes.
+  const env = { PATH: process.env['PATH'], HOLDFAST_HOME: join(folder, 'home'), HOLDFAST_ADMIN_KEY: adminKey }
   const program = join(root, 'bin/holdfast')
   // All of it starts on the other core; then the gateway alone gets the measured one.
   const up = start([program, 'up', spec, '--port', String(port)], { core: cores.rest, env, cwd: folder })
@@ -115,7 +117,7 @@ async function openHoldfast(mockPort: number, folder: string): Promise<System> {
 }
 
 /** The one admin key of this run; the service is told it and gone with it. */
-const adminKey = `sk-bench-admin-${process.pid}-${process.hrtime.bigint()}`
+const adminKey = `bench-${randomUUID()}`
 
 function renderSpec(mockPort: number): string {
   return [
