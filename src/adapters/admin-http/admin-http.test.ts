@@ -40,7 +40,7 @@ async function open(over: Partial<AdminParts> = {}) {
       usage: async ask => { asked.by.push(ask); return [] },
       gaps: async () => [{ epoch: 'e', at: instant(at), until: instant(at + 1000), lost: 2 }],
     },
-    verifyAudit: async () => [{ result: 'broken', epoch: 'e', segment: 1, line: 2, what: 'edited', detail: 'changed' }],
+    verifyAudit: async () => ({ result: 'broken', findings: [{ result: 'broken', epoch: 'e', segment: 1, line: 0, what: 'edited', detail: 'changed' }], epochs: [{ result: 'intact', epoch: 'f', blocks: 3, lines: 9, unsealed: 0, ended: true }] }),
     ...over,
   }))
   toClose.push(() => app.close())
@@ -125,11 +125,12 @@ test('a team lives, and those of the spec are read-only with file and line', asy
 })
 
 test('requests are filtered and paged, usage is grouped', async () => {
-  const { send, asked } = await open()
-  const { body } = await send('GET', '/api/v1/requests?limit=1&before=r2&key=key_1&team=t&model=coder&outcome=ok')
+  const { send, asked, access } = await open()
+  const { key } = await access.keys.create({ alias: 'slack', team: null, models: null, expires: null, metadata: {}, secret: null })
+  const { body } = await send('GET', '/api/v1/requests?limit=1&before=r2&key=slack&team=t&model=coder&outcome=ok')
   expect(body).toEqual({ requests: [row], next: 'r1' })
   expect((await send('GET', '/api/v1/requests')).body.next).toBeNull()
-  expect(asked.filters).toEqual([{ limit: 1, before: 'r2', key: 'key_1', team: 't', model: 'coder', outcome: 'ok' }, { limit: 100 }])
+  expect(asked.filters).toEqual([{ limit: 1, before: 'r2', key: key.id, team: 't', model: 'coder', outcome: 'ok' }, { limit: 100 }])
   expect(await send('GET', '/api/v1/requests?outcome=bad')).toMatchObject({ status: 400, body: { error: { param: 'outcome' } } })
   expect(await send('GET', '/api/v1/requests?limit=0')).toMatchObject({ status: 400 })
   expect((await send('GET', '/api/v1/usage?by=team&since=2026-01-01T00:00:00Z')).body).toEqual({ by: 'team', usage: [] })
@@ -139,7 +140,7 @@ test('requests are filtered and paged, usage is grouped', async () => {
 test('audit verification tells what is broken and what is missing', async () => {
   const { send } = await open()
   expect((await send('GET', '/api/v1/audit/verify')).body).toEqual({
-    intact: false, epochs: [{ result: 'broken', epoch: 'e', segment: 1, line: 2, what: 'edited', detail: 'changed' }],
+    intact: false, epochs: 2, blocks: 3, lines: 9, broken: [{ epoch: 'e', segment: 1, line: null, what: 'edited', detail: 'changed' }],
     gaps: [{ epoch: 'e', at: '2026-01-01T00:00:00.000Z', until: '2026-01-01T00:00:01.000Z', lost: 2 }],
   })
 })

@@ -10,7 +10,7 @@ import { statusRoutes } from './status.ts'
 import type { Status } from './status.ts'
 import { teamRoutes } from './teams.ts'
 
-export type AdminParts = RecordParts & {
+export type AdminParts = Omit<RecordParts, 'keys'> & {
   access: Access
   identify: Identify
   status: () => Promise<Status>
@@ -28,7 +28,7 @@ export const adminRoutes = (parts: AdminParts): FastifyPluginAsyncZod => async a
     })
     await guarded.register(keyRoutes({ keys: parts.access.keys, now: parts.now }))
     await guarded.register(teamRoutes({ teams: parts.access.teams }))
-    await guarded.register(recordRoutes(parts))
+    await guarded.register(recordRoutes({ ...parts, keys: parts.access.keys }))
     await guarded.register(statusRoutes(parts))
   }, { prefix: '/api/v1' })
 }

@@ -1,16 +1,18 @@
 /** `/api/v1/requests`, `/api/v1/usage` and `/api/v1/audit/verify`: what the journal says. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import type { RequestStore, Verification } from '../../domain/journal/index.ts'
-import { keyId, modelName, requestId, teamName } from '../../domain/units.ts'
+import type { RequestStore } from '../../domain/journal/index.ts'
+import { modelName, requestId, teamName } from '../../domain/units.ts'
+import type { Keys } from '../../services/access/index.ts'
+import type { Audit } from '../../services/verify-audit.ts'
 import { answers, Moment, toIso } from './schemas.ts'
 
 const outcomes = ['ok', 'refused', 'failed', 'cancelled', 'interrupted', 'open'] as const
 
 const RequestQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  limit: z.coerce.number().int().min(1).max(10_000).default(100),
   before: z.string().optional().describe('The id of the last request of the page before.'),
-  key: z.string().optional().describe("The id of a key, or 'admin'."),
+  key: z.string().optional().describe("The id of a key or its alias, or 'admin'."),
   team: z.string().optional(),
   model: z.string().optional(),
   outcome: z.enum(outcomes).optional(),
@@ -33,23 +35,26 @@ const UsageAnswer = z.object({
   failed: z.number(), cancelled: z.number(), interrupted: z.number(), inputTokens: z.number(), outputTokens: z.number(),
 })
 
-const GapAnswer = z.object({ epoch: z.string(), at: z.string(), until: z.string(), lost: z.number() })
-const EpochAnswer = z.discriminatedUnion('result', [
-  z.object({
-    result: z.literal('intact'), epoch: z.string(), blocks: z.number(), lines: z.number(), unsealed: z.number(), ended: z.boolean(),
-  }),
-  z.object({
-    result: z.literal('broken'), epoch: z.string(), segment: z.number(), line: z.number(), what: z.string(), detail: z.string(),
-  }),
-])
+const AuditAnswer = z.object({
+  intact: z.boolean(),
+  epochs: z.number(),
+  blocks: z.number(),
+  lines: z.number(),
+  broken: z.array(z.object({
+    epoch: z.string(), segment: z.number().nullable(), line: z.number().nullable(), what: z.string(), detail: z.string(),
+  })).describe('The first thing wrong in each broken epoch.'),
+  gaps: z.array(z.object({ epoch: z.string(), at: z.string(), until: z.string(), lost: z.number() }))
+    .describe('When requests were served that could not be recorded.'),
+})
 
 export type RecordParts = {
+  keys: Pick<Keys, 'get'>
   requests: Pick<RequestStore, 'list' | 'usage' | 'gaps'>
   /** Goes along every epoch's chain; slow for a long journal. */
-  verifyAudit: () => Promise<readonly Verification[]>
+  verifyAudit: () => Promise<Audit>
 }
 
-export const recordRoutes = ({ requests, verifyAudit }: RecordParts): FastifyPluginAsyncZod => async app => {
+export const recordRoutes = ({ keys, requests, verifyAudit }: RecordParts): FastifyPluginAsyncZod => async app => {
   app.get('/requests', {
     schema: {
       tags: ['requests'], querystring: RequestQuery,
@@ -60,7 +65,7 @@ export const recordRoutes = ({ requests, verifyAudit }: RecordParts): FastifyPlu
     const rows = await requests.list({
       limit,
       ...(before === undefined ? {} : { before: requestId(before) }),
-      ...(key === undefined ? {} : { key: key === 'admin' ? key : keyId(key) }),
+      ...(key === undefined ? {} : { key: key === 'admin' ? key : (await keys.get(key)).id }),
       ...(team === undefined ? {} : { team: teamName(team) }),
       ...(model === undefined ? {} : { model: modelName(model) }),
       ...(outcome === undefined ? {} : { outcome }),
@@ -79,14 +84,17 @@ export const recordRoutes = ({ requests, verifyAudit }: RecordParts): FastifyPlu
     return { by, usage }
   })
 
-  app.get('/audit/verify', {
-    schema: {
-      tags: ['audit'],
-      response: answers(200, z.object({ intact: z.boolean(), epochs: z.array(EpochAnswer), gaps: z.array(GapAnswer) })),
-    },
-  }, async () => {
-    const epochs = [...await verifyAudit()]
-    const gaps = (await requests.gaps()).map(gap => ({ ...gap, at: toIso(gap.at), until: toIso(gap.until) }))
-    return { intact: epochs.every(epoch => epoch.result === 'intact'), epochs, gaps }
+  app.get('/audit/verify', { schema: { tags: ['audit'], response: answers(200, AuditAnswer) } }, async () => {
+    const audit = await verifyAudit()
+    const broken = audit.result === 'broken' ? audit.findings : []
+    return {
+      intact: audit.result === 'intact',
+      epochs: audit.epochs.length + broken.length,
+      blocks: audit.epochs.reduce((sum, epoch) => sum + epoch.blocks, 0),
+      lines: audit.epochs.reduce((sum, epoch) => sum + epoch.lines, 0),
+      // Places count from 1; 0 says that there is none to name.
+      broken: broken.map(({ epoch, segment, line, what, detail }) => ({ epoch, segment: segment || null, line: line || null, what, detail })),
+      gaps: (await requests.gaps()).map(gap => ({ ...gap, at: toIso(gap.at), until: toIso(gap.until) })),
+    }
   })
 }

@@ -9,6 +9,7 @@ import { adminRoutes, openAdminServer } from '../../adapters/admin-http/index.ts
 import { fakeAccessStore } from '../../domain/access/fake.ts'
 import { instant } from '../../domain/units.ts'
 import { hashKey, identifyBy, manageAccess } from '../../services/access/index.ts'
+import { CliError, openClient } from './client.ts'
 import { registerKey } from './key.ts'
 import { registerTeam } from './team.ts'
 
@@ -34,18 +35,18 @@ async function service() {
 }
 
 async function run(line: string, env: NodeJS.ProcessEnv) {
-  const said = { out: '', err: '', code: 0 }
-  const io = {
-    env,
-    out: (text: string) => { said.out += text },
-    err: (text: string) => { said.err += text },
-    setExitCode: (code: number) => { said.code = code },
-  }
+  const said: string[] = []
   const program = new Command()
+  const io = { env, out: (text: string) => { said.push(text) } }
   registerKey(program, io)
   registerTeam(program, io)
-  await program.parseAsync(line.split(' '), { from: 'user' })
-  return said
+  try {
+    await program.parseAsync(line.split(' '), { from: 'user' })
+    return { code: 0, out: said.join('\n'), err: '' }
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error
+    return { code: error.exitCode, out: said.join('\n'), err: error.message }
+  }
 }
 
 async function emptyHome(): Promise<string> {
@@ -70,13 +71,11 @@ test('a key is made, listed, rotated and revoked from the command line', async (
   expect((await run('key list --all', env)).out).toContain('revoked')
 })
 
-test('--json is one document, of answers and of errors', async () => {
+test('--json is the whole answer, and nothing when it is refused', async () => {
   const { url } = await service()
   const env = { HOLDFAST_URL: url, HOLDFAST_KEY: adminKey }
   expect(JSON.parse((await run('key create --alias slack --json', env)).out)).toMatchObject({ alias: 'slack', key: expect.stringMatching(/^sk-hf-/) })
-  const again = await run('key create --alias slack --json', env)
-  expect(again).toMatchObject({ code: 1, err: '' })
-  expect(JSON.parse(again.out)).toMatchObject({ error: { code: 'conflict' } })
+  expect(await run('key create --alias slack --json', env)).toEqual({ code: 1, out: '', err: "The alias 'slack' belongs to another key." })
 })
 
 test('a team is made, changed and deleted from the command line', async () => {
@@ -87,7 +86,7 @@ test('a team is made, changed and deleted from the command line', async () => {
   expect((await run('team update search --all-models', env)).out).toContain('every model')
   expect(await run('team update search', env)).toMatchObject({ code: 2, err: expect.stringContaining('--all-models') })
   expect((await run('team delete search', env)).code).toBe(0)
-  expect(await run('team delete search', env)).toMatchObject({ code: 1, err: "holdfast: There is no team 'search'." })
+  expect(await run('team delete search', env)).toMatchObject({ code: 1, err: "There is no team 'search'." })
 })
 
 test('address and key come from the state folder of the running service', async () => {
@@ -122,4 +121,25 @@ test('an address that is not Holdfast is told apart', async () => {
   const port = typeof address === 'object' ? address?.port : null
   expect(await run('key list', { HOLDFAST_URL: `http://127.0.0.1:${port}/v1`, HOLDFAST_KEY: adminKey }))
     .toMatchObject({ code: 1, err: expect.stringContaining('not as Holdfast') })
+})
+
+test('a stream is read event by event, however it is cut', async () => {
+  const pieces = ['data: {"n"', ':1}\n\n: waiting\n\nda', 'ta: {"n":2}\r\n\r\ndata: [DONE]\n\n', 'data: {"n":3}\n\n']
+  const other = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    const next = () => {
+      const piece = pieces.shift()
+      if (piece === undefined) response.end()
+      else response.write(piece, () => setImmediate(next))
+    }
+    next()
+  })
+  await new Promise<void>(resolve => { other.listen(0, '127.0.0.1', resolve) })
+  toClose.push(() => other.close())
+  const address = other.address()
+  const port = typeof address === 'object' ? address?.port : null
+  const client = openClient({ env: { HOLDFAST_URL: `http://127.0.0.1:${port}`, HOLDFAST_KEY: adminKey } })
+  const seen: unknown[] = []
+  for await (const data of client.stream('/v1/chat/completions', {})) seen.push(data)
+  expect(seen).toEqual([{ n: 1 }, { n: 2 }])
 })

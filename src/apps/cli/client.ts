@@ -2,12 +2,23 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { homeFolder, openHome } from '../paths.ts'
-import { CliError } from './io.ts'
+
+/** Ends a command; the message says what happened and what to do. Exit codes: 1 said no, 2 wrong usage. */
+export class CliError extends Error {
+  readonly exitCode: 1 | 2
+  constructor(message: string, exitCode: 1 | 2 = 1, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'CliError'
+    this.exitCode = exitCode
+  }
+}
 
 export type Client = {
   url: string
   /** The answer's JSON. Throws CliError: not reachable, not Holdfast, or refused with the service's own words. */
   request(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: object): Promise<unknown>
+  /** Posts, and answers the JSON of each event of the answer's stream, up to `[DONE]`. Throws as `request` does. */
+  stream(path: string, body: object): AsyncIterable<unknown>
 }
 
 /** Longer than the gateway waits for the controller. */
@@ -15,7 +26,7 @@ const answerMs = 65_000
 const usualUrl = 'http://127.0.0.1:8080'
 
 const Service = z.object({ url: z.string() })
-const Refusal = z.object({ error: z.object({ message: z.string(), code: z.string().nullable() }) })
+const Refusal = z.object({ error: z.object({ message: z.string() }) })
 
 /**
  * Where: `HOLDFAST_URL`, else the service running from this state folder, else the usual port.
@@ -28,28 +39,58 @@ export function openClient({ env }: { env: NodeJS.ProcessEnv }): Client {
   const url = toUrl(env['HOLDFAST_URL'] || (home === null ? null : serviceUrl(home.service)) || usualUrl)
   const { key, from } = findKey(env, home?.adminKey ?? null)
 
+  const send = (method: string, path: string, { body, signal }: { body: object | undefined; signal: AbortSignal | null }) =>
+    connect(`${url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal,
+      redirect: 'error',
+    })
+
+  async function refuse(answer: Response): Promise<never> {
+    const refusal = Refusal.safeParse(parse(await answer.text().catch(error => lost(url, error))))
+    if (!refusal.success) throw new CliError(`${url} answered ${answer.status}, but not as Holdfast does. Is HOLDFAST_URL right?`)
+    const { message } = refusal.data.error
+    throw new CliError(answer.status === 401 ? `${message} (The key came from ${from}.)` : message)
+  }
+
   return {
     url,
     async request(method, path, body) {
-      const answer = await send(`${url}${path}`, {
-        method,
-        headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(answerMs),
-        redirect: 'error',
-      })
-      const text = await answer.text().catch(error => lost(url, error))
-      const value = parse(text)
-      if (answer.ok && value !== undefined) return value
-      const refusal = Refusal.safeParse(value)
-      if (!refusal.success) throw new CliError(`${url} answered ${answer.status}, but not as Holdfast does. Is HOLDFAST_URL right?`)
-      const { message, code } = refusal.data.error
-      throw new CliError(answer.status === 401 ? `${message} (The key came from ${from}.)` : message, { code })
+      const answer = await send(method, path, { body, signal: AbortSignal.timeout(answerMs) })
+      if (!answer.ok) return refuse(answer)
+      const value = parse(await answer.text().catch(error => lost(url, error)))
+      if (value === undefined) throw new CliError(`${url} answered, but not as Holdfast does. Is HOLDFAST_URL right?`)
+      return value
+    },
+    async *stream(path, body) {
+      const answer = await send('POST', path, { body, signal: null })
+      if (!answer.ok || answer.body === null) return refuse(answer)
+      try {
+        for await (const data of eventsOf(answer.body)) {
+          if (data === '[DONE]') return
+          yield parse(data)
+        }
+      } catch (error) {
+        lost(url, error)
+      }
     },
   }
 }
 
-async function send(url: string, init: RequestInit): Promise<Response> {
+/** The `data:` of each server-sent event. Ours have one line each, and comments are passed over. */
+async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const bytes of body) {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split(/\r?\n/)
+    rest = lines.pop() ?? ''
+    for (const line of lines) if (line.startsWith('data:')) yield line.slice('data:'.length).trim()
+  }
+}
+
+async function connect(url: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(url, init)
   } catch (error) {
@@ -59,10 +100,10 @@ async function send(url: string, init: RequestInit): Promise<Response> {
 
 function lost(url: string, error: unknown): never {
   if (error instanceof Error && error.name === 'TimeoutError') {
-    throw new CliError(`${url} did not answer within ${answerMs / 1000} s.`, { cause: error })
+    throw new CliError(`${url} did not answer within ${answerMs / 1000} s.`, 1, { cause: error })
   }
   const cause = error instanceof Error && error.cause instanceof Error && 'code' in error.cause ? ` (${String(error.cause.code)})` : ''
-  throw new CliError(`Nothing answers at ${url}${cause}. Start it with 'npm start' (holdfast up), or set HOLDFAST_URL to where it runs.`, { cause: error })
+  throw new CliError(`Nothing answers at ${url}${cause}. Start it with 'npm start' (holdfast up), or set HOLDFAST_URL to where it runs.`, 1, { cause: error })
 }
 
 function parse(text: string): unknown {
@@ -75,7 +116,7 @@ function parse(text: string): unknown {
 
 function toUrl(text: string): string {
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw new CliError(`HOLDFAST_URL is '${text}'; it should look like ${usualUrl}.`, { exitCode: 2 })
+    throw new CliError(`HOLDFAST_URL is '${text}'; it should look like ${usualUrl}.`, 2)
   }
   // `http://host:8080/v1` is what clients of models are given; administration is beside it.
   return text.replace(/\/+$/, '').replace(/\/v1$/, '')

@@ -3,8 +3,8 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { openClient } from './client.ts'
 import type { Client } from './client.ts'
-import { endsWell, processIo, renderTable } from './io.ts'
-import type { CliIo } from './io.ts'
+import { processIo, renderTable } from './output.ts'
+import type { CliIo } from './output.ts'
 import { InForce, listOf, sayInForce, sayModels } from './say.ts'
 
 const Key = z.looseObject({
@@ -33,7 +33,7 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
     .option('--models <names>', 'models it may use, with commas between (default: what its team may, else all)')
     .option('--expires <duration>', 'how long it lives: 12h, 30d, 2w (default: for good)')
     .option('--json', 'print JSON')
-    .action((options: Json & { alias?: string; team?: string; models?: string; expires?: string }) => endsWell({ io, json: options.json }, async () => {
+    .action(async (options: Json & { alias?: string; team?: string; models?: string; expires?: string }) => {
       const client = openClient(io)
       const answer = await client.request('POST', '/api/v1/keys', {
         alias: options.alias ?? null,
@@ -48,13 +48,13 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
         `Keep it now: it is not shown again. ${mayUse(born)} ${ends(born)}`,
         ...tail(born), '', 'See what it may use:', `  ${tryIt(client, born.key)}`,
       ].join('\n'))
-    }))
+    })
 
   key.command('list')
     .description('keys in use; --all also those revoked')
     .option('--all', 'revoked keys too')
     .option('--json', 'print JSON, revoked keys too')
-    .action((options: Json & { all?: boolean }) => endsWell({ io, json: options.json }, async () => {
+    .action(async (options: Json & { all?: boolean }) => {
       const answer = await openClient(io).request('GET', '/api/v1/keys')
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
       const keys = z.object({ keys: z.array(Key) }).parse(answer).keys.filter(each => options.all || each.status !== 'revoked')
@@ -63,14 +63,14 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
         each.id, each.alias ?? '-', each.team ?? '-', sayModels(each.models, each.team === null ? 'all' : "the team's"),
         each.status, day(each.expiresAt), day(each.createdAt),
       ])))
-    }))
+    })
 
   key.command('rotate')
     .description('give a key a new secret; the old one goes on for a while')
     .argument('<key>', 'id or alias')
     .option('--grace <duration>', 'how long the old secret goes on; 0s ends it at once', '24h')
     .option('--json', 'print JSON')
-    .action((ref: string, options: Json & { grace: string }) => endsWell({ io, json: options.json }, async () => {
+    .action(async (ref: string, options: Json & { grace: string }) => {
       const client = openClient(io)
       const answer = await client.request('POST', `/api/v1/keys/${encodeURIComponent(ref)}/rotate`, { grace: options.grace })
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
@@ -80,18 +80,18 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
         `Keep it now: it is not shown again. The old secret works until ${born.previousValidUntil}.`,
         ...tail(born), '', 'Try the new one:', `  ${tryIt(client, born.key)}`,
       ].join('\n'))
-    }))
+    })
 
   key.command('revoke')
     .description('end a key at once, for good')
     .argument('<key>', 'id or alias')
     .option('--json', 'print JSON')
-    .action((ref: string, options: Json) => endsWell({ io, json: options.json }, async () => {
+    .action(async (ref: string, options: Json) => {
       const answer = await openClient(io).request('DELETE', `/api/v1/keys/${encodeURIComponent(ref)}`)
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
       const changed = ChangedKey.parse(answer)
       io.out([`Revoked ${named(changed)}.`, ...tail(changed), 'See what is left: holdfast key list'].join('\n'))
-    }))
+    })
 }
 
 const named = (key: Key): string => key.alias === null ? key.id : `${key.alias} (${key.id})`

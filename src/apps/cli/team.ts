@@ -1,9 +1,9 @@
 /** `holdfast team create|list|update|delete`. */
 import type { Command } from 'commander'
 import { z } from 'zod'
-import { openClient } from './client.ts'
-import { CliError, endsWell, processIo, renderTable } from './io.ts'
-import type { CliIo } from './io.ts'
+import { CliError, openClient } from './client.ts'
+import { processIo, renderTable } from './output.ts'
+import type { CliIo } from './output.ts'
 import { InForce, listOf, sayInForce, sayModels } from './say.ts'
 
 const Team = z.looseObject({ name: z.string(), models: z.array(z.string()).nullable(), source: z.string() })
@@ -26,23 +26,23 @@ export function registerTeam(program: Command, io: CliIo = processIo): void {
     .argument('<name>')
     .option('--models <names>', 'models it may use, with commas between (default: all)')
     .option('--json', 'print JSON')
-    .action((name: string, options: Json & { models?: string }) => endsWell({ io, json: options.json }, async () => {
+    .action(async (name: string, options: Json & { models?: string }) => {
       const models = options.models === undefined ? null : listOf(options.models)
       const answer = await openClient(io).request('POST', '/api/v1/teams', { name, models })
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
       tell('Created', answer, `Give it a key: holdfast key create --team ${name}`)
-    }))
+    })
 
   team.command('list')
     .description('all teams')
     .option('--json', 'print JSON')
-    .action((options: Json) => endsWell({ io, json: options.json }, async () => {
+    .action(async (options: Json) => {
       const answer = await openClient(io).request('GET', '/api/v1/teams')
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
       const { teams } = z.object({ teams: z.array(Team) }).parse(answer)
       if (teams.length === 0) return io.out('No teams yet. Make one: holdfast team create <name> --models <names>')
       io.out(renderTable(['NAME', 'MODELS', 'FROM'], teams.map(each => [each.name, sayModels(each.models, 'all'), each.source])))
-    }))
+    })
 
   team.command('update')
     .description('change what a team may use')
@@ -50,23 +50,23 @@ export function registerTeam(program: Command, io: CliIo = processIo): void {
     .option('--models <names>', 'models it may use from now on, with commas between')
     .option('--all-models', 'every model')
     .option('--json', 'print JSON')
-    .action((name: string, options: Json & { models?: string; allModels?: boolean }) => endsWell({ io, json: options.json }, async () => {
+    .action(async (name: string, options: Json & { models?: string; allModels?: boolean }) => {
       if ((options.models === undefined) === (options.allModels === undefined)) {
-        throw new CliError('Say what changes: either --models a,b or --all-models.', { exitCode: 2 })
+        throw new CliError('Say what changes: either --models a,b or --all-models.', 2)
       }
       const models = options.models === undefined ? null : listOf(options.models)
       const answer = await openClient(io).request('PATCH', path(name), { models })
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
       tell('Changed', answer, 'See all: holdfast team list')
-    }))
+    })
 
   team.command('delete')
     .description('remove a team without keys in use')
     .argument('<name>')
     .option('--json', 'print JSON')
-    .action((name: string, options: Json) => endsWell({ io, json: options.json }, async () => {
+    .action(async (name: string, options: Json) => {
       const answer = await openClient(io).request('DELETE', path(name))
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
       io.out([`Deleted the team ${name}.`, sayInForce(ChangedTeam.parse(answer).inForce), 'See what is left: holdfast team list'].join('\n'))
-    }))
+    })
 }
