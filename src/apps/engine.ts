@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import pino from 'pino'
 import { z } from 'zod'
 import { openCounters, openServer, openWeights } from '../adapters/llama-cpp/index.ts'
-import type { EngineAssignment } from '../domain/serving/link.ts'
+import type { EngineAssignment } from '../domain/serving/index.ts'
 import { replicaId, versionName } from '../domain/units.ts'
 
 /** Running requests have this long once the engine is asked to stop. */
@@ -27,7 +27,10 @@ const Assignment = z.object({
  * the socket to live as long as (none: no lifeline), `HOLDFAST_LOG_LEVEL` the level of the JSON lines on stderr.
  */
 export async function runEngine(env: NodeJS.ProcessEnv = process.env): Promise<never> {
-  const log = pino({ name: 'engine', level: env['HOLDFAST_LOG_LEVEL'] || 'warn' }, pino.destination({ dest: 2, sync: true }))
+  const log = pino(
+    { name: 'engine', level: env['HOLDFAST_LOG_LEVEL'] || 'warn' },
+    pino.destination({ dest: 2, sync: true }),
+  )
   const end = new AbortController()
   const stop = (why: string): void => end.abort(why)
   process.on('SIGTERM', () => stop('SIGTERM'))

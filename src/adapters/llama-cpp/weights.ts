@@ -1,0 +1,205 @@
+/** The weights in memory: one model, one context of N sequences, its chat template, and embeddings on demand. */
+import { statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { getLlama, JinjaTemplateChatWrapper, LlamaLogLevel } from 'node-llama-cpp'
+import type {
+  ChatHistoryItem,
+  LlamaContextSequence,
+  LlamaEmbeddingContext,
+  LlamaGrammar,
+  LlamaModel,
+  Token,
+} from 'node-llama-cpp'
+import type { Logger } from 'pino'
+import { FaultError } from '../../domain/fault.ts'
+import type { EngineAssignment } from '../../domain/serving/index.ts'
+import { tokens } from '../../domain/units.ts'
+import { generate } from './generation.ts'
+import type { Ask, Generated } from './generation.ts'
+import type { Turn } from './messages.ts'
+import type { Counters } from './metrics.ts'
+import { openPlaces } from './places.ts'
+import type { Places } from './places.ts'
+
+/** Up to this size a second thread costs more than it brings: ggml's barriers spin (docs/design/0002-embedded-engine.md). */
+const oneThreadBytes = 64 * 1024 * 1024
+
+export type Embedded = { vector: readonly number[]; tokens: number }
+
+export type Weights = {
+  /** Tokens of context each sequence has. */
+  readonly context: number
+  readonly facts: { trainContext: number; embeddingSize: number; vocabulary: number; parameters: number; bytes: number }
+  readonly sequences: Places<LlamaContextSequence>
+  readonly embeddings: Places<null>
+  /** Whether the chat template speaks of tools. */
+  readonly knowsTools: boolean
+  /** Throws `unsupported` where the weights have no chat template, `request-invalid` where it refuses the turns. */
+  renderChat(turns: readonly Turn[]): Token[]
+  /** Text as it is; names of special tokens in it become those tokens. */
+  tokenize(text: string): Token[]
+  grammar(gbnf: string): Promise<LlamaGrammar>
+  /** Waits for a sequence, tells `onStart`, generates, and leaves the sequence empty for the next. */
+  generate(
+    ask: Ask,
+    on: { signal: AbortSignal; onStart?: () => Promise<void>; onText: (text: string) => Promise<void> },
+  ): Promise<Generated>
+  embed(input: string | Token[], signal: AbortSignal): Promise<Embedded>
+  close(): Promise<void>
+}
+
+/** Loads the weights. Rejects when the file can't be read or there is no memory for it. */
+export async function openWeights(
+  assignment: EngineAssignment,
+  { log, counters }: { log: Logger; counters: Counters },
+): Promise<Weights> {
+  const threads =
+    assignment.threads ??
+    (statSync(assignment.gguf).size < oneThreadBytes ? 1 : Math.max(1, availableParallelism() - 1))
+  const llama = await getLlama({
+    build: 'never',
+    gpu: false,
+    skipDownload: true,
+    maxThreads: threads,
+    progressLogs: false,
+    logLevel: LlamaLogLevel.warn,
+    logger: (level, message) =>
+      log[level === LlamaLogLevel.error || level === LlamaLogLevel.fatal ? 'warn' : 'debug']({ llama: message.trim() }),
+  })
+  const model = await llama.loadModel({ modelPath: assignment.gguf, gpuLayers: 0 })
+  const context = await model.createContext({
+    contextSize: assignment.context ?? { max: model.trainContextSize },
+    sequences: assignment.sequences,
+    threads,
+  })
+  // llama.cpp rounds contexts up; what was assigned is what clients get.
+  const contextSize = Math.min(context.contextSize, assignment.context ?? context.contextSize)
+  const sequences = openPlaces(Array.from({ length: assignment.sequences }, () => context.getSequence()))
+  const embeddings = openPlaces([null])
+  const template = model.fileInfo.metadata.tokenizer.chat_template
+  const wrapper = template === undefined ? null : openTemplate(template)
+  let embedder: Promise<LlamaEmbeddingContext> | null = null
+
+  return {
+    context: contextSize,
+    facts: factsOf(model),
+    sequences,
+    embeddings,
+    knowsTools: template !== undefined && /\btools\b/.test(template),
+    renderChat(turns) {
+      if (wrapper === null) {
+        throw new FaultError({
+          kind: 'unsupported',
+          what: 'Chat',
+          instead: 'These weights have no chat template: use /v1/completions or /v1/embeddings.',
+        })
+      }
+      return withBeginning(model, renderTurns(model, wrapper, turns))
+    },
+    tokenize: text => withBeginning(model, model.tokenize(text, true)),
+    async grammar(gbnf) {
+      try {
+        return await llama.createGrammar({ grammar: gbnf })
+      } catch (cause) {
+        throw new FaultError(
+          {
+            kind: 'unsupported',
+            what: 'This JSON schema',
+            instead: 'llama.cpp takes no grammar of it: make it simpler.',
+          },
+          { cause },
+        )
+      }
+    },
+    async generate(ask, { signal, onStart, onText }) {
+      const sequence = await sequences.take(signal)
+      try {
+        signal.throwIfAborted()
+        counters.promptTokens += ask.prompt.length
+        await onStart?.()
+        return await generate({ model, sequence }, ask, { signal, onText, onToken: () => counters.generationTokens++ })
+      } finally {
+        await emptySequence(sequence, sequences)
+      }
+    },
+    async embed(input, signal) {
+      const place = await embeddings.take(signal)
+      try {
+        signal.throwIfAborted()
+        embedder ??= model.createEmbeddingContext({ contextSize, batchSize: contextSize, threads })
+        const embedding = await embedder
+        const prompt = typeof input === 'string' ? model.tokenize(input) : input
+        // The copy: node-llama-cpp adds the beginning token to the list it is given.
+        const size = embedding.calculateInputLength([...prompt])
+        if (size >= contextSize)
+          throw new FaultError({ kind: 'context-exceeded', asked: tokens(size), limit: tokens(contextSize - 1) })
+        const { vector } = await embedding.getEmbeddingFor([...prompt])
+        counters.promptTokens += size
+        return { vector: toUnit(vector), tokens: size }
+      } finally {
+        embeddings.give(place)
+      }
+    },
+    close: () => llama.dispose(),
+  }
+}
+
+async function emptySequence(sequence: LlamaContextSequence, sequences: Places<LlamaContextSequence>): Promise<void> {
+  try {
+    await sequence.clearHistory()
+    sequences.give(sequence)
+  } catch {
+    // A sequence that can't be emptied is exchanged for a new one: the next request must not see what is in it.
+    const { context } = sequence
+    await sequence.dispose()
+    sequences.give(context.getSequence())
+  }
+}
+
+/** Made once: node-llama-cpp would otherwise examine the template at every request, for up to two seconds. */
+const openTemplate = (template: string): JinjaTemplateChatWrapper =>
+  new JinjaTemplateChatWrapper({ template, functionCallMessageTemplate: 'noJinja', reasoning: null })
+
+function renderTurns(model: LlamaModel, wrapper: JinjaTemplateChatWrapper, turns: readonly Turn[]): Token[] {
+  const chatHistory = turns.map(({ role, text }): ChatHistoryItem =>
+    role === 'assistant' ? { type: 'model', response: [text] } : { type: role, text },
+  )
+  try {
+    const state = wrapper.generateContextState({ chatHistory: [...chatHistory, { type: 'model', response: [] }] })
+    return state.contextText.tokenize(model.tokenizer)
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    throw new FaultError(
+      {
+        kind: 'request-invalid',
+        param: 'messages',
+        problem: `The model's chat template refuses these messages: ${detail}`,
+      },
+      { cause },
+    )
+  }
+}
+
+function withBeginning(model: LlamaModel, prompt: Token[]): Token[] {
+  const { bos, shouldPrependBosToken } = model.tokens
+  return shouldPrependBosToken && bos !== null && prompt[0] !== bos ? [bos, ...prompt] : prompt
+}
+
+function factsOf(model: LlamaModel): Weights['facts'] {
+  const tensors = model.fileInfo.fullTensorInfo ?? model.fileInfo.tensorInfo ?? []
+  const sizes = tensors.map(tensor =>
+    tensor.dimensions.reduce<number>((product, dimension) => product * Number(dimension), 1),
+  )
+  return {
+    trainContext: model.trainContextSize,
+    embeddingSize: model.embeddingVectorSize,
+    vocabulary: model.fileInfo.metadata.tokenizer.ggml.tokens.length,
+    parameters: sizes.reduce((sum, size) => sum + size, 0),
+    bytes: model.size,
+  }
+}
+
+function toUnit(vector: readonly number[]): number[] {
+  const length = Math.hypot(...vector) || 1
+  return vector.map(value => value / length)
+}
