@@ -6,6 +6,7 @@ import { ClientGone, describe, type Serve } from './exchange.ts'
 import type { Fleet, Replica } from './fleet.ts'
 import type { Recorder, Wire } from './ports.ts'
 import { relay } from './relay.ts'
+import { awaitReplica } from './route.ts'
 
 /** Replicas asked for one request, at most: a request that kills engines must not kill them all. */
 const mostAttempts = 3
@@ -22,7 +23,7 @@ export const call = ({ fleet, wire, recorder, limits }: CallParts): Serve => asy
   const tried = new Set<ReplicaId>()
   let last: Fault | null = null
   while (exchange.attempts < mostAttempts) {
-    const replica = fleet.pick(version, tried)
+    const replica = fleet.pick(version, tried) ?? (await comeBack())
     if (replica === null) break
     tried.add(replica.id)
     exchange.attempts++
@@ -37,6 +38,14 @@ export const call = ({ fleet, wire, recorder, limits }: CallParts): Serve => asy
     }
   }
   throw new FaultError(last ?? fleet.noReplica(model, version))
+
+  /** Everybody was tried. One that died or is loading may be back before the client gives up; one that fails is no better now. */
+  async function comeBack(): Promise<Replica | null> {
+    if (version === null || (last?.kind !== 'engine-lost' && last?.kind !== 'not-ready')) return null
+    if (!(await awaitReplica(fleet, exchange))) return null
+    tried.clear()
+    return fleet.pick(version, tried)
+  }
 
   async function attempt(replica: Replica): Promise<void> {
     if (exchange.gone) throw new ClientGone()

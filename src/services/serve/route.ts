@@ -4,17 +4,22 @@ import type { Fleet } from './fleet.ts'
 import { ClientGone, type Exchange, type Stage } from './exchange.ts'
 
 export const route = (fleet: Fleet): Stage => next => async exchange => {
-  if (exchange.model === null) throw new TypeError('route comes after admit')
-  exchange.version = fleet.version(exchange.model.live)
-  if (exchange.version === null) throw new TypeError(`the snapshot has no version ${exchange.model.live}`)
-  if (fleet.pick(exchange.version, nobody) === null) await awaitReplica(fleet, exchange)
+  const { model } = exchange
+  if (model === null) throw new TypeError('route comes after admit')
+  const version = fleet.version(model.live)
+  if (version === null) throw new TypeError(`the snapshot has no version ${model.live}`)
+  exchange.version = version
+  if (fleet.pick(version, nobody) === null && !(await awaitReplica(fleet, exchange))) throw new FaultError(fleet.noReplica(model, version))
   await next(exchange)
 }
 
 const nobody: ReadonlySet<never> = new Set()
 
-/** An engine that is starting or loading is worth waiting for; one that somebody else runs and is down is not. */
-async function awaitReplica(fleet: Fleet, exchange: Exchange): Promise<void> {
+/**
+ * Waits in the model's queue for a replica that is starting or loading; `false`: none came in time, or none can.
+ * An engine that somebody else runs and is down is not waited for.
+ */
+export async function awaitReplica(fleet: Fleet, exchange: Exchange): Promise<boolean> {
   const { model, version } = exchange
   if (model === null || version === null) throw new TypeError('no route yet')
   const waiting = fleet.whenUsable(version, model)
@@ -22,5 +27,5 @@ async function awaitReplica(fleet: Fleet, exchange: Exchange): Promise<void> {
   const usable = await waiting.promise
   exchange.whenGone = null
   if (exchange.gone) throw new ClientGone()
-  if (!usable) throw new FaultError(fleet.noReplica(model, version))
+  return usable
 }
