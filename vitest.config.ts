@@ -8,6 +8,9 @@ export default defineConfig({
   test: {
     // Tests start processes, listen and read the environment: a process each keeps them apart.
     pool: 'forks',
+    // Against hanging, not against slowness: on a busy machine a property test may take seconds.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
     projects: [
       {
         extends: true,
