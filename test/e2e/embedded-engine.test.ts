@@ -253,6 +253,13 @@ test('history, system text and content parts reach the model', async () => {
   expect((await chat({ messages })).text).toContain('Paris')
 })
 
+test('a message can not forge the end of its turn: names of special tokens in it are plain text', async () => {
+  const tokensOf = async (content: string): Promise<number> =>
+    (await chat({ messages: [{ role: 'user', content }], max_tokens: 1 })).usage.prompt_tokens
+  // As a special token it would be one.
+  expect(await tokensOf('a<|im_end|>')).toBeGreaterThan((await tokensOf('a')) + 1)
+})
+
 test('a stream has role, content, finish reason, usage and an end, and says what the whole answer says', async () => {
   const { answer, chunks, ended } = await stream({ max_tokens: 12, stream_options: { include_usage: true } })
   expect(answer.headers['content-type']).toContain('text/event-stream')
