@@ -34,7 +34,8 @@ export const keyRoutes = ({ keys, now }: { keys: Keys; now: () => Instant }): Fa
     if (expiresIn !== null && expiresAt !== null) {
       throw new FaultError({ kind: 'request-invalid', param: 'expiresAt', problem: 'Give expiresIn or expiresAt, not both.' })
     }
-    const expires = expiresIn !== null ? { in: expiresIn } : expiresAt !== null ? { at: expiresAt } : null
+    const lifetime = expiresIn === null ? null : { in: expiresIn }
+    const expires = expiresAt === null ? lifetime : { at: expiresAt }
     const { key, secret, inForce, warnings } = await keys.create({
       alias, team: team === null ? null : teamName(team), models, expires, metadata, secret: brought,
     })

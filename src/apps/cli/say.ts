@@ -11,7 +11,7 @@ export function sayInForce({ acknowledged, waitingFor }: z.output<typeof InForce
 
 /** `unbounded`: what `null` stands for here. */
 export const sayModels = (models: readonly string[] | null, unbounded: string): string =>
-  models === null ? unbounded : models.length === 0 ? 'none' : models.join(', ')
+  models === null ? unbounded : models.join(', ') || 'none'
 
 /** `a, b,` as people write lists. */
 export const listOf = (text: string): string[] => text.split(',').map(each => each.trim()).filter(each => each !== '')
