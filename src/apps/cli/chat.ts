@@ -2,11 +2,12 @@
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { CliError, openClient, type Client } from './client.ts'
+import { processIo, type CliIo } from './output.ts'
 
 type Message = { role: 'system' | 'user' | 'assistant'; content: string }
 type Flags = { model?: string; system?: string; maxTokens?: string; json?: boolean }
 
-export function registerChat(program: Command, env: NodeJS.ProcessEnv): void {
+export function registerChat(program: Command, io: CliIo = processIo): void {
   program.command('chat')
     .description('Talk to a model. With a message: one answer. Without: a conversation (end it with Ctrl-D).')
     .argument('[message...]', 'What to say.')
@@ -16,13 +17,13 @@ export function registerChat(program: Command, env: NodeJS.ProcessEnv): void {
     .option('--json', 'One message only: the whole answer as JSON.')
     .addHelpText('after', '\nExamples:\n  $ holdfast chat "What is the capital of France?"\n  $ holdfast chat --model smoke')
     .action(async (words: string[], flags: Flags) => {
-      const client = openClient({ env })
+      const client = openClient({ env: io.env })
       const model = flags.model ?? (await firstModel(client))
       const messages: Message[] = flags.system === undefined ? [] : [{ role: 'system', content: flags.system }]
       const body = { model, ...(flags.maxTokens === undefined ? {} : { max_tokens: Number(flags.maxTokens) }) }
       if (words.length > 0) {
         messages.push({ role: 'user', content: words.join(' ') })
-        if (flags.json === true) process.stdout.write(`${JSON.stringify(await client.request('POST', '/v1/chat/completions', { ...body, messages }))}\n`)
+        if (flags.json === true) io.out(JSON.stringify(await client.request('POST', '/v1/chat/completions', { ...body, messages })))
         else await answer(client, { ...body, messages })
         return
       }

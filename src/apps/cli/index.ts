@@ -3,7 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { productVersion } from '../version.ts'
 import { registerAudit } from './audit.ts'
 import { registerChat } from './chat.ts'
-import { registerCheck } from './check.ts'
+import { checkSpec } from './check.ts'
 import { CliError } from './client.ts'
 import { registerKey } from './key.ts'
 import { registerLogs } from './logs.ts'
@@ -31,12 +31,12 @@ Environment:
 Exit codes: 0 done, 1 it said no, 2 wrong usage.`)
   registerUp(program, { env, entry })
   registerCheck(program)
-  registerStatus(program, env)
+  registerStatus(program)
   registerKey(program)
   registerTeam(program)
-  registerChat(program, env)
-  registerLogs(program, env)
-  registerAudit(program, env)
+  registerChat(program)
+  registerLogs(program)
+  registerAudit(program)
   program.command('version').description('Print the version.').option('--json', 'As JSON.')
     .action((options: { json?: boolean }) => {
       process.stdout.write(options.json === true ? `${JSON.stringify({ version: productVersion(), node: process.version })}\n` : `holdfast ${productVersion()} (Node ${process.version})\n`)
@@ -63,6 +63,19 @@ export async function runCommandLine({ argv, env, entry }: CommandLine): Promise
 
 function withSubcommands(command: Command): Command[] {
   return [command, ...command.commands.flatMap(withSubcommands)]
+}
+
+function registerCheck(program: Command): void {
+  program.command('check')
+    .description('Validate a spec: every problem at once, with file, line, column and what to do.')
+    .argument('[spec]', 'The spec.', 'holdfast.yaml')
+    .option('--json', 'As JSON.')
+    .addHelpText('after', '\nExamples:\n  $ holdfast check\n  $ holdfast check examples/two-replicas/holdfast.yaml')
+    .action(async (spec: string, options: { json?: boolean }) => {
+      const { exitCode, output } = await checkSpec(spec, { json: options.json === true })
+      process.stdout.write(output)
+      process.exitCode = exitCode
+    })
 }
 
 type UpFlags = { host?: string; port?: number; gguf?: string; engine?: string; json?: boolean; verbose?: boolean }

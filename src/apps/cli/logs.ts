@@ -1,7 +1,7 @@
 /** `holdfast logs`: the requests the journal has, the newest last, as one reads a log. */
 import { InvalidArgumentError, type Command } from 'commander'
-import { openClient } from './client.ts'
-import { printTable } from './output.ts'
+import { openClient, type Client } from './client.ts'
+import { processIo, renderTable, type CliIo } from './output.ts'
 
 type Row = {
   id: string
@@ -18,7 +18,7 @@ type Row = {
 }
 type Flags = { json?: boolean; limit: number; key?: string; team?: string; model?: string; outcome?: string }
 
-export function registerLogs(program: Command, env: NodeJS.ProcessEnv): void {
+export function registerLogs(program: Command, io: CliIo = processIo): void {
   program.command('logs')
     .description('Show the latest requests: who, which model and version, how it ended, tokens and times.')
     .option('--limit <n>', 'How many, at most.', toCount, 50)
@@ -28,19 +28,33 @@ export function registerLogs(program: Command, env: NodeJS.ProcessEnv): void {
     .option('--outcome <outcome>', 'Only these: ok, refused, failed, cancelled, interrupted, open.')
     .option('--json', 'One JSON object a line.')
     .addHelpText('after', '\nExamples:\n  $ holdfast logs --limit 20\n  $ holdfast logs --outcome failed --json')
-    .action(async ({ json, ...filter }: Flags) => {
-      const query = new URLSearchParams(Object.entries(filter).map(([name, value]) => [name, String(value)]))
-      const { requests } = (await openClient({ env }).request('GET', `/api/v1/requests?${query}`)) as { requests: Row[] }
-      const rows = requests.toReversed()
+    .action(async ({ json, limit, ...filter }: Flags) => {
+      const rows = (await newest(openClient({ env: io.env }), limit, filter)).toReversed()
       if (json === true) {
-        for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`)
+        for (const row of rows) io.out(JSON.stringify(row))
         return
       }
-      printTable(
+      io.out(renderTable(
         ['TIME', 'KEY', 'MODEL', 'STATUS', 'OUTCOME', 'IN', 'OUT', 'MS'],
         rows.map(row => [row.time, row.alias ?? row.key ?? '-', row.model ?? '-', show(row.status), row.outcome, show(row.inputTokens), show(row.outputTokens), show(row.totalMs)]),
-      )
+      ))
     })
+}
+
+const pageRows = 5_000
+
+/** The newest first, page by page. */
+async function newest(client: Client, limit: number, filter: Record<string, string>): Promise<Row[]> {
+  const rows: Row[] = []
+  let before: string | null = null
+  do {
+    const query: URLSearchParams = new URLSearchParams({ ...filter, limit: String(Math.min(pageRows, limit - rows.length)) })
+    if (before !== null) query.set('before', before)
+    const page = (await client.request('GET', `/api/v1/requests?${query}`)) as { requests: Row[]; next: string | null }
+    rows.push(...page.requests)
+    before = page.next
+  } while (before !== null && rows.length < limit)
+  return rows
 }
 
 const show = (value: number | null): string => (value === null ? '-' : String(value))

@@ -1,6 +1,7 @@
 /** Serving: what a gateway decides about a request. Start at `snapshot.ts`, then `ask.ts` and `routing.ts`. */
 export { parseAsk, toEngineBody } from './ask.ts'
 export type { Ask, ModelPath } from './ask.ts'
+export { compileSnapshot, engineAssignments } from './compile.ts'
 export { isUsable, stepHealth, unknownHealth } from './health.ts'
 export type { Health, HealthEvent } from './health.ts'
 export type { Acknowledgement, AgentFrame, EngineAssignment, GatewayFrame } from './link.ts'

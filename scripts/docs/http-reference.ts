@@ -1,0 +1,57 @@
+/** docs/reference/openapi.json and http.md, from the routes themselves. */
+import { adminRoutes, openAdminServer } from '../../src/adapters/admin-http/index.ts'
+import { z } from 'zod'
+
+const Document = z.object({ paths: z.record(z.string(), z.record(z.string(), z.object({ summary: z.string().optional(), description: z.string().optional() }))) })
+
+export async function httpReference(): Promise<Record<string, string>> {
+  const app = await openAdminServer({ version: '1', log: { error: () => {} } })
+  // Only the routes' descriptions are read: nothing is called.
+  await app.register(adminRoutes(neverCalled() as Parameters<typeof adminRoutes>[0]))
+  await app.ready()
+  const openapi: unknown = app.swagger()
+  await app.close()
+  const rows = Object.entries(Document.parse(openapi).paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map(method => `| \`${method.toUpperCase()} ${path}\` |`))
+  return {
+    'docs/reference/openapi.json': `${JSON.stringify(openapi, null, 2)}\n`,
+    'docs/reference/http.md': `<!-- Made by npm run docs. -->
+# HTTP
+
+All on one port (8080 unless the spec or a flag says otherwise).
+
+## For clients of models: with a key
+| route | |
+|---|---|
+| \`POST /v1/chat/completions\` | OpenAI's, streaming and not |
+| \`POST /v1/completions\` | OpenAI's, streaming and not |
+| \`POST /v1/embeddings\` | OpenAI's |
+| \`GET /v1/models\`, \`GET /v1/models/{id}\` | \`data[]\` as OpenAI's; beside it \`models[]\` with \`name\`, \`version\`, \`status\` (\`loaded\`, \`loading\`, \`stopped\`, \`unavailable\`). Only what the key may use. |
+
+Answers carry \`x-request-id\` (Holdfast's own, a UUIDv7; a client's is kept beside it) and \`x-holdfast-version\`.
+What can go wrong: [errors](errors.md).
+
+## Health: without a key
+| route | |
+|---|---|
+| \`GET /health\`, \`GET /v1/health\` | 200 while the gateway runs, with how many models are loaded |
+| \`GET /health/liveliness\` | 200 while the process runs |
+| \`GET /health/readiness\` | 200 when it should be given requests, else 503 with why |
+| \`GET /metrics\` | [metrics](metrics.md), without a key on loopback only |
+
+## Administration: with the admin key
+Described in full by [openapi.json](openapi.json), which the service also answers at \`GET /api/v1/openapi.json\`.
+
+| route |
+|---|
+${rows.toSorted().join('\n')}
+
+For scripts written for LiteLLM Proxy: \`POST /key/generate\`, \`GET /key/info\`, \`POST /key/delete\` (fields \`key\`, \`key_alias\`,
+\`models\`, \`duration\`, \`expires\`, \`team_id\`, \`metadata\`). A field that Holdfast can't honour is refused by name, never ignored.
+`,
+  }
+}
+
+function neverCalled(): unknown {
+  return new Proxy({}, { get: () => neverCalled })
+}

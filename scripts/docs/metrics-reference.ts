@@ -1,0 +1,22 @@
+/** docs/reference/metrics.md, from the gateway's own registry. */
+import { openGatewayMetrics } from '../../src/adapters/telemetry/index.ts'
+
+export async function metricsReference(): Promise<Record<string, string>> {
+  const metrics = openGatewayMetrics({ inFlight: () => 0, queued: () => 0, replicas: () => [] })
+  const text = await metrics.text()
+  const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]))
+  const rows = [...text.matchAll(/^# HELP (holdfast_\S+) (.+)$/gm)].map(([, name, help]) => `| \`${name}\` | ${types.get(name) ?? ''} | ${help} |`)
+  return {
+    'docs/reference/metrics.md': `<!-- Made by npm run docs. -->
+# Metrics
+
+\`GET /metrics\` of a gateway, in Prometheus' text format; open on loopback, elsewhere it wants a key. Besides these there are
+the usual \`process_*\` and \`nodejs_*\`. Labels are \`model\` and \`version\` (and \`replica\`), as the spec names them, never what a
+client sent.
+
+| metric | type | meaning |
+|---|---|---|
+${rows.toSorted().join('\n')}
+`,
+  }
+}

@@ -1,0 +1,41 @@
+/** From the desired state to what gateways and agents are told. */
+import { createHash } from 'node:crypto'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArtifactSource } from '../domain/catalog/index.ts'
+import { compileSnapshot, engineAssignments, type EngineAssignment, type Snapshot } from '../domain/serving/index.ts'
+import type { Desired } from './desired.ts'
+import type { Home } from './paths.ts'
+
+/** The weights that come with Holdfast, one folder a name. */
+const builtinWeights = new URL('../../weights/', import.meta.url)
+
+export function compileDesired(
+  { spec, folder }: Extract<Desired, { ok: true }>, home: Pick<Home, 'engineSocket'>,
+): { snapshot: Snapshot; engines: EngineAssignment[] } {
+  const ports = {
+    socketFor: home.engineSocket,
+    digest: (text: string) => createHash('sha256').update(text).digest('hex'),
+  }
+  return {
+    snapshot: compileSnapshot(spec, ports),
+    engines: engineAssignments(spec, { ...ports, pathOf: from => weightsPath(from, folder) }),
+  }
+}
+
+/** Relative paths start from the spec's folder. */
+function weightsPath(from: string, folder: string): string {
+  const reading = parseArtifactSource(from)
+  if (!reading.ok) throw new Error(`${from} is no source of weights: parse the spec before compiling`)
+  const { source } = reading
+  switch (source.kind) {
+    case 'builtin':
+      return fileURLToPath(new URL(`${source.name}/${source.name}.gguf`, builtinWeights))
+    case 'file':
+      return resolve(folder, source.path)
+    case 'hf':
+      throw new Error(`${from} has to be fetched first, and nothing does that yet`)
+    default:
+      return source satisfies never
+  }
+}

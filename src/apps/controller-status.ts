@@ -1,0 +1,73 @@
+/** `/api/v1/status`, put together from what the parent, the agent, the link and the store each know. */
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+import type { Status } from '../adapters/admin-http/index.ts'
+import type { GatewayState } from '../adapters/link/index.ts'
+import { startTimeOf } from '../adapters/processes/index.ts'
+import type { RequestStore } from '../domain/journal/index.ts'
+import type { ReplicaRoute, Snapshot } from '../domain/serving/index.ts'
+import type { SpecState } from './last-good.ts'
+import type { Home } from './paths.ts'
+import { readServiceFacts } from './service-file.ts'
+import { productVersion } from './version.ts'
+
+/** As the agent keeps them for its successor. */
+const Engines = z.object({
+  processes: z.array(z.object({
+    replica: z.string(), version: z.string(), pid: z.int(), socket: z.string(), startedAt: z.string(),
+    startTime: z.string().nullable(), restarts: z.int(),
+  })),
+})
+type Engine = z.output<typeof Engines>['processes'][number]
+
+export async function readStatus({ home, snapshot, spec, gateways, requests }: {
+  home: Home
+  snapshot: Snapshot
+  spec: SpecState
+  gateways: GatewayState[]
+  requests: Pick<RequestStore, 'epochs'>
+}): Promise<Status> {
+  const facts = readServiceFacts(home.service)
+  const engines = readEngines(home.engines)
+  const replicasOf = new Map(snapshot.versions.map(version => [version.name, version.replicas]))
+  return {
+    name: snapshot.service,
+    version: productVersion(),
+    url: facts?.url ?? null,
+    spec,
+    processes: [
+      ...(facts?.processes ?? []),
+      ...engines.map(({ pid, startedAt, restarts }) => ({ role: 'engine', pid, startedAt, restarts })),
+    ],
+    engines: engines.map(engine => ({
+      replica: engine.replica, version: engine.version, pid: engine.pid, socket: engine.socket, startedAt: engine.startedAt, state: stateOf(engine),
+    })),
+    gateways,
+    snapshot: snapshot.id,
+    models: snapshot.models.map(({ name, live }) => ({
+      name, version: live, replicas: (replicasOf.get(live) ?? []).map(({ id, address }) => ({ id, address: toText(address) })),
+    })),
+    ingest: (await requests.epochs()).map(({ epoch, position, ended }) => ({ epoch, ...position, ended })),
+  }
+}
+
+function readEngines(path: string): Engine[] {
+  try {
+    return Engines.parse(JSON.parse(readFileSync(path, 'utf8'))).processes
+  } catch {
+    return []
+  }
+}
+
+/** A process id may belong to another process by now: the start time tells. Whether it answers, the gateway knows. */
+function stateOf({ pid, startTime }: Engine): string {
+  return startTime !== null && startTimeOf(pid) === startTime ? 'running' : 'ended'
+}
+
+function toText(address: ReplicaRoute['address']): string {
+  if ('socket' in address) return address.socket
+  const url = new URL(address.url)
+  url.username = ''
+  url.password = ''
+  return url.href
+}

@@ -1,0 +1,58 @@
+/** What the controller serves: compiled from the spec, or the last that could be when the spec now can't. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { Team } from '../domain/access/index.ts'
+import type { EngineAssignment, Snapshot } from '../domain/serving/index.ts'
+import { modelName, teamName } from '../domain/units.ts'
+import { compileDesired } from './compile-desired.ts'
+import { readDesired } from './desired.ts'
+import type { Desired, UpOrder } from './desired.ts'
+import type { Home } from './paths.ts'
+
+export type Serving = {
+  snapshot: Snapshot
+  engines: EngineAssignment[]
+  teams: Pick<Team, 'name' | 'models' | 'metadata'>[]
+}
+export type SpecState = { path: string | null; state: 'ok' | 'invalid'; problems: string[] }
+
+/** Written by this program only, so its insides are trusted once its form is right. */
+const Kept = z.object({
+  snapshot: z.custom<Snapshot>(value => typeof value === 'object' && value !== null && 'id' in value),
+  engines: z.array(z.custom<EngineAssignment>()),
+  teams: z.array(z.custom<Serving['teams'][number]>()),
+})
+
+/** Throws an Error with the problems when the spec can't be used and there is nothing to fall back to. */
+export async function loadServing(home: Home, order: UpOrder): Promise<{ serving: Serving; spec: SpecState }> {
+  const file = join(home.controller, 'last-good.json')
+  const desired = await readDesired(order)
+  if (desired.ok) {
+    const serving = toServing(desired, home)
+    keep(file, serving)
+    return { serving, spec: { path: order.spec, state: 'ok', problems: [] } }
+  }
+  const { problems } = desired
+  const serving = readKept(file)
+  if (serving === null) throw new Error(`The spec can't be used, and none was served before:\n${problems.join('\n')}`)
+  return { serving, spec: { path: order.spec, state: 'invalid', problems } }
+}
+
+function toServing(desired: Extract<Desired, { ok: true }>, home: Home): Serving {
+  const teams = desired.spec.teams.map(({ name, models }) => ({ name: teamName(name), models: models?.map(modelName) ?? null, metadata: {} }))
+  return { ...compileDesired(desired, home), teams }
+}
+
+function keep(file: string, serving: Serving): void {
+  writeFileSync(`${file}.new`, JSON.stringify(serving), { mode: 0o600 })
+  renameSync(`${file}.new`, file)
+}
+
+function readKept(file: string): Serving | null {
+  try {
+    return Kept.parse(JSON.parse(readFileSync(file, 'utf8')))
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,135 @@
+/** From the spec to what gateways and agents are told: the snapshot, and the embedded engines to run. */
+import { parseArtifactSource, parseVersionName } from '../catalog/index.ts'
+import type { Spec, SpecReplica, SpecVersion } from '../spec/index.ts'
+import { modelName, replicaId, versionName } from '../units.ts'
+import type { ReplicaId } from '../units.ts'
+import { canonicalJson } from './canonical.ts'
+import type { EngineAssignment } from './link.ts'
+import type { Prompt, ReplicaRoute, Snapshot, VersionRoute } from './snapshot.ts'
+
+/** What compiling needs from outside. */
+export type CompilePorts = {
+  /** The Unix socket that an embedded replica answers on. */
+  socketFor: (replica: ReplicaId) => string
+  /** SHA-256 of a text, as hex. */
+  digest: (text: string) => string
+}
+
+/** Requests that an embedded engine runs at once when its flags do not say. */
+const defaultSequences = 4
+
+/**
+ * The routing table of a spec whose references are resolved and whose prompt files are inlined (`readSpecFile` gives one).
+ * Versions that no model points at are left out, and so are replicas that Holdfast would have to start on a host:
+ * a version may have no replica at all, and its model then answers 503.
+ */
+export function compileSnapshot(spec: Spec, ports: CompilePorts): Snapshot {
+  const { body, inFlight, firstByte, idle, request } = spec.gateway.limits
+  const content: Omit<Snapshot, 'id'> = {
+    service: spec.name,
+    models: spec.models.map(({ name, live, queue }) => ({ name: modelName(name), live: versionName(live), queue })),
+    versions: liveVersions(spec).map(version => toVersionRoute(spec, version, ports)),
+    limits: { body, inFlight, firstByte, idle, request },
+    maxStale: spec.gateway.maxStale,
+    whenUnwritable: spec.capture.whenUnwritable,
+  }
+  return { id: ports.digest(canonicalJson(content)), ...content }
+}
+
+/**
+ * The embedded engines to run, for live versions. `digest` covers what the engine's process depends on (weights, engine, flags):
+ * a change of prompt, sampling or name alone does not restart it. `pathOf` gets `file:` and `builtin:` sources as written.
+ */
+export function engineAssignments(
+  spec: Spec,
+  { socketFor, digest, pathOf }: CompilePorts & { pathOf: (artifactFrom: string) => string },
+): EngineAssignment[] {
+  return liveVersions(spec).filter(runsEmbedded).flatMap(version => {
+    const gguf = pathOf(version.artifact?.from ?? '')
+    const { kind, version: engineVersion, flags } = version.engine
+    const depends = digest(canonicalJson({ from: version.artifact?.from, gguf, kind, engineVersion, flags }))
+    return version.replicas.map(({ id }) => ({
+      replica: replicaId(id),
+      version: versionName(version.name),
+      digest: depends,
+      socket: socketFor(replicaId(id)),
+      gguf,
+      context: wholeNumber(flags['context-size']),
+      sequences: wholeNumber(flags['sequences']) ?? defaultSequences,
+      threads: wholeNumber(flags['threads']),
+    }))
+  })
+}
+
+/**
+ * What a version is, as one text: two versions with the same identity answer alike. Artifact, quantisation, chat template,
+ * engine, sampling and prompt count; replicas, registry, description and what the engine calls it do not.
+ */
+export function versionIdentity(spec: Spec, version: SpecVersion): string {
+  const { kind, version: engineVersion, flags } = version.engine
+  const { text, mode } = promptOf(spec, version)
+  return canonicalJson({
+    artifact: version.artifact?.from ?? null,
+    quantisation: partsOf(version).quantisation,
+    chatTemplate: version.chatTemplate,
+    engine: { kind, version: engineVersion ?? null, flags },
+    sampling: version.sampling,
+    prompt: { text, mode: text === '' ? null : mode },
+  })
+}
+
+/** The digest by which a version's name is immutable. */
+export function versionDigest(spec: Spec, version: SpecVersion, digest: (text: string) => string): string {
+  return digest(versionIdentity(spec, version))
+}
+
+/** Those that a model points at, each once, in the spec's order. */
+function liveVersions(spec: Spec): SpecVersion[] {
+  const live = new Set(spec.models.map(model => model.live))
+  return spec.versions.filter(version => live.has(version.name))
+}
+
+function toVersionRoute(spec: Spec, version: SpecVersion, ports: CompilePorts): VersionRoute {
+  return {
+    name: versionName(version.name),
+    engine: version.engine.kind,
+    servedName: version.engine.servedName ?? null,
+    task: version.engine.task,
+    prompt: promptOf(spec, version),
+    sampling: version.sampling,
+    replicas: version.replicas.flatMap(replica => toReplicaRoute(version, replica, ports)),
+  }
+}
+
+function toReplicaRoute(version: SpecVersion, replica: SpecReplica, { socketFor }: CompilePorts): ReplicaRoute[] {
+  const id = replicaId(replica.id)
+  const { backup, weight } = replica
+  if (version.engine.kind === 'embedded') {
+    if (!runsEmbedded(version)) return []
+    return [{ id, address: { socket: socketFor(id) }, apiKey: null, backup, weight, managed: true }]
+  }
+  if (replica.url === undefined) return []
+  return [{ id, address: { url: replica.url.replace(/\/+$/, '') }, apiKey: replica.apiKey ?? null, backup, weight, managed: false }]
+}
+
+/** Weights on Hugging Face are not fetched yet, so nothing can be started from them. */
+function runsEmbedded(version: SpecVersion): boolean {
+  const reading = parseArtifactSource(version.artifact?.from ?? '')
+  return version.engine.kind === 'embedded' && reading.ok && reading.source.kind !== 'hf'
+}
+
+function promptOf(spec: Spec, version: SpecVersion): Prompt {
+  const id = partsOf(version).prompt
+  if (id === 'p0') return { id, text: '', mode: 'prepend' }
+  const prompt = spec.prompts[id]
+  if (prompt?.text === undefined) throw new Error(`the prompt ${id} has no text: inline prompt files before compiling`)
+  return { id, text: prompt.text, mode: prompt.mode }
+}
+
+function partsOf(version: SpecVersion) {
+  const reading = parseVersionName(version.name)
+  if (!reading.ok) throw new Error(`${version.name} is not a version name: parse the spec before compiling`)
+  return reading.name
+}
+
+const wholeNumber = (value: unknown): number | null => (typeof value === 'number' && Number.isSafeInteger(value) ? value : null)
