@@ -70,7 +70,7 @@ test('R1 a refusal tells the first wrong place and what belongs there', () => {
   expect(read('production-v2.1-llama3-8b-awq-p')).toMatch(/^31: the prompt at the end/)
   expect(read('production-v2.1-llama3-8b-awq-p4x')).toMatch(/^32: the prompt at the end/)
   expect(read('production-v2.1-llama3-8b-awq-p042')).toMatch(/^32: the prompt at the end/)
-  expect(read('production-v2.1-llama3-8b-p1')).toMatch(/^23: a quantisation/)
+  expect(read('production-v2.1-llama3-8b-p1')).toMatch(/^23: a known quantisation/)
   expect(read('production-v2.1-llama3_8b-awq-p1')).toMatch(/^22: lower-case letters/)
   expect(read('production-v2.1-llama3--8b-awq-p1')).toMatch(/^23: lower-case letters/)
   expect(read('production-v2.1--llama3-awq-p1')).toMatch(/^16: lower-case letters/)
@@ -123,7 +123,7 @@ test('R6 a base model has no dots', () => {
 })
 
 test('R7 a name takes the token itself, never a usual spelling or an alias', () => {
-  expect(read('dev-v1-x-f16-p1')).toMatch(/a quantisation/)
-  expect(read('dev-v1-x-q4-k-p1')).toMatch(/a quantisation/)
-  expect(read('dev-v1-x-Q4-K-M-p1')).toMatch(/a quantisation/)
+  expect(read('dev-v1-x-f16-p1')).toMatch(/a known quantisation/)
+  expect(read('dev-v1-x-q4-k-p1')).toMatch(/a known quantisation/)
+  expect(read('dev-v1-x-Q4-K-M-p1')).toMatch(/a known quantisation/)
 })

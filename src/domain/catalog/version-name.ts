@@ -1,5 +1,5 @@
 /** Version names, `production-v2.1-llama3-8b-awq-p42`: read from both ends, one reading or a refusal. Rules: SPEC.md. */
-import { quantisations, toQuantisation } from './quantisation.ts'
+import { toQuantisation } from './quantisation.ts'
 import type { Quantisation } from './quantisation.ts'
 
 export type VersionNameParts = {
@@ -26,7 +26,7 @@ const expected = {
   base: "a base model of lower-case words, such as 'llama3-8b'",
   word: "lower-case letters and digits, words joined by one '-'",
   dot: "no '.' in the base model's name (write '-', or leave it out)",
-  quantisation: `a quantisation before the prompt: ${quantisations.join(' ')}`,
+  quantisation: "a known quantisation before the prompt, such as 'fp16', 'awq' or 'q4-k-m'",
   prompt: "the prompt at the end, '-p' and a number without leading zeros, such as '-p0'",
 }
 
