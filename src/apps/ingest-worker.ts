@@ -38,16 +38,19 @@ try {
     beginPass() {
       const answering = asked
       asked = []
-      return () => { for (const id of answering) tell({ say: 'caught-up', id }) }
-    },
-    wake: () => new Promise<void>(resolve => {
-      if (asked.length > 0 || stop.signal.aborted) return resolve()
-      const timer = setTimeout(resolve, pollMs)
-      wakeNow = () => {
-        clearTimeout(timer)
-        resolve()
+      return () => {
+        for (const id of answering) tell({ say: 'caught-up', id })
       }
-    }),
+    },
+    wake: () =>
+      new Promise<void>(resolve => {
+        if (asked.length > 0 || stop.signal.aborted) return resolve()
+        const timer = setTimeout(resolve, pollMs)
+        wakeNow = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      }),
   })
 } finally {
   await store.close()

@@ -19,7 +19,12 @@ export type IngestWorker = {
 
 const restartAfterMs = 1000
 
-export function startIngestWorker({ databasePath, journalFolder, onProblem, pollMs = 100 }: IngestOptions): IngestWorker {
+export function startIngestWorker({
+  databasePath,
+  journalFolder,
+  onProblem,
+  pollMs = 100,
+}: IngestOptions): IngestWorker {
   const waiting = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
   let lastId = 0
   let stopping = false
@@ -29,7 +34,8 @@ export function startIngestWorker({ databasePath, journalFolder, onProblem, poll
   function start(): Worker {
     restart = null
     const started = new Worker(new URL('./ingest-worker.ts', import.meta.url), {
-      workerData: { databasePath, journalFolder, pollMs } satisfies IngestSource, execArgv: ['--disable-warning=ExperimentalWarning'],
+      workerData: { databasePath, journalFolder, pollMs } satisfies IngestSource,
+      execArgv: ['--disable-warning=ExperimentalWarning'],
     })
     started.on('message', (message: FromIngest) => {
       if (message.say === 'problem') return onProblem(message.problem, null)
@@ -41,7 +47,10 @@ export function startIngestWorker({ databasePath, journalFolder, onProblem, poll
       worker = null
       for (const { reject } of waiting.values()) reject(new Error('Ingestion of the journal stopped.'))
       waiting.clear()
-      if (!stopping) restart = setTimeout(() => { worker = start() }, restartAfterMs)
+      if (!stopping)
+        restart = setTimeout(() => {
+          worker = start()
+        }, restartAfterMs)
     })
     return started
   }
@@ -49,12 +58,13 @@ export function startIngestWorker({ databasePath, journalFolder, onProblem, poll
   const tell = (message: ToIngest): void => worker?.postMessage(message)
 
   return {
-    caughtUp: () => new Promise((resolve, reject) => {
-      if (!worker) return reject(new Error('Ingestion of the journal is not running now.'))
-      const id = ++lastId
-      waiting.set(id, { resolve, reject })
-      tell({ ask: 'catch-up', id })
-    }),
+    caughtUp: () =>
+      new Promise((resolve, reject) => {
+        if (!worker) return reject(new Error('Ingestion of the journal is not running now.'))
+        const id = ++lastId
+        waiting.set(id, { resolve, reject })
+        tell({ ask: 'catch-up', id })
+      }),
     async stop() {
       stopping = true
       if (restart) clearTimeout(restart)

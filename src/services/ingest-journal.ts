@@ -9,7 +9,14 @@ export type IngestPorts = {
 }
 
 /** Reads on until the signal. Rejects only with what the store or the disk throws; calling it again resumes. */
-export async function ingestJournal({ journal, store, onProblem, signal, wake, beginPass }: IngestPorts & {
+export async function ingestJournal({
+  journal,
+  store,
+  onProblem,
+  signal,
+  wake,
+  beginPass,
+}: IngestPorts & {
   signal: AbortSignal
   /** Resolves when it is time to look again. */
   wake: () => Promise<void>
@@ -19,14 +26,18 @@ export async function ingestJournal({ journal, store, onProblem, signal, wake, b
   const pass = await openPass({ journal, store, onProblem })
   while (!signal.aborted) {
     const done = beginPass?.()
-    if (!await pass(signal)) return
+    if (!(await pass(signal))) return
     done?.()
     await wake()
   }
 }
 
 /** One pass over all epochs that are not done; false when it was stopped half-way. */
-async function openPass({ journal, store, onProblem }: IngestPorts): Promise<(signal: AbortSignal) => Promise<boolean>> {
+async function openPass({
+  journal,
+  store,
+  onProblem,
+}: IngestPorts): Promise<(signal: AbortSignal) => Promise<boolean>> {
   const known = await store.epochs()
   const done = new Set(known.filter(row => row.ended).map(row => row.epoch))
   const positions = new Map<string, Position>(known.map(row => [row.epoch, row.position]))
@@ -41,7 +52,7 @@ async function openPass({ journal, store, onProblem }: IngestPorts): Promise<(si
         // An anchor must not outlive its block in a power cut, nor a position its line: the journal first, then the store.
         await journal.settle(epoch, from.segment)
         const result = await store.ingest(batch)
-        positions.set(epoch, result.applied ? batch.to : result.position ?? epochStart)
+        positions.set(epoch, result.applied ? batch.to : (result.position ?? epochStart))
         if (result.applied && batch.ended) done.add(epoch)
       }
     }
@@ -54,7 +65,9 @@ async function openPass({ journal, store, onProblem }: IngestPorts): Promise<(si
       case 'lines':
         return { epoch, from, to: reading.next, ...sortLines(reading.lines, epoch, from) }
       case 'segment-missing':
-        onProblem(`Segment ${reading.segment} of the journal's epoch ${epoch} is gone; what it held is not in the store.`)
+        onProblem(
+          `Segment ${reading.segment} of the journal's epoch ${epoch} is gone; what it held is not in the store.`,
+        )
         return { epoch, from, to: reading.next, records: [], anchors: [], ended: false }
       case 'segment-end':
         return { epoch, from, to: reading.next, records: [], anchors: [], ended: false }

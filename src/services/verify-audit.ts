@@ -11,13 +11,17 @@ export type Audit =
  * Recomputes all chains. Read `anchors` from the store before calling this, so that none is newer than the files.
  * An unsealed tail is not broken: a live gateway seals it in a moment, or the next one's repair does.
  */
-export async function verifyAudit({ journal, anchors, signal }: {
+export async function verifyAudit({
+  journal,
+  anchors,
+  signal,
+}: {
   journal: JournalReader
   anchors: readonly Anchor[]
   signal?: AbortSignal
 }): Promise<Audit> {
   const byEpoch = Map.groupBy(anchors, anchor => anchor.epoch)
-  const epochs = [...new Set([...await journal.epochs(), ...byEpoch.keys()])].sort()
+  const epochs = [...new Set([...(await journal.epochs()), ...byEpoch.keys()])].sort()
   const results: Verification[] = []
   for (const epoch of epochs) {
     signal?.throwIfAborted()
@@ -50,7 +54,14 @@ async function verifyEpoch(journal: JournalReader, epoch: string, anchors: reado
       case 'tail':
         return (reading.torn ? verifier.torn(from.segment, true) : null) ?? verifier.finish()
       case 'epoch-missing':
-        return { result: 'broken', epoch, segment: 0, line: 0, what: 'missing-epoch', detail: 'The whole epoch is gone.' }
+        return {
+          result: 'broken',
+          epoch,
+          segment: 0,
+          line: 0,
+          what: 'missing-epoch',
+          detail: 'The whole epoch is gone.',
+        }
       default:
         return reading satisfies never
     }

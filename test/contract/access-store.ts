@@ -9,14 +9,30 @@ export type OpenAccessStore = (tuning: { kept: number }) => Promise<{ access: Ac
 const hash = (digit: string): string => digit.repeat(64)
 
 export const aKey = (id: string, change: Partial<Key> = {}): Key => ({
-  id: keyId(id), alias: id, team: null, models: null, secrets: [{ hash: hash(id.slice(-1)), validUntil: null }],
-  createdAt: instant(1_000), expiresAt: null, revokedAt: null, metadata: {}, ...change,
+  id: keyId(id),
+  alias: id,
+  team: null,
+  models: null,
+  secrets: [{ hash: hash(id.slice(-1)), validUntil: null }],
+  createdAt: instant(1_000),
+  expiresAt: null,
+  revokedAt: null,
+  metadata: {},
+  ...change,
 })
 const aTeam = (name: string, change: Partial<Team> = {}): Team => ({
-  name: teamName(name), models: null, metadata: {}, createdAt: instant(1_000), source: 'api', ...change,
+  name: teamName(name),
+  models: null,
+  metadata: {},
+  createdAt: instant(1_000),
+  source: 'api',
+  ...change,
 })
 const refusal = async (work: Promise<unknown>): Promise<unknown> =>
-  work.then(() => 'done', (error: unknown) => error instanceof FaultError ? error.fault.kind : error)
+  work.then(
+    () => 'done',
+    (error: unknown) => (error instanceof FaultError ? error.fault.kind : error),
+  )
 
 export function accessStoreContract(name: string, openStore: OpenAccessStore): void {
   describe(`the access store contract, over ${name}`, () => {
@@ -40,12 +56,21 @@ export function accessStoreContract(name: string, openStore: OpenAccessStore): v
     test('what is put is read back whole, secrets in their order', async () => {
       const store = await open()
       const key = aKey('k1', {
-        alias: null, team: teamName('ops'), models: [modelName('coder'), modelName('chat')],
-        secrets: [{ hash: hash('b'), validUntil: null }, { hash: hash('a'), validUntil: instant(5_000) }],
-        expiresAt: instant(9_000), metadata: { owner: 'Ada', limits: { a: [1, null] } },
+        alias: null,
+        team: teamName('ops'),
+        models: [modelName('coder'), modelName('chat')],
+        secrets: [
+          { hash: hash('b'), validUntil: null },
+          { hash: hash('a'), validUntil: instant(5_000) },
+        ],
+        expiresAt: instant(9_000),
+        metadata: { owner: 'Ada', limits: { a: [1, null] } },
       })
       const team = aTeam('ops', { models: [], metadata: { cost: 4 }, source: 'spec' })
-      await store.commit([{ put: 'team', team }, { put: 'key', key }])
+      await store.commit([
+        { put: 'team', team },
+        { put: 'key', key },
+      ])
       expect(await store.key(key.id)).toEqual(key)
       expect(await store.keys()).toEqual([key])
       expect(await store.team(team.name)).toEqual(team)
@@ -63,7 +88,14 @@ export function accessStoreContract(name: string, openStore: OpenAccessStore): v
 
     test('changes are numbered one by one over all commits', async () => {
       const store = await open()
-      expect((await store.commit([{ put: 'key', key: aKey('k1') }, { put: 'team', team: aTeam('t') }])).map(one => one.seq)).toEqual([1, 2])
+      expect(
+        (
+          await store.commit([
+            { put: 'key', key: aKey('k1') },
+            { put: 'team', team: aTeam('t') },
+          ])
+        ).map(one => one.seq),
+      ).toEqual([1, 2])
       expect(await store.commit([])).toEqual([])
       const [third] = await store.commit([{ drop: 'team', name: teamName('t') }])
       expect(third).toEqual({ seq: 3, change: { drop: 'team', name: 't' } })
@@ -91,7 +123,10 @@ export function accessStoreContract(name: string, openStore: OpenAccessStore): v
 
     test('many keys may have no alias', async () => {
       const store = await open()
-      await store.commit([{ put: 'key', key: aKey('k1', { alias: null }) }, { put: 'key', key: aKey('k2', { alias: null }) }])
+      await store.commit([
+        { put: 'key', key: aKey('k1', { alias: null }) },
+        { put: 'key', key: aKey('k2', { alias: null }) },
+      ])
       expect(await store.keys()).toHaveLength(2)
     })
 
@@ -117,7 +152,12 @@ export function accessStoreContract(name: string, openStore: OpenAccessStore): v
     test('a rotation replaces the secrets of a key', async () => {
       const store = await open()
       await store.commit([{ put: 'key', key: aKey('k1') }])
-      const rotated = aKey('k1', { secrets: [{ hash: hash('d'), validUntil: null }, { hash: hash('1'), validUntil: instant(3_000) }] })
+      const rotated = aKey('k1', {
+        secrets: [
+          { hash: hash('d'), validUntil: null },
+          { hash: hash('1'), validUntil: instant(3_000) },
+        ],
+      })
       await store.commit([{ put: 'key', key: rotated }])
       expect(await store.keyByHash(hash('d'))).toEqual(rotated)
       await store.commit([{ put: 'key', key: aKey('k1', { secrets: [{ hash: hash('d'), validUntil: null }] }) }])
@@ -128,7 +168,14 @@ export function accessStoreContract(name: string, openStore: OpenAccessStore): v
       const store = await open()
       await store.commit([{ put: 'key', key: aKey('k1', { alias: 'bot' }) }])
       const before = await store.image()
-      expect(await refusal(store.commit([{ put: 'team', team: aTeam('t') }, { put: 'key', key: aKey('k2', { alias: 'bot' }) }]))).toBe('conflict')
+      expect(
+        await refusal(
+          store.commit([
+            { put: 'team', team: aTeam('t') },
+            { put: 'key', key: aKey('k2', { alias: 'bot' }) },
+          ]),
+        ),
+      ).toBe('conflict')
       expect(await store.image()).toEqual(before)
       expect((await store.commit([{ put: 'team', team: aTeam('t') }]))[0]?.seq).toBe(2)
     })
@@ -137,8 +184,15 @@ export function accessStoreContract(name: string, openStore: OpenAccessStore): v
       const store = await open()
       const ids = Array.from({ length: 20 }, (_, at) => `key-${at}`)
       const secrets = (at: number) => [{ hash: at.toString(16).padStart(64, '0'), validUntil: null }]
-      const done = await Promise.all(ids.map((id, at) => store.commit([{ put: 'key', key: aKey(id, { secrets: secrets(at) }) }])))
-      expect(done.flat().map(one => one.seq).sort((a, b) => a - b)).toEqual(ids.map((_, at) => at + 1))
+      const done = await Promise.all(
+        ids.map((id, at) => store.commit([{ put: 'key', key: aKey(id, { secrets: secrets(at) }) }])),
+      )
+      expect(
+        done
+          .flat()
+          .map(one => one.seq)
+          .sort((a, b) => a - b),
+      ).toEqual(ids.map((_, at) => at + 1))
       expect(await store.keys()).toHaveLength(20)
       expect((await store.changesSince(0))?.map(one => one.seq)).toEqual(ids.map((_, at) => at + 1))
     })

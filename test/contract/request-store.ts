@@ -1,22 +1,12 @@
 /** What every request store does: the same sentences over each adapter. */
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Batch, CloseRecord, OpenRecord, RequestStore } from '../../src/domain/journal/index.ts'
-import { instant, keyId, millis, modelName, replicaId, requestId, teamName, tokens, versionName } from '../../src/domain/units.ts'
+import type { Batch, RequestStore } from '../../src/domain/journal/index.ts'
+import { instant, modelName, requestId, teamName, versionName } from '../../src/domain/units.ts'
+import { aClose, anOpen, noon } from './records.ts'
 
 export type OpenRequestStore = () => Promise<{ requests: RequestStore; close: () => Promise<void> }>
 
 const hourMs = 3_600_000
-const noon = Date.UTC(2026, 0, 5, 12)
-
-export const anOpen = (id: string, change: Partial<OpenRecord> = {}): OpenRecord => ({
-  t: 'open', id: requestId(id), at: instant(noon), key: keyId('k1'), alias: 'bot', team: teamName('ops'), model: modelName('chat'),
-  route: '/v1/chat/completions', stream: true, ...change,
-})
-export const aClose = (id: string, change: Partial<CloseRecord> = {}): CloseRecord => ({
-  ...anOpen(id), t: 'close', version: versionName('chat-v1'), replica: replicaId('r1'), status: 200, outcome: 'ok', fault: null,
-  inputTokens: tokens(10), outputTokens: tokens(20), ttftMs: millis(12.5), totalMs: millis(250.25), attempts: 1, clientId: 'mine',
-  from: '127.0.0.1', ...change,
-})
 
 /** Batches of one epoch, one after the other, 100 bytes each. */
 function player(store: RequestStore, epoch = 'e1') {
@@ -24,7 +14,13 @@ function player(store: RequestStore, epoch = 'e1') {
   return {
     async take(records: Batch['records'], change: Partial<Batch> = {}): Promise<Batch> {
       const batch: Batch = {
-        epoch, from: { segment: 1, offset }, to: { segment: 1, offset: offset + 100 }, records, anchors: [], ended: false, ...change,
+        epoch,
+        from: { segment: 1, offset },
+        to: { segment: 1, offset: offset + 100 },
+        records,
+        anchors: [],
+        ended: false,
+        ...change,
       }
       expect(await store.ingest(batch)).toEqual({ applied: true })
       offset += 100
@@ -45,8 +41,10 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
       opened.push(one)
       return one.requests
     }
-    const outcomes = async (store: RequestStore) => Object.fromEntries((await store.list({ limit: 100 })).map(row => [row.id, row.outcome]))
-    const total = async (store: RequestStore) => (await store.usage({ by: 'key' })).reduce((sum, row) => sum + row.requests, 0)
+    const outcomes = async (store: RequestStore) =>
+      Object.fromEntries((await store.list({ limit: 100 })).map(row => [row.id, row.outcome]))
+    const total = async (store: RequestStore) =>
+      (await store.usage({ by: 'key' })).reduce((sum, row) => sum + row.requests, 0)
 
     test('an epoch that was never seen has no position; a batch moves it', async () => {
       const store = await open()
@@ -60,28 +58,55 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
       const store = await open()
       const batch = await player(store).take([aClose('1')])
       expect(await store.ingest(batch)).toEqual({ applied: false, position: { segment: 1, offset: 100 } })
-      expect(await store.ingest({ ...batch, epoch: 'e2', from: { segment: 1, offset: 7 } })).toEqual({ applied: false, position: null })
+      expect(await store.ingest({ ...batch, epoch: 'e2', from: { segment: 1, offset: 7 } })).toEqual({
+        applied: false,
+        position: null,
+      })
       expect(await total(store)).toBe(1)
     })
 
     test('a close is read back whole', async () => {
       const store = await open()
       await player(store).take([aClose('1')])
-      expect(await store.list({ limit: 1 })).toEqual([{
-        id: '1', time: '2026-01-05T12:00:00.000Z', key: 'k1', alias: 'bot', team: 'ops', model: 'chat', version: 'chat-v1', replica: 'r1',
-        route: '/v1/chat/completions', stream: true, status: 200, outcome: 'ok', fault: null, inputTokens: 10, outputTokens: 20,
-        ttftMs: 12.5, totalMs: 250.25, attempts: 1, clientId: 'mine', from: '127.0.0.1',
-      }])
+      expect(await store.list({ limit: 1 })).toEqual([
+        {
+          id: '1',
+          time: '2026-01-05T12:00:00.000Z',
+          key: 'k1',
+          alias: 'bot',
+          team: 'ops',
+          model: 'chat',
+          version: 'chat-v1',
+          replica: 'r1',
+          route: '/v1/chat/completions',
+          stream: true,
+          status: 200,
+          outcome: 'ok',
+          fault: null,
+          inputTokens: 10,
+          outputTokens: 20,
+          ttftMs: 12.5,
+          totalMs: 250.25,
+          attempts: 1,
+          clientId: 'mine',
+          from: '127.0.0.1',
+        },
+      ])
     })
 
     test('an open request shows as open and does not count yet', async () => {
       const store = await open()
       await player(store).take([anOpen('1')])
-      expect(await store.list({ limit: 1 })).toMatchObject([{ id: '1', outcome: 'open', status: null, version: null, totalMs: null }])
+      expect(await store.list({ limit: 1 })).toMatchObject([
+        { id: '1', outcome: 'open', status: null, version: null, totalMs: null },
+      ])
       expect(await total(store)).toBe(0)
     })
 
-    test.each([['in one batch', 1], ['in two batches', 2]])('an open and its close %s are one request', async (_name, batches) => {
+    test.each([
+      ['in one batch', 1],
+      ['in two batches', 2],
+    ])('an open and its close %s are one request', async (_name, batches) => {
       const store = await open()
       const { take } = player(store)
       if (batches === 1) await take([anOpen('1'), aClose('1')])
@@ -108,7 +133,10 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
       expect(await outcomes(store)).toEqual({ 1: 'interrupted', 2: 'ok', 3: 'interrupted', elsewhere: 'open' })
       expect(await store.list({ limit: 1, outcome: 'interrupted' })).toMatchObject([{ status: null }])
       expect(await store.usage({ by: 'key' })).toMatchObject([{ requests: 3, ok: 1, interrupted: 2 }])
-      expect(await store.epochs()).toMatchObject([{ epoch: 'e1', ended: true }, { epoch: 'e2', ended: false }])
+      expect(await store.epochs()).toMatchObject([
+        { epoch: 'e1', ended: true },
+        { epoch: 'e2', ended: false },
+      ])
     })
 
     test('a close that comes after all takes the place of interrupted', async () => {
@@ -123,14 +151,50 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
     test('usage sums outcomes and tokens, most requests first, with the alias of a key that is kept', async () => {
       const store = await open()
       await player(store).take([
-        aClose('1'), aClose('2', { outcome: 'cancelled', outputTokens: null }), aClose('3', { outcome: 'failed', version: versionName('chat-v2') }),
-        aClose('4', { key: null, team: null, model: null, version: null, outcome: 'refused', inputTokens: null, outputTokens: null }),
+        aClose('1'),
+        aClose('2', { outcome: 'cancelled', outputTokens: null }),
+        aClose('3', { outcome: 'failed', version: versionName('chat-v2') }),
+        aClose('4', {
+          key: null,
+          team: null,
+          model: null,
+          version: null,
+          outcome: 'refused',
+          inputTokens: null,
+          outputTokens: null,
+        }),
       ])
       expect(await store.usage({ by: 'key' })).toEqual([
-        { name: 'k1', alias: null, requests: 3, ok: 1, refused: 0, failed: 1, cancelled: 1, interrupted: 0, inputTokens: 30, outputTokens: 40 },
-        { name: null, alias: null, requests: 1, ok: 0, refused: 1, failed: 0, cancelled: 0, interrupted: 0, inputTokens: 0, outputTokens: 0 },
+        {
+          name: 'k1',
+          alias: null,
+          requests: 3,
+          ok: 1,
+          refused: 0,
+          failed: 1,
+          cancelled: 1,
+          interrupted: 0,
+          inputTokens: 30,
+          outputTokens: 40,
+        },
+        {
+          name: null,
+          alias: null,
+          requests: 1,
+          ok: 0,
+          refused: 1,
+          failed: 0,
+          cancelled: 0,
+          interrupted: 0,
+          inputTokens: 0,
+          outputTokens: 0,
+        },
       ])
-      expect((await store.usage({ by: 'version' })).map(row => [row.name, row.requests])).toEqual([['chat-v1', 2], [null, 1], ['chat-v2', 1]])
+      expect((await store.usage({ by: 'version' })).map(row => [row.name, row.requests])).toEqual([
+        ['chat-v1', 2],
+        [null, 1],
+        ['chat-v2', 1],
+      ])
       expect((await store.usage({ by: 'team' })).map(row => row.name)).toEqual(['ops', null])
       expect((await store.usage({ by: 'model' })).map(row => row.name)).toEqual(['chat', null])
     })
@@ -138,9 +202,14 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
     test('usage counts whole hours between since and until', async () => {
       const store = await open()
       await player(store).take([0, 1, 2].map(hour => aClose(`r${hour}`, { at: instant(noon + hour * hourMs + 1000) })))
-      const count = async (ask: { since?: number; until?: number }) => (await store.usage({
-        by: 'key', ...(ask.since === undefined ? {} : { since: instant(ask.since) }), ...(ask.until === undefined ? {} : { until: instant(ask.until) }),
-      }))[0]?.requests ?? 0
+      const count = async (ask: { since?: number; until?: number }) =>
+        (
+          await store.usage({
+            by: 'key',
+            ...(ask.since === undefined ? {} : { since: instant(ask.since) }),
+            ...(ask.until === undefined ? {} : { until: instant(ask.until) }),
+          })
+        )[0]?.requests ?? 0
       expect(await count({ since: noon + hourMs + 5 })).toBe(2)
       expect(await count({ until: noon + hourMs + 5 })).toBe(2)
       expect(await count({ since: noon + hourMs, until: noon + 2 * hourMs })).toBe(1)
@@ -150,9 +219,13 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
     test('the list is newest first, in pages, by key, team, model and outcome', async () => {
       const store = await open()
       await player(store).take([
-        aClose('a1'), aClose('a2', { key: 'admin', team: null }), aClose('a3', { model: modelName('coder') }), aClose('a4', { outcome: 'failed' }),
+        aClose('a1'),
+        aClose('a2', { key: 'admin', team: null }),
+        aClose('a3', { model: modelName('coder') }),
+        aClose('a4', { outcome: 'failed' }),
       ])
-      const ids = async (filter: Omit<Parameters<RequestStore['list']>[0], 'limit'>, limit = 10) => (await store.list({ limit, ...filter })).map(row => row.id)
+      const ids = async (filter: Omit<Parameters<RequestStore['list']>[0], 'limit'>, limit = 10) =>
+        (await store.list({ limit, ...filter })).map(row => row.id)
       expect(await ids({})).toEqual(['a4', 'a3', 'a2', 'a1'])
       expect(await ids({}, 2)).toEqual(['a4', 'a3'])
       expect(await ids({ before: requestId('a3') })).toEqual(['a2', 'a1'])
@@ -166,9 +239,22 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
     test('of each segment the last block is the anchor', async () => {
       const store = await open()
       const { take } = player(store)
-      await take([], { anchors: [{ segment: 1, n: 1, hash: 'h1' }, { segment: 1, n: 2, hash: 'h2' }] })
-      await take([], { anchors: [{ segment: 1, n: 3, hash: 'h3' }, { segment: 2, n: 4, hash: 'h4' }] })
-      expect(await store.anchors()).toEqual([{ epoch: 'e1', segment: 1, n: 3, hash: 'h3' }, { epoch: 'e1', segment: 2, n: 4, hash: 'h4' }])
+      await take([], {
+        anchors: [
+          { segment: 1, n: 1, hash: 'h1' },
+          { segment: 1, n: 2, hash: 'h2' },
+        ],
+      })
+      await take([], {
+        anchors: [
+          { segment: 1, n: 3, hash: 'h3' },
+          { segment: 2, n: 4, hash: 'h4' },
+        ],
+      })
+      expect(await store.anchors()).toEqual([
+        { epoch: 'e1', segment: 1, n: 3, hash: 'h3' },
+        { epoch: 'e1', segment: 2, n: 4, hash: 'h4' },
+      ])
     })
 
     test('gaps are kept', async () => {

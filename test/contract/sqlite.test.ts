@@ -5,11 +5,14 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openSqliteStore, openSqliteStoreHere } from '../../src/adapters/store/sqlite/index.ts'
 import { accessStoreContract, aKey } from './access-store.ts'
-import { aClose, requestStoreContract } from './request-store.ts'
+import { aClose } from './records.ts'
+import { requestStoreContract } from './request-store.ts'
 
 let folder: string
 let files = 0
-beforeAll(() => { folder = mkdtempSync(join(tmpdir(), 'holdfast-sqlite-')) })
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-sqlite-'))
+})
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const newPath = (): string => join(folder, `${++files}.db`)
 
@@ -67,7 +70,12 @@ describe('a SQLite store', () => {
     for (let at = 0; at < 10; at++) {
       await Promise.all([
         ingest.requests.ingest({
-          epoch: 'e1', from: { segment: 1, offset: at }, to: { segment: 1, offset: at + 1 }, records: records(at), anchors: [], ended: false,
+          epoch: 'e1',
+          from: { segment: 1, offset: at },
+          to: { segment: 1, offset: at + 1 },
+          records: records(at),
+          anchors: [],
+          ended: false,
         }),
         access.access.commit([{ put: 'key', key: aKey(`k${at}`) }]),
       ])

@@ -4,7 +4,9 @@ import type { Hash } from 'node:crypto'
 import type { Digest, NewDigest } from '../../domain/journal/index.ts'
 
 const wrap = (hash: Hash): Digest => ({
-  update(bytes) { hash.update(bytes) },
+  update(bytes) {
+    hash.update(bytes)
+  },
   copy: () => wrap(hash.copy()),
   hex: () => hash.digest('hex'),
 })

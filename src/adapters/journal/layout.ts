@@ -12,12 +12,16 @@ export const draftName = (epoch: string): string => `.draft-${epoch}`
 export const isDraftName = (name: string): boolean => name.startsWith('.draft-')
 
 export const segmentName = (segment: number): string => `${String(segment).padStart(6, '0')}.jsonl`
-export const segmentPath = (folder: string, epoch: string, segment: number): string => join(folder, epoch, segmentName(segment))
+export const segmentPath = (folder: string, epoch: string, segment: number): string =>
+  join(folder, epoch, segmentName(segment))
 export const writerFile = 'writer.json'
 
 /** The numbers of the segments among a folder's files, in order. */
 export function segmentsAmong(files: readonly string[]): number[] {
-  return files.flatMap(file => segmentPattern.exec(file)?.[1] ?? []).map(Number).sort((a, b) => a - b)
+  return files
+    .flatMap(file => segmentPattern.exec(file)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b)
 }
 
 /** A UUIDv7: epochs sort by when they began. */
@@ -32,5 +36,9 @@ export function makeEpochName(at: number): string {
 /** Makes a folder's entries survive a power cut. */
 export async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r')
-  try { await handle.sync() } finally { await handle.close() }
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
 }

@@ -10,10 +10,22 @@ const count = z.number().nullable()
 const shared = { id: text, at: z.number(), alias: name, team: name, route: text, stream: z.boolean() }
 const Open = z.object({ t: z.literal('open'), ...shared, key: text, model: text })
 const Close = z.object({
-  t: z.literal('close'), ...shared, key: name, model: name, version: name, replica: name,
-  status: z.int(), outcome: z.enum(['ok', 'refused', 'failed', 'cancelled']), fault: name,
-  inputTokens: count, outputTokens: count, ttftMs: count, totalMs: z.number(), attempts: z.int(),
-  clientId: name, from: text,
+  t: z.literal('close'),
+  ...shared,
+  key: name,
+  model: name,
+  version: name,
+  replica: name,
+  status: z.int(),
+  outcome: z.enum(['ok', 'refused', 'failed', 'cancelled']),
+  fault: name,
+  inputTokens: count,
+  outputTokens: count,
+  ttftMs: count,
+  totalMs: z.number(),
+  attempts: z.int(),
+  clientId: name,
+  from: text,
 })
 const Gap = z.object({ t: z.literal('gap'), at: z.number(), until: z.number(), lost: z.int() })
 const Known = z.discriminatedUnion('t', [Open, Close, Gap])
@@ -25,7 +37,7 @@ export function parseRecord(line: string): JournalRecord | null {
   try {
     const { success, data } = Known.safeParse(JSON.parse(line))
     // The schema gives plain strings and numbers; the brands are the compiler's only.
-    return success ? data as JournalRecord : null
+    return success ? (data as JournalRecord) : null
   } catch {
     return null
   }

@@ -11,10 +11,16 @@ const newline = 0x0a
 const longestLineBytes = 16 * 1024 * 1024
 
 /** `folder` need not exist yet. `windowBytes`: how much one read takes at most. */
-export function openJournalReader({ folder, windowBytes = 512 * 1024 }: { folder: string; windowBytes?: number }): JournalReader {
+export function openJournalReader({
+  folder,
+  windowBytes = 512 * 1024,
+}: {
+  folder: string
+  windowBytes?: number
+}): JournalReader {
   return {
     async epochs() {
-      return (await filesOf(folder) ?? []).filter(isEpochName).sort()
+      return ((await filesOf(folder)) ?? []).filter(isEpochName).sort()
     },
 
     async read(epoch, from) {
@@ -46,13 +52,20 @@ export function openJournalReader({ folder, windowBytes = 512 * 1024 }: { folder
         const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(size), 0, size, from.offset)
         const lines = splitLines(buffer.subarray(0, bytesRead))
         if (lines.length > 0 || bytesRead < size) return { lines, rest: bytesRead, missing: false }
-        if (size >= longestLineBytes) throw new Error(`A journal line is longer than ${size} bytes: ${epoch}, segment ${from.segment}, byte ${from.offset}.`)
+        if (size >= longestLineBytes)
+          throw new Error(
+            `A journal line is longer than ${size} bytes: ${epoch}, segment ${from.segment}, byte ${from.offset}.`,
+          )
       }
     })
     return found ?? { lines: [], rest: 0, missing: true }
   }
 
-  async function withSegment<T>(epoch: string, segment: number, use: (handle: FileHandle) => Promise<T>): Promise<T | null> {
+  async function withSegment<T>(
+    epoch: string,
+    segment: number,
+    use: (handle: FileHandle) => Promise<T>,
+  ): Promise<T | null> {
     let handle: FileHandle
     try {
       handle = await open(segmentPath(folder, epoch, segment), 'r')
@@ -60,7 +73,11 @@ export function openJournalReader({ folder, windowBytes = 512 * 1024 }: { folder
       if (isMissing(error)) return null
       throw error
     }
-    try { return await use(handle) } finally { await handle.close() }
+    try {
+      return await use(handle)
+    } finally {
+      await handle.close()
+    }
   }
 }
 

@@ -1,5 +1,15 @@
 /** Repair: ends the epochs of gateways that died. Rule J13 of SPEC.md. Safe to be killed in, and to be run again. */
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { genesis, parseBlock, seal } from '../../domain/journal/index.ts'
 import type { BlockRecord, Head } from '../../domain/journal/index.ts'
@@ -12,7 +22,10 @@ const windowBytes = 64 * 1024
 const blockStart = Buffer.from('{"t":"block",')
 
 /** Ends every epoch whose writer is dead. Answers how many are still being written by someone else. */
-export function repairJournal({ folder, onProblem }: {
+export function repairJournal({
+  folder,
+  onProblem,
+}: {
   folder: string
   onProblem: (problem: string, cause: unknown) => void
 }): { alive: number } {
@@ -51,7 +64,12 @@ function endEpoch(folder: string, epoch: string): void {
       const digest = newSha256()
       digest.update(whole)
       const { line } = seal(digest, {
-        n: head.n + 1, segment: last, lines: countLines(whole), prev: head.hash, repaired: true, end: true,
+        n: head.n + 1,
+        segment: last,
+        lines: countLines(whole),
+        prev: head.hash,
+        repaired: true,
+        end: true,
       })
       writeSync(descriptor, line)
     }

@@ -4,12 +4,13 @@ import { promisify } from 'node:util'
 
 const datasync = promisify(fdatasync)
 
-/** As `fs.writeSync` with a position; tests give one that fails. */
-export type Write = (descriptor: number, bytes: Uint8Array, offset: number, length: number, position: number) => number
+/** Writes at a place in the file; answers how many bytes the kernel took. Tests give one that fails. */
+export type Write = (descriptor: number, bytes: Uint8Array, position: number) => number
+const writeToKernel: Write = (descriptor, bytes, position) => writeSync(descriptor, bytes, 0, bytes.length, position)
 
 export type Segment = ReturnType<typeof openSegment>
 
-export function openSegment(path: string, write: Write = writeSync) {
+export function openSegment(path: string, write: Write = writeToKernel) {
   const descriptor = openSync(path, 'wx', 0o600)
   let size = 0
   /** Part of a line lies beyond `size` and could not be cut off. */
@@ -22,7 +23,9 @@ export function openSegment(path: string, write: Write = writeSync) {
   }
 
   return {
-    get size(): number { return size },
+    get size(): number {
+      return size
+    },
     /**
      * Hands lines to the kernel. When that fails part-way, whole lines that got in stay (a reader may have seen them)
      * and the rest is cut off. `kept`: bytes of lines that are in.
@@ -32,7 +35,7 @@ export function openSegment(path: string, write: Write = writeSync) {
       try {
         if (torn) takeBack()
         while (done < bytes.length) {
-          const written = write(descriptor, bytes, done, bytes.length - done, size + done)
+          const written = write(descriptor, done === 0 ? bytes : bytes.subarray(done), size + done)
           if (written === 0) throw new Error('The kernel took no bytes.')
           done += written
         }
@@ -50,6 +53,8 @@ export function openSegment(path: string, write: Write = writeSync) {
       }
     },
     sync: (): Promise<void> => datasync(descriptor),
-    close(): void { closeSync(descriptor) },
+    close(): void {
+      closeSync(descriptor)
+    },
   }
 }

@@ -49,8 +49,14 @@ export type JournalOptions = {
  * the journal is then not `healthy`, and tries again.
  */
 export function openJournal({
-  folder, now, whenUnwritable, onProblem,
-  segmentBytes = 16 * 1024 * 1024, sealAfterMs = 50, retryAfterMs = 250, write,
+  folder,
+  now,
+  whenUnwritable,
+  onProblem,
+  segmentBytes = 16 * 1024 * 1024,
+  sealAfterMs = 50,
+  retryAfterMs = 250,
+  write,
 }: JournalOptions): Journal {
   const epoch = makeEpochName(now())
   let segment: Segment | null = null
@@ -73,6 +79,7 @@ export function openJournal({
 
   let syncTimer: NodeJS.Timeout | null = null
   let syncing: Promise<void> | null = null
+  let settling: Promise<void> | null = null
   let retryTimer: NodeJS.Timeout | null = null
   let repairTimer: NodeJS.Timeout | null = null
   let closed = false
@@ -90,7 +97,7 @@ export function openJournal({
       first.close()
       throw error
     }
-    void settleFolders()
+    settling = settleFolders()
     return first
   }
 
@@ -118,7 +125,10 @@ export function openJournal({
     retry()
     if (told) return
     told = true
-    onProblem(`The journal can't be written; requests are ${whenUnwritable === 'serve' ? 'served unrecorded' : 'refused'}.`, error)
+    onProblem(
+      `The journal can't be written; requests are ${whenUnwritable === 'serve' ? 'served unrecorded' : 'refused'}.`,
+      error,
+    )
   }
 
   function answer(acks: (Written | undefined)[]): void {
@@ -138,7 +148,7 @@ export function openJournal({
       answer(acks)
       return
     }
-    const bytes = Buffer.from(texts.length === 1 ? texts[0] ?? '' : texts.join(''))
+    const bytes = Buffer.from(texts.length === 1 ? (texts[0] ?? '') : texts.join(''))
     const { kept, error } = segment.put(bytes)
     if (!error) {
       took(bytes, texts.length)
@@ -162,7 +172,11 @@ export function openJournal({
   function sealLines(end: boolean): void {
     if (!segment || unwritable || (unsealed === 0 && !end)) return
     const { line, hash } = seal(digest, {
-      n: head.n + 1, segment: segmentNumber, lines: unsealed, prev: head.hash, ...(end ? { end: true } : {}),
+      n: head.n + 1,
+      segment: segmentNumber,
+      lines: unsealed,
+      prev: head.hash,
+      ...(end ? { end: true } : {}),
     })
     const { error } = segment.put(Buffer.from(line))
     if (error) return failed(error, 0)
@@ -250,7 +264,9 @@ export function openJournal({
 
   return {
     epoch,
-    get healthy() { return !unwritable && !unsynced },
+    get healthy() {
+      return !unwritable && !unsynced
+    },
     append(record, onWritten) {
       lines.push(`${JSON.stringify(record)}\n`)
       waiting.push(onWritten)
@@ -264,7 +280,7 @@ export function openJournal({
       flush()
       closed = true
       for (const timer of [syncTimer, retryTimer, repairTimer]) if (timer) clearTimeout(timer)
-      await syncing
+      await Promise.all([syncing, settling])
       if (!segment) return
       if (unwritable && writeGap(segment)) unwritable = false
       sealLines(true)
@@ -284,4 +300,3 @@ function linesWithin(texts: readonly string[], bytes: number): number {
   for (let left = bytes; left > 0 && count < texts.length; count++) left -= Buffer.byteLength(texts[count] ?? '')
   return count
 }
-

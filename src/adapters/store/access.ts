@@ -9,8 +9,12 @@ import type { Tables } from './schema.ts'
 const keptChanges = 10_000
 
 /** `kept`: how many changes `changesSince` can tell. */
-export function openAccessStore(db: Kysely<Tables>, { kept = keptChanges }: { kept?: number | undefined } = {}): AccessStore {
-  const state = (trx: Kysely<Tables>) => trx.selectFrom('access_state').select(['epoch', 'seq']).executeTakeFirstOrThrow()
+export function openAccessStore(
+  db: Kysely<Tables>,
+  { kept = keptChanges }: { kept?: number | undefined } = {},
+): AccessStore {
+  const state = (trx: Kysely<Tables>) =>
+    trx.selectFrom('access_state').select(['epoch', 'seq']).executeTakeFirstOrThrow()
   const liveFirst = sql`case when keys.revoked_at is null then 0 else 1 end`
 
   return {
@@ -18,41 +22,71 @@ export function openAccessStore(db: Kysely<Tables>, { kept = keptChanges }: { ke
       return (await state(db)).epoch
     },
 
-    image: () => db.transaction().setAccessMode('read only').execute(async trx => ({
-      ...await state(trx), keys: await readKeys(trx), teams: await readTeams(trx),
-    })),
+    image: () =>
+      db
+        .transaction()
+        .setAccessMode('read only')
+        .execute(async trx => ({
+          ...(await state(trx)),
+          keys: await readKeys(trx),
+          teams: await readTeams(trx),
+        })),
 
-    changesSince: since => db.transaction().setAccessMode('read only').execute(async trx => {
-      const { seq } = await state(trx)
-      if (since === seq) return []
-      const rows = await trx.selectFrom('access_changes').selectAll().where('seq', '>', since).orderBy('seq').execute()
-      if (since > seq || rows[0]?.seq !== since + 1) return null
-      // Written by `commit` below.
-      return rows.map(row => ({ seq: row.seq, change: JSON.parse(row.change) as AccessChange }))
-    }),
+    changesSince: since =>
+      db
+        .transaction()
+        .setAccessMode('read only')
+        .execute(async trx => {
+          const { seq } = await state(trx)
+          if (since === seq) return []
+          const rows = await trx
+            .selectFrom('access_changes')
+            .selectAll()
+            .where('seq', '>', since)
+            .orderBy('seq')
+            .execute()
+          if (since > seq || rows[0]?.seq !== since + 1) return null
+          // Written by `commit` below.
+          return rows.map(row => ({ seq: row.seq, change: JSON.parse(row.change) as AccessChange }))
+        }),
 
-    commit: changes => db.transaction().execute(async trx => {
-      if (changes.length === 0) return []
-      // The update comes first: in PostgreSQL, it makes commits wait for one another, so numbers are committed in order.
-      const { seq } = await trx.updateTable('access_state').set(({ eb }) => ({ seq: eb('seq', '+', changes.length) }))
-        .returning('seq').executeTakeFirstOrThrow()
-      const numbered: NumberedChange[] = changes.map((change, at) => ({ seq: seq - changes.length + 1 + at, change }))
-      for (const { change } of numbered) await apply(trx, change)
-      for (const some of slices(numbered, 1000)) {
-        await trx.insertInto('access_changes')
-          .values(some.map(({ seq: number, change }) => ({ seq: number, change: JSON.stringify(change) }))).execute()
-      }
-      await trx.deleteFrom('access_changes').where('seq', '<=', seq - kept).execute()
-      return numbered
-    }),
+    commit: changes =>
+      db.transaction().execute(async trx => {
+        if (changes.length === 0) return []
+        // The update comes first: in PostgreSQL, it makes commits wait for one another, so numbers are committed in order.
+        const { seq } = await trx
+          .updateTable('access_state')
+          .set(({ eb }) => ({ seq: eb('seq', '+', changes.length) }))
+          .returning('seq')
+          .executeTakeFirstOrThrow()
+        const numbered: NumberedChange[] = changes.map((change, at) => ({ seq: seq - changes.length + 1 + at, change }))
+        for (const { change } of numbered) await apply(trx, change)
+        for (const some of slices(numbered, 1000)) {
+          await trx
+            .insertInto('access_changes')
+            .values(some.map(({ seq: number, change }) => ({ seq: number, change: JSON.stringify(change) })))
+            .execute()
+        }
+        await trx
+          .deleteFrom('access_changes')
+          .where('seq', '<=', seq - kept)
+          .execute()
+        return numbered
+      }),
 
     async key(id) {
       return (await readKeys(db, query => query.where('keys.id', '=', id)))[0] ?? null
     },
     async keyByHash(hash) {
-      const found = await db.selectFrom('secrets').innerJoin('keys', 'keys.id', 'secrets.key_id').select('keys.id')
-        .where('secrets.hash', '=', hash).orderBy(liveFirst).limit(1).executeTakeFirst()
-      return found ? (await readKeys(db, query => query.where('keys.id', '=', found.id)))[0] ?? null : null
+      const found = await db
+        .selectFrom('secrets')
+        .innerJoin('keys', 'keys.id', 'secrets.key_id')
+        .select('keys.id')
+        .where('secrets.hash', '=', hash)
+        .orderBy(liveFirst)
+        .limit(1)
+        .executeTakeFirst()
+      return found ? ((await readKeys(db, query => query.where('keys.id', '=', found.id)))[0] ?? null) : null
     },
     async keyByAlias(alias) {
       return (await readKeys(db, query => query.where('alias', '=', alias).where('revoked_at', 'is', null)))[0] ?? null
@@ -72,8 +106,11 @@ async function apply(trx: Transaction<Tables>, change: AccessChange): Promise<vo
   } else if (change.put === 'team') {
     const { name, models, metadata, createdAt, source } = change.team
     const row = { models: toJson(models), metadata: JSON.stringify(metadata), created_at: createdAt, source }
-    await trx.insertInto('teams').values({ name, ...row })
-      .onConflict(conflict => conflict.column('name').doUpdateSet(row)).execute()
+    await trx
+      .insertInto('teams')
+      .values({ name, ...row })
+      .onConflict(conflict => conflict.column('name').doUpdateSet(row))
+      .execute()
   } else {
     await putKey(trx, change.key)
   }
@@ -82,34 +119,78 @@ async function apply(trx: Transaction<Tables>, change: AccessChange): Promise<vo
 async function putKey(trx: Transaction<Tables>, key: Key): Promise<void> {
   if (key.revokedAt === null) await refuseTaken(trx, key)
   const row = {
-    alias: key.alias, team: key.team, models: toJson(key.models), created_at: key.createdAt,
-    expires_at: key.expiresAt, revoked_at: key.revokedAt, metadata: JSON.stringify(key.metadata),
+    alias: key.alias,
+    team: key.team,
+    models: toJson(key.models),
+    created_at: key.createdAt,
+    expires_at: key.expiresAt,
+    revoked_at: key.revokedAt,
+    metadata: JSON.stringify(key.metadata),
   }
-  await trx.insertInto('keys').values({ id: key.id, ...row })
-    .onConflict(conflict => conflict.column('id').doUpdateSet(row)).execute()
+  await trx
+    .insertInto('keys')
+    .values({ id: key.id, ...row })
+    .onConflict(conflict => conflict.column('id').doUpdateSet(row))
+    .execute()
   await trx.deleteFrom('secrets').where('key_id', '=', key.id).execute()
   if (key.secrets.length === 0) return
-  await trx.insertInto('secrets').values(key.secrets.map((secret, place) => ({
-    key_id: key.id, place, hash: secret.hash, valid_until: secret.validUntil, live: key.revokedAt === null ? 1 : 0,
-  }))).execute()
+  await trx
+    .insertInto('secrets')
+    .values(
+      key.secrets.map((secret, place) => ({
+        key_id: key.id,
+        place,
+        hash: secret.hash,
+        valid_until: secret.validUntil,
+        live: key.revokedAt === null ? 1 : 0,
+      })),
+    )
+    .execute()
 }
 
 async function refuseTaken(trx: Transaction<Tables>, key: Key): Promise<void> {
   if (key.alias !== null) {
-    const holder = await trx.selectFrom('keys').select('id').where('alias', '=', key.alias)
-      .where('revoked_at', 'is', null).where('id', '!=', key.id).executeTakeFirst()
+    const holder = await trx
+      .selectFrom('keys')
+      .select('id')
+      .where('alias', '=', key.alias)
+      .where('revoked_at', 'is', null)
+      .where('id', '!=', key.id)
+      .executeTakeFirst()
     if (holder) {
-      throw new FaultError({ kind: 'conflict', problem: `The alias '${key.alias}' belongs to the key ${holder.id}. Choose another, or revoke that key.` })
+      throw new FaultError({
+        kind: 'conflict',
+        problem: `The alias '${key.alias}' belongs to the key ${holder.id}. Choose another, or revoke that key.`,
+      })
     }
   }
-  const holder = key.secrets.length === 0 ? undefined : await trx.selectFrom('secrets').select('key_id')
-    .where('hash', 'in', key.secrets.map(secret => secret.hash)).where('live', '=', 1).where('key_id', '!=', key.id).executeTakeFirst()
+  const holder =
+    key.secrets.length === 0
+      ? undefined
+      : await trx
+          .selectFrom('secrets')
+          .select('key_id')
+          .where(
+            'hash',
+            'in',
+            key.secrets.map(secret => secret.hash),
+          )
+          .where('live', '=', 1)
+          .where('key_id', '!=', key.id)
+          .executeTakeFirst()
   if (holder) throw new FaultError({ kind: 'conflict', problem: `This secret belongs to the key ${holder.key_id}.` })
 }
 
 type KeyQuery = ReturnType<typeof selectKeys>
-const selectKeys = (db: Kysely<Tables>) => db.selectFrom('keys').leftJoin('secrets', 'secrets.key_id', 'keys.id')
-  .selectAll('keys').select(['secrets.hash', 'secrets.valid_until']).orderBy('keys.created_at').orderBy('keys.id').orderBy('secrets.place')
+const selectKeys = (db: Kysely<Tables>) =>
+  db
+    .selectFrom('keys')
+    .leftJoin('secrets', 'secrets.key_id', 'keys.id')
+    .selectAll('keys')
+    .select(['secrets.hash', 'secrets.valid_until'])
+    .orderBy('keys.created_at')
+    .orderBy('keys.id')
+    .orderBy('secrets.place')
 
 /** One row a secret, so that a key and its secrets are read at one moment. */
 async function readKeys(db: Kysely<Tables>, only: (query: KeyQuery) => KeyQuery = query => query): Promise<Key[]> {
@@ -139,14 +220,17 @@ const toKey = (row: Selectable<Tables['keys']>): Key => ({
 })
 
 const toTeam = (row: Selectable<Tables['teams']>): Team => ({
-  name: teamName(row.name), models: toModels(row.models), metadata: toMetadata(row.metadata),
-  createdAt: instant(row.created_at), source: row.source,
+  name: teamName(row.name),
+  models: toModels(row.models),
+  metadata: toMetadata(row.metadata),
+  createdAt: instant(row.created_at),
+  source: row.source,
 })
 
-const toInstant = (value: number | null) => value === null ? null : instant(value)
-const toJson = (value: readonly string[] | null): string | null => value === null ? null : JSON.stringify(value)
+const toInstant = (value: number | null) => (value === null ? null : instant(value))
+const toJson = (value: readonly string[] | null): string | null => (value === null ? null : JSON.stringify(value))
 // These columns hold what this file put in.
-const toModels = (text: string | null) => text === null ? null : (JSON.parse(text) as string[]).map(modelName)
+const toModels = (text: string | null) => (text === null ? null : (JSON.parse(text) as string[]).map(modelName))
 const toMetadata = (text: string): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>
 
 function* slices<T>(all: readonly T[], size: number): Generator<readonly T[]> {

@@ -15,18 +15,22 @@ export function openRequestStore(db: Kysely<Tables>): RequestStore {
   return {
     position: epoch => readPosition(db, epoch),
 
-    ingest: batch => db.transaction().execute(async trx => {
-      const { epoch, from, to, ended } = batch
-      const position = await readPosition(trx, epoch)
-      const at = position ?? epochStart
-      if (at.segment !== from.segment || at.offset !== from.offset) return { applied: false, position }
-      await trx.insertInto('epochs').values({ epoch, ...to, ended: ended ? 1 : 0 })
-        .onConflict(conflict => conflict.column('epoch').doUpdateSet({ ...to, ...(ended ? { ended: 1 } : {}) })).execute()
-      await putAnchors(trx, batch)
-      await putGaps(trx, batch)
-      await putRequests(trx, batch)
-      return { applied: true }
-    }),
+    ingest: batch =>
+      db.transaction().execute(async trx => {
+        const { epoch, from, to, ended } = batch
+        const position = await readPosition(trx, epoch)
+        const at = position ?? epochStart
+        if (at.segment !== from.segment || at.offset !== from.offset) return { applied: false, position }
+        await trx
+          .insertInto('epochs')
+          .values({ epoch, ...to, ended: ended ? 1 : 0 })
+          .onConflict(conflict => conflict.column('epoch').doUpdateSet({ ...to, ...(ended ? { ended: 1 } : {}) }))
+          .execute()
+        await putAnchors(trx, batch)
+        await putGaps(trx, batch)
+        await putRequests(trx, batch)
+        return { applied: true }
+      }),
 
     async list({ limit, before, key, team, model, outcome }) {
       let query = db.selectFrom('requests').selectAll()
@@ -45,18 +49,29 @@ export function openRequestStore(db: Kysely<Tables>): RequestStore {
 
     async epochs() {
       const rows = await db.selectFrom('epochs').selectAll().orderBy('epoch').execute()
-      return rows.map(({ epoch, segment, offset, ended }) => ({ epoch, position: { segment, offset }, ended: ended === 1 }))
+      return rows.map(({ epoch, segment, offset, ended }) => ({
+        epoch,
+        position: { segment, offset },
+        ended: ended === 1,
+      }))
     },
 
     async gaps() {
       const rows = await db.selectFrom('gaps').selectAll().orderBy('from_at').execute()
-      return rows.map(row => ({ epoch: row.epoch, at: instant(row.from_at), until: instant(row.until_at), lost: row.lost }))
+      return rows.map(row => ({
+        epoch: row.epoch,
+        at: instant(row.from_at),
+        until: instant(row.until_at),
+        lost: row.lost,
+      }))
     },
   }
 }
 
 async function readPosition(db: Kysely<Tables>, epoch: string) {
-  return await db.selectFrom('epochs').select(['segment', 'offset']).where('epoch', '=', epoch).executeTakeFirst() ?? null
+  return (
+    (await db.selectFrom('epochs').select(['segment', 'offset']).where('epoch', '=', epoch).executeTakeFirst()) ?? null
+  )
 }
 
 /** Of each segment the last block is kept: it stands for all before it. */
@@ -64,15 +79,23 @@ async function putAnchors(trx: Transaction<Tables>, { epoch, anchors }: Batch): 
   const last = new Map<number, Batch['anchors'][number]>()
   for (const anchor of anchors) if (anchor.n > (last.get(anchor.segment)?.n ?? 0)) last.set(anchor.segment, anchor)
   for (const { segment, n, hash } of last.values()) {
-    await trx.insertInto('anchors').values({ epoch, segment, n, hash })
-      .onConflict(conflict => conflict.columns(['epoch', 'segment']).doUpdateSet({ n, hash }).where('anchors.n', '<', n)).execute()
+    await trx
+      .insertInto('anchors')
+      .values({ epoch, segment, n, hash })
+      .onConflict(conflict =>
+        conflict.columns(['epoch', 'segment']).doUpdateSet({ n, hash }).where('anchors.n', '<', n),
+      )
+      .execute()
   }
 }
 
 async function putGaps(trx: Transaction<Tables>, { epoch, records }: Batch): Promise<void> {
   for (const record of records) {
     if (record.t !== 'gap') continue
-    await trx.insertInto('gaps').values({ epoch, from_at: record.at, until_at: record.until, lost: record.lost }).execute()
+    await trx
+      .insertInto('gaps')
+      .values({ epoch, from_at: record.at, until_at: record.until, lost: record.lost })
+      .execute()
   }
 }
 
@@ -90,7 +113,15 @@ async function putRequests(trx: Transaction<Tables>, { epoch, records, ended }: 
   await addUsage(trx, usage)
 
   async function mergeRows(some: StoredRequest[]): Promise<void> {
-    const stored = await trx.selectFrom('requests').selectAll().where('id', 'in', some.map(row => row.id)).execute()
+    const stored = await trx
+      .selectFrom('requests')
+      .selectAll()
+      .where(
+        'id',
+        'in',
+        some.map(row => row.id),
+      )
+      .execute()
     const known = new Map(stored.map(row => [row.id, row]))
     const news = some.filter(row => {
       const before = known.get(row.id)
@@ -103,20 +134,44 @@ async function putRequests(trx: Transaction<Tables>, { epoch, records, ended }: 
       if (before) usage.add(before, -1)
       usage.add(row, 1)
     }
-    await trx.insertInto('requests').values(news).onConflict(conflict => conflict.column('id').doUpdateSet(({ ref }) => ({
-      status: ref('excluded.status'), outcome: ref('excluded.outcome'), fault: ref('excluded.fault'),
-      key: ref('excluded.key'), alias: ref('excluded.alias'), team: ref('excluded.team'), model: ref('excluded.model'),
-      version: ref('excluded.version'), replica: ref('excluded.replica'), at: ref('excluded.at'),
-      input_tokens: ref('excluded.input_tokens'), output_tokens: ref('excluded.output_tokens'),
-      ttft_ms: ref('excluded.ttft_ms'), total_ms: ref('excluded.total_ms'), attempts: ref('excluded.attempts'),
-      client_id: ref('excluded.client_id'), peer: ref('excluded.peer'), route: ref('excluded.route'), stream: ref('excluded.stream'),
-    }))).execute()
+    await trx
+      .insertInto('requests')
+      .values(news)
+      .onConflict(conflict =>
+        conflict.column('id').doUpdateSet(({ ref }) => ({
+          status: ref('excluded.status'),
+          outcome: ref('excluded.outcome'),
+          fault: ref('excluded.fault'),
+          key: ref('excluded.key'),
+          alias: ref('excluded.alias'),
+          team: ref('excluded.team'),
+          model: ref('excluded.model'),
+          version: ref('excluded.version'),
+          replica: ref('excluded.replica'),
+          at: ref('excluded.at'),
+          input_tokens: ref('excluded.input_tokens'),
+          output_tokens: ref('excluded.output_tokens'),
+          ttft_ms: ref('excluded.ttft_ms'),
+          total_ms: ref('excluded.total_ms'),
+          attempts: ref('excluded.attempts'),
+          client_id: ref('excluded.client_id'),
+          peer: ref('excluded.peer'),
+          route: ref('excluded.route'),
+          stream: ref('excluded.stream'),
+        })),
+      )
+      .execute()
   }
 
   /** The gateway is gone: nothing will close what is still open. */
   async function interrupt(): Promise<void> {
-    const open = await trx.updateTable('requests').set({ outcome: 'interrupted' })
-      .where('outcome', '=', 'open').where('epoch', '=', epoch).returningAll().execute()
+    const open = await trx
+      .updateTable('requests')
+      .set({ outcome: 'interrupted' })
+      .where('outcome', '=', 'open')
+      .where('epoch', '=', epoch)
+      .returningAll()
+      .execute()
     for (const row of open) usage.add(row, 1)
   }
 }
@@ -126,14 +181,35 @@ function toStored(record: OpenRecord | CloseRecord, epoch: string): StoredReques
   const shared = { id, epoch, at, key, alias, team, model, route, stream: record.stream ? 1 : 0 }
   if (record.t === 'open') {
     return {
-      ...shared, outcome: 'open', version: null, replica: null, status: null, fault: null, input_tokens: null,
-      output_tokens: null, ttft_ms: null, total_ms: null, attempts: null, client_id: null, peer: null,
+      ...shared,
+      outcome: 'open',
+      version: null,
+      replica: null,
+      status: null,
+      fault: null,
+      input_tokens: null,
+      output_tokens: null,
+      ttft_ms: null,
+      total_ms: null,
+      attempts: null,
+      client_id: null,
+      peer: null,
     }
   }
   return {
-    ...shared, outcome: record.outcome, version: record.version, replica: record.replica, status: record.status,
-    fault: record.fault, input_tokens: record.inputTokens, output_tokens: record.outputTokens, ttft_ms: record.ttftMs,
-    total_ms: record.totalMs, attempts: record.attempts, client_id: record.clientId, peer: record.from,
+    ...shared,
+    outcome: record.outcome,
+    version: record.version,
+    replica: record.replica,
+    status: record.status,
+    fault: record.fault,
+    input_tokens: record.inputTokens,
+    output_tokens: record.outputTokens,
+    ttft_ms: record.ttftMs,
+    total_ms: record.totalMs,
+    attempts: record.attempts,
+    client_id: record.clientId,
+    peer: record.from,
   }
 }
 

@@ -49,8 +49,14 @@ export function parseBlock(line: string): BlockRecord | null {
   if (!found) return null
   const { n, segment, lines, prev = '', repaired, end, hash = '' } = found
   return {
-    t: 'block', n: Number(n), segment: Number(segment), lines: Number(lines), prev,
-    ...(repaired ? { repaired: true } : {}), ...(end ? { end: true } : {}), hash,
+    t: 'block',
+    n: Number(n),
+    segment: Number(segment),
+    lines: Number(lines),
+    prev,
+    ...(repaired ? { repaired: true } : {}),
+    ...(end ? { end: true } : {}),
+    hash,
   }
 }
 // One way to write each number, so that a changed byte can't read the same.
@@ -58,6 +64,6 @@ const number = (name: string): string => `"${name}":(?<${name}>0|[1-9]\\d{0,14})
 const hex = (name: string): string => `"${name}":"(?<${name}>[0-9a-f]{64})"`
 const mark = (name: string): string => `(?<${name}>,"${name}":true)?`
 const blockLine = new RegExp(
-  `^\\{"t":"block",${number('n')},${number('segment')},${number('lines')},${hex('prev')}`
-  + `${mark('repaired')}${mark('end')},${hex('hash')}\\}$`,
+  `^\\{"t":"block",${number('n')},${number('segment')},${number('lines')},${hex('prev')}` +
+    `${mark('repaired')}${mark('end')},${hex('hash')}\\}$`,
 )

@@ -1,5 +1,15 @@
 /** What the journal keeps of each request: one line of JSON a record. */
-import type { Instant, KeyId, Millis, ModelName, ReplicaId, RequestId, TeamName, Tokens, VersionName } from '../units.ts'
+import type {
+  Instant,
+  KeyId,
+  Millis,
+  ModelName,
+  ReplicaId,
+  RequestId,
+  TeamName,
+  Tokens,
+  VersionName,
+} from '../units.ts'
 
 /**
  * How a request ended.

@@ -43,8 +43,12 @@ function createDriver(executor: Executor): Driver {
     async beginTransaction(_connection, { accessMode }) {
       await connection.executeQuery(CompiledQuery.raw(accessMode === 'read only' ? 'begin' : 'begin immediate'))
     },
-    async commitTransaction() { await connection.executeQuery(CompiledQuery.raw('commit')) },
-    async rollbackTransaction() { await connection.executeQuery(CompiledQuery.raw('rollback')) },
+    async commitTransaction() {
+      await connection.executeQuery(CompiledQuery.raw('commit'))
+    },
+    async rollbackTransaction() {
+      await connection.executeQuery(CompiledQuery.raw('rollback'))
+    },
     destroy: () => executor.close(),
   }
 }

@@ -42,5 +42,9 @@ async function openStore(executor: Executor, { keptChanges }: { keptChanges: num
     await db.destroy()
     throw error
   }
-  return { access: openAccessStore(db, { kept: keptChanges }), requests: openRequestStore(db), close: () => db.destroy() }
+  return {
+    access: openAccessStore(db, { kept: keptChanges }),
+    requests: openRequestStore(db),
+    close: () => db.destroy(),
+  }
 }

@@ -8,7 +8,8 @@ type Waiting = { resolve: (result: Result) => void; reject: (error: Error) => vo
 
 export function openWorkerExecutor(file: SqliteFile): Executor {
   const worker = new Worker(new URL('./worker.ts', import.meta.url), {
-    workerData: file, execArgv: ['--disable-warning=ExperimentalWarning'],
+    workerData: file,
+    execArgv: ['--disable-warning=ExperimentalWarning'],
   })
   const waiting = new Map<number, Waiting>()
   let lastId = 0
@@ -28,12 +29,13 @@ export function openWorkerExecutor(file: SqliteFile): Executor {
     else asker?.reject(Object.assign(new Error(answer.error.message), { code: answer.error.code }))
   })
 
-  const ask = (what: Asked['ask']): Promise<Result> => new Promise((resolve, reject) => {
-    if (gone) return reject(gone)
-    const id = ++lastId
-    waiting.set(id, { resolve, reject })
-    worker.postMessage({ id, ask: what } satisfies Asked)
-  })
+  const ask = (what: Asked['ask']): Promise<Result> =>
+    new Promise((resolve, reject) => {
+      if (gone) return reject(gone)
+      const id = ++lastId
+      waiting.set(id, { resolve, reject })
+      worker.postMessage({ id, ask: what } satisfies Asked)
+    })
 
   return {
     run: ask,

@@ -5,7 +5,9 @@ import { openExecutor } from './executor.ts'
 import type { SqliteFile } from './executor.ts'
 
 export type Asked = { id: number; ask: Statement | 'close' }
-export type Answered = { id: number; result: Result } | { id: number; error: { message: string; code: string | undefined } }
+export type Answered =
+  | { id: number; result: Result }
+  | { id: number; error: { message: string; code: string | undefined } }
 
 if (!parentPort) throw new Error('This file is a worker: start it with openWorkerExecutor.')
 const port = parentPort
