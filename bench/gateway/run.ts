@@ -84,7 +84,7 @@ async function bench(): Promise<number> {
   const whole = { ...setting, loader: loader.kind, pinned: canPin, rounds }
   writeFileSync(join(out, 'gateway.json'), `${JSON.stringify({ setting: whole, rounds: done }, null, 2)}\n`)
   if (values.save) writeFileSync(beside('last.md'), renderDocument(table, whole))
-  const failed = done.reduce((sum, round) => sum + round.failed, 0)
+  const failed = done.reduce((sum, round) => sum + countFailed(round), 0)
   if (failed > 0) console.error(`${failed} requests or streams failed: these numbers mean nothing.`)
   return failed > 0 ? 1 : 0
 }
@@ -97,7 +97,7 @@ function renderProgress(round: Round): string {
     `${micros(round.cpuMicrosPerRequest)} µs/request`,
     `${micros(round.streamCpuMicrosPerChunk)} µs/chunk`,
     `p50 ${round.latencyP50Ms.toFixed(3)} ms`,
-    ...(round.failed > 0 ? [`${round.failed} FAILED`] : []),
+    ...(countFailed(round) > 0 ? [`FAILED ${JSON.stringify(round.failed)}`] : []),
   ].join('  ')
 }
 
@@ -114,6 +114,10 @@ async function describeSetting() {
       .map(value => value.toFixed(1))
       .join(' '),
   }
+}
+
+function countFailed({ failed }: Round): number {
+  return failed.latency + failed.throughput + failed.streaming
 }
 
 function beside(name: string): string {
