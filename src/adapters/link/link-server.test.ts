@@ -157,13 +157,18 @@ test('many commits at once reach a gateway whole and in order', async () => {
     await new Promise(resolve => { setImmediate(resolve) })
     return changes
   }
-  void Promise.all(Array.from({ length: 50 }, (_, n) => link.commit(`t${n}`)))
+  const committed = Promise.all(Array.from({ length: 50 }, (_, n) => link.commit(`t${n}`)))
   const seen: number[] = []
-  while (seen.length < 50) {
+  // After all the others were told, so that anything told twice comes before it.
+  const last = committed.then(() => link.commit('last'))
+  while (seen.at(-1) !== 51) {
     const frame = await gateway.next()
-    if (frame?.type === 'changes') seen.push(...frame.changes.map(change => change.seq))
+    if (frame?.type !== 'changes') throw new Error(`expected changes, got ${frame?.type}`)
+    seen.push(...frame.changes.map(change => change.seq))
+    await link.acknowledge({ gateway: 'gw', epoch: gateway.epoch, seq: seen.at(-1), snapshot: 's1' })
   }
-  expect(seen).toEqual(Array.from({ length: 50 }, (_, n) => n + 1))
+  expect(seen).toEqual(Array.from({ length: 51 }, (_, n) => n + 1))
+  await last
 })
 
 test('publishing waits for the acknowledgement and names who gave it', async () => {
