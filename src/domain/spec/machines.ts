@@ -20,7 +20,7 @@ export const host = z.strictObject({
   address: text('IP address or DNS name that other machines reach it at.').optional(),
   memory: size('Main memory.').optional(),
   memoryBandwidth: rate('Bandwidth of main memory.').optional(),
-  gpus: z.array(gpu).default([]).describe('Its GPUs.'),
+  gpus: z.array(gpu).prefault([]).describe('Its GPUs.'),
   power: z.strictObject({
     supply: power('What the power supply gives.'),
     rest: power('What everything but the GPUs draws.').optional(),

@@ -23,7 +23,7 @@ const engine = z.strictObject({
   version: text('The engine’s own version.').optional(),
   servedName: text('What the engine calls the model; left out: the public model name.').optional(),
   task: z.enum(['chat', 'embed']).default('chat').describe('What it answers: conversations and completions, or embeddings.'),
-  flags: handedOn('The engine’s own flags. `embedded` knows `context-size`, `sequences` and `threads`.').default({}),
+  flags: handedOn('The engine’s own flags. `embedded` knows `context-size`, `sequences` and `threads`; for engines that run elsewhere they only tell versions apart.').default({}),
 })
 
 const replica = z.strictObject({
@@ -54,7 +54,7 @@ export const version = z.strictObject({
   engine: engine.describe('What runs the weights.'),
   chatTemplate: text('`artifact`: the one that comes with the weights; else a file.').default('artifact'),
   sampling: handedOn('Defaults for what a client leaves out (`temperature` …), as the engine’s API names them.').default({}),
-  replicas: z.array(replica).default([]).describe('The engines that serve this version.'),
+  replicas: z.array(replica).prefault([]).describe('The engines that serve this version.'),
 })
 
 export const publicModel = z.strictObject({
