@@ -10,6 +10,9 @@ import type { Home } from './paths.ts'
 
 export type AgentOptions = { home: Home; env: NodeJS.ProcessEnv; entry: string; onReady: () => void }
 
+/** The reason of a stop that is for good: the whole service ends. */
+export const stopEngines = 'stop-engines'
+
 /** What the next agent needs to take an engine over, and `status` to show it. */
 const EngineProcess = z.object({
   replica: z.string(),
@@ -26,7 +29,10 @@ type EngineProcess = z.output<typeof EngineProcess>
 /** The assignments this agent has: kept on disk, so that engines come back with the controller dead. */
 type Kept = { engines: EngineAssignment[]; processes: EngineProcess[] }
 
-/** Resolves after `signal`. Engines go on: they end with the parent, or when their assignment does. */
+/**
+ * Resolves after `signal`. Engines go on, for the next agent to take over; they end with the parent, with their
+ * assignment, or when the signal's reason is `stopEngines`.
+ */
 export async function runAgent({ home, env, entry, onReady }: AgentOptions, signal: AbortSignal): Promise<void> {
   const log = openLog('agent', env['HOLDFAST_LOG_LEVEL'])
   const kept = readKept(home.engines)
@@ -49,6 +55,14 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
     signal,
   })
   await reconciling
+  if (signal.reason === stopEngines) {
+    assignments = []
+    await Promise.all([...running.values()].map(async engine => {
+      engine.stop.abort()
+      await engine.over
+    }))
+    processes.clear()
+  }
 
   async function reconcile(): Promise<void> {
     const wanted = new Map(assignments.map(assignment => [assignment.replica as string, assignment]))

@@ -33,7 +33,8 @@ async function runRole(name: string): Promise<void> {
     const { runGateway } = await import('./gateway.ts')
     await runGateway({ home, env, listen: { fd: 3 }, onReady }, stop.signal)
   } else if (name === 'agent') {
-    const { runAgent } = await import('./agent.ts')
+    const { runAgent, stopEngines } = await import('./agent.ts')
+    process.on('message', () => stop.abort(stopEngines))
     await runAgent({ home, env, entry, onReady }, stop.signal)
   } else if (name === 'controller') {
     const { runController } = await import('./controller.ts')

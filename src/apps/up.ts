@@ -40,12 +40,12 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
   if (!desired.ok) throw new CliError(`The spec can't be used:\n\n${desired.problems.join('\n')}\n\nNothing was started.`, 1)
 
   const home = openHome(homeFolder(env))
-  const lifeline = await refuse(() => holdLifeline(home.parentSocket))
   const admin = await refuse(() => readAdminKey(home.adminKey, env))
   const listen = { host: options.host ?? env['HOLDFAST_HOST'] ?? desired.spec.gateway.listen.host, port: options.port ?? portOf(env['HOLDFAST_PORT']) ?? desired.spec.gateway.listen.port }
   const inherited = inheritedSocket(env, process.pid)
   const socket = inherited === null ? await refuse(() => bindListeningSocket(listen.host, listen.port)) : { ...listen, fd: inherited.fd, close: () => {} }
   const url = `http://${hostFor(socket.host)}:${socket.port}`
+  const lifeline = await refuse(() => holdLifeline(home.parentSocket))
 
   const facts: ServiceFacts = { url, pid: process.pid, startedAt: now(), processes: [{ role: 'up', pid: process.pid, startedAt: now(), restarts: 0 }] }
   const childEnv = {
@@ -84,6 +84,8 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
       start: () => spawnRole({
         entry, role, env: childEnv,
         ...(role === 'gateway' ? { fd: socket.fd, onMessage: onGatewayMessage } : {}),
+        // The agent's own restart leaves engines running; the service's end does not.
+        ...(role === 'agent' ? { stopMessage: { type: 'stop-engines' } } : {}),
       }),
       onStarted: ({ pid }, restarts) => {
         facts.processes = [...facts.processes.filter(process => process.role !== role), { role, pid, startedAt: now(), restarts }]

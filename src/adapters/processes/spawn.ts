@@ -11,10 +11,12 @@ export type SpawnParts = {
   /** A descriptor to inherit as 3. */
   fd?: number
   onMessage?: (message: unknown) => void
+  /** How it is asked to stop; left out: SIGTERM. */
+  stopMessage?: { type: string }
 }
 
 /** A child with an IPC channel: when this process ends, the channel closes, and the child ends too. */
-export function spawnRole({ entry, role, env, fd, onMessage }: SpawnParts): Running {
+export function spawnRole({ entry, role, env, fd, onMessage, stopMessage }: SpawnParts): Running {
   const child = spawn(process.execPath, [...process.execArgv, entry, role], {
     env,
     stdio: ['ignore', 'inherit', 'inherit', fd ?? 'ignore', 'ipc'],
@@ -22,7 +24,9 @@ export function spawnRole({ entry, role, env, fd, onMessage }: SpawnParts): Runn
     detached: true,
   })
   if (onMessage !== undefined) child.on('message', onMessage)
-  return toRunning(child)
+  const running = toRunning(child)
+  if (stopMessage === undefined) return running
+  return { ...running, stop: () => { if (child.connected) child.send(stopMessage) } }
 }
 
 /** A process that outlives this one: no channel, nothing inherited but standard error. */

@@ -1,4 +1,4 @@
-/** Spec: the desired state, `holdfast.yaml`. Start at `parseSpec`; `specSchema` has every key. */
+/** Spec: the desired state, `holdfast.yaml`. Start at `parseSpec`; `schema.ts` has every key. */
 export { parseSpec } from './parse.ts'
 export type { SpecReading } from './parse.ts'
 export { inlinePrompts, withDefaults } from './complete.ts'
@@ -7,5 +7,4 @@ export { printPath } from './document.ts'
 export { specJsonSchema } from './json-schema.ts'
 export type { SchemaNode } from './json-schema.ts'
 export type { SpecProblem } from './problem.ts'
-export { specSchema } from './schema.ts'
 export type { Spec, SpecInput, SpecReplica, SpecVersion } from './schema.ts'

@@ -7,7 +7,7 @@ import { alerts, backup, capture, gitops, rag, team } from './operations.ts'
 import { featureFlag, release } from './releases.ts'
 import { prompts, publicModel, version } from './versions.ts'
 
-export const apiVersion = 'holdfast/v1'
+const apiVersion = 'holdfast/v1'
 
 export const specSchema = z.strictObject({
   apiVersion: z.literal(apiVersion).default(apiVersion).describe('The form of this file.'),

@@ -3,9 +3,9 @@ import { z } from 'zod'
 import { flag, handedOn, model, name, port, positive, secret, text, web } from './fields.ts'
 import { duration, timeout } from './measures.ts'
 
-export const promptIdPattern = /^p(0|[1-9]\d*)$/
+const promptIdPattern = /^p(0|[1-9]\d*)$/
 
-export const prompt = z.strictObject({
+const prompt = z.strictObject({
   // Spaces at the ends are the author's business; an empty prompt is p0.
   text: text('The prompt itself.').optional(),
   file: text('A file with the prompt, relative to the spec. Line breaks at its end do not count.').optional(),
@@ -15,7 +15,7 @@ export const prompt = z.strictObject({
 
 export const prompts = z.record(z.string().regex(promptIdPattern, "expected a prompt id: 'p' and a number without leading zeros, such as p42"), prompt)
 
-export const engineKinds = ['vllm', 'llama-cpp', 'ollama', 'sglang', 'tensorrt-llm', 'triton', 'openai', 'embedded'] as const
+const engineKinds = ['vllm', 'llama-cpp', 'ollama', 'sglang', 'tensorrt-llm', 'triton', 'openai', 'embedded'] as const
 
 const engine = z.strictObject({
   kind: z.enum(engineKinds)

@@ -20,25 +20,15 @@ export function sqliteDialect(executor: Executor): Dialect {
   }
 }
 
-/** The one connection goes to one user at a time, so that no statement falls into another's transaction. */
+/** SQLite's adapter says that there is one connection: Kysely hands it to one user at a time, a transaction counting as one. */
 function createDriver(executor: Executor): Driver {
   const connection = toConnection(executor)
-  const waiting: (() => void)[] = []
-  let taken = false
-
   return {
     async init() {},
     async acquireConnection() {
-      if (taken) await new Promise<void>(resolve => waiting.push(resolve))
-      taken = true
       return connection
     },
-    async releaseConnection() {
-      const next = waiting.shift()
-      // Handed straight on: `taken` stays, so that nobody slips in between.
-      if (next) next()
-      else taken = false
-    },
+    async releaseConnection() {},
     // Takes the write lock at once: a transaction that reads first could otherwise find it can't write (SQLITE_BUSY).
     async beginTransaction(_connection, { accessMode }) {
       await connection.executeQuery(CompiledQuery.raw(accessMode === 'read only' ? 'begin' : 'begin immediate'))
