@@ -1,18 +1,5 @@
 /** `holdfast check`: everything that is wrong with a spec, at once, and what of it this release does not act on. */
-import type { Command } from 'commander'
 import { formatProblem, readSpecFile } from '../../adapters/spec-file/index.ts'
-
-export function registerCheck(program: Command): void {
-  program.command('check')
-    .description('Check a spec: every problem at once, each with file, line and fix.')
-    .argument('[spec]', 'The spec.', 'holdfast.yaml')
-    .option('--json', 'As JSON.')
-    .action(async (spec: string, options: { json?: boolean }) => {
-      const { exitCode, output } = await checkSpec(spec, { json: options.json === true })
-      process.stdout.write(output)
-      process.exitCode = exitCode
-    })
-}
 
 /** `exitCode`: 0 the spec is good, 1 it is not. `output` ends with a line break. */
 export async function checkSpec(path: string, { json }: { json: boolean }): Promise<{ exitCode: 0 | 1; output: string }> {
