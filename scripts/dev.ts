@@ -8,7 +8,9 @@ import { startFakeEngine } from '../tools/fake-engine/index.ts'
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-dev-'))
 const engines = [await startFakeEngine({ gapMs: 30, tokens: 40 }), await startFakeEngine({ gapMs: 30, tokens: 40 })]
 const spec = join(folder, 'holdfast.yaml')
-writeFileSync(spec, `name: dev
+writeFileSync(
+  spec,
+  `name: dev
 versions:
   - name: dev-v1.0-fake-fp16-p0
     engine: { kind: openai }
@@ -16,9 +18,15 @@ versions:
 ${engines.map(({ url }, i) => `      - { id: fake-${i + 1}, url: "${url}/v1" }`).join('\n')}
 models:
   - { name: fake, live: dev-v1.0-fake-fp16-p0 }
-`)
-process.stdout.write(`Two fake engines: ${engines.map(({ url }) => url).join(', ')}. Make one fail: curl -X POST ${engines[0]?.url}/fake/behave -d '{"status":500}'\n\n`)
-const up = spawn('bin/holdfast', ['up', spec, ...process.argv.slice(2)], { stdio: 'inherit', env: { ...process.env, HOLDFAST_HOME: join(folder, 'home') } })
+`,
+)
+process.stdout.write(
+  `Two fake engines: ${engines.map(({ url }) => url).join(', ')}. Make one fail: curl -X POST ${engines[0]?.url}/fake/behave -d '{"status":500}'\n\n`,
+)
+const up = spawn('bin/holdfast', ['up', spec, ...process.argv.slice(2)], {
+  stdio: 'inherit',
+  env: { ...process.env, HOLDFAST_HOME: join(folder, 'home') },
+})
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => up.kill(name))
 up.once('exit', code => {
   void Promise.all(engines.map(engine => engine.close())).then(() => {

@@ -29,7 +29,13 @@ function nameOf(command: Command): string {
 /** What \`--help\` prints, at a width that does not depend on who makes the page. */
 function helpOf(command: Command): string {
   let text = ''
-  command.configureOutput({ writeOut: part => { text += part }, getOutHelpWidth: () => 100, getOutHasColors: () => false })
+  command.configureOutput({
+    writeOut: part => {
+      text += part
+    },
+    getOutHelpWidth: () => 100,
+    getOutHasColors: () => false,
+  })
   command.outputHelp()
   return text.trimEnd()
 }

@@ -2,7 +2,9 @@
 import { listFaults } from '../../src/domain/fault.ts'
 
 export function errorsReference(): Record<string, string> {
-  const rows = listFaults().map(({ kind, status, type, code }) => `| \`${code}\` | ${status} | \`${type}\` | \`${kind}\` |`)
+  const rows = listFaults().map(
+    ({ kind, status, type, code }) => `| \`${code}\` | ${status} | \`${type}\` | \`${kind}\` |`,
+  )
   return {
     'docs/reference/errors.md': `<!-- Made by npm run docs. -->
 # Errors

@@ -2,7 +2,12 @@
 import { adminRoutes, openAdminServer } from '../../src/adapters/admin-http/index.ts'
 import { z } from 'zod'
 
-const Document = z.object({ paths: z.record(z.string(), z.record(z.string(), z.object({ summary: z.string().optional(), description: z.string().optional() }))) })
+const Document = z.object({
+  paths: z.record(
+    z.string(),
+    z.record(z.string(), z.object({ summary: z.string().optional(), description: z.string().optional() })),
+  ),
+})
 
 export async function httpReference(): Promise<Record<string, string>> {
   const app = await openAdminServer({ version: '1', log: { error: () => {} } })
@@ -12,7 +17,8 @@ export async function httpReference(): Promise<Record<string, string>> {
   const openapi: unknown = app.swagger()
   await app.close()
   const rows = Object.entries(Document.parse(openapi).paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map(method => `| \`${method.toUpperCase()} ${path}\` |`))
+    Object.keys(methods).map(method => `| \`${method.toUpperCase()} ${path}\` |`),
+  )
   return {
     'docs/reference/openapi.json': `${JSON.stringify(openapi, null, 2)}\n`,
     'docs/reference/http.md': `<!-- Made by npm run docs. -->

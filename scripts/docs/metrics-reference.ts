@@ -5,7 +5,9 @@ export async function metricsReference(): Promise<Record<string, string>> {
   const metrics = openGatewayMetrics({ inFlight: () => 0, queued: () => 0, replicas: () => [] })
   const text = await metrics.text()
   const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]))
-  const rows = [...text.matchAll(/^# HELP (holdfast_\S+) (.+)$/gm)].map(([, name, help]) => `| \`${name}\` | ${types.get(name) ?? ''} | ${help} |`)
+  const rows = [...text.matchAll(/^# HELP (holdfast_\S+) (.+)$/gm)].map(
+    ([, name, help]) => `| \`${name}\` | ${types.get(name) ?? ''} | ${help} |`,
+  )
   return {
     'docs/reference/metrics.md': `<!-- Made by npm run docs. -->
 # Metrics

@@ -5,7 +5,11 @@ import type { SchemaNode } from '../../src/domain/spec/index.ts'
 
 export function specReference(): { 'docs/reference/spec.md': string; 'docs/reference/spec.schema.json': string } {
   const schema = specJsonSchema()
-  const titled = { ...schema, title: 'holdfast.yaml', description: 'What Holdfast is to serve. Every section is optional.' }
+  const titled = {
+    ...schema,
+    title: 'holdfast.yaml',
+    description: 'What Holdfast is to serve. Every section is optional.',
+  }
   return {
     'docs/reference/spec.md': page(schema),
     'docs/reference/spec.schema.json': `${JSON.stringify(titled, null, 2)}\n`,
@@ -117,6 +121,9 @@ function table(rows: readonly Row[]): string[] {
   return [
     '| key | kind | default | meaning | acted on |',
     '|---|---|---|---|---|',
-    ...rows.map(({ key, kind, fallback, meaning, acted }) => `| \`${key.replace(/^\./, '')}\` | ${cell(kind)} | ${cell(fallback)} | ${cell(meaning)} | ${acted} |`),
+    ...rows.map(
+      ({ key, kind, fallback, meaning, acted }) =>
+        `| \`${key.replace(/^\./, '')}\` | ${cell(kind)} | ${cell(fallback)} | ${cell(meaning)} | ${acted} |`,
+    ),
   ]
 }

@@ -11,7 +11,10 @@ const fewestCharacters = 32
 export function readAdminKey(file: string, env: NodeJS.ProcessEnv): AdminKey {
   const given = env['HOLDFAST_ADMIN_KEY']
   if (given !== undefined && given !== '') {
-    if (given.length < fewestCharacters) throw new Error(`HOLDFAST_ADMIN_KEY has ${given.length} characters; it needs ${fewestCharacters} or more. Leave it unset and a key is made.`)
+    if (given.length < fewestCharacters)
+      throw new Error(
+        `HOLDFAST_ADMIN_KEY has ${given.length} characters; it needs ${fewestCharacters} or more. Leave it unset and a key is made.`,
+      )
     return { key: given, source: 'environment' }
   }
   const made = makeKey(randomBytes(keyRandomBytes))

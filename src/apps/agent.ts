@@ -57,10 +57,12 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
   await reconciling
   if (signal.reason === stopEngines) {
     assignments = []
-    await Promise.all([...running.values()].map(async engine => {
-      engine.stop.abort()
-      await engine.over
-    }))
+    await Promise.all(
+      [...running.values()].map(async engine => {
+        engine.stop.abort()
+        await engine.over
+      }),
+    )
     processes.clear()
   }
 
@@ -84,7 +86,12 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
       start: () => takeOver(processes.get(replica), assignment, log) ?? spawnEngine(assignment),
       onStarted: ({ pid }, restarts) => {
         processes.set(replica, {
-          replica, version: assignment.version, pid, socket: assignment.socket, digest, restarts,
+          replica,
+          version: assignment.version,
+          pid,
+          socket: assignment.socket,
+          digest,
+          restarts,
           startedAt: processes.get(replica)?.pid === pid ? (processes.get(replica)?.startedAt ?? now()) : now(),
           startTime: startTimeOf(pid),
         })
@@ -98,7 +105,8 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
 
   function spawnEngine(assignment: EngineAssignment): Running {
     return spawnIndependent({
-      entry, role: 'engine',
+      entry,
+      role: 'engine',
       env: { ...env, HOLDFAST_ENGINE: JSON.stringify(assignment), HOLDFAST_PARENT_SOCKET: home.parentSocket },
     })
   }
@@ -120,7 +128,9 @@ function takeOver(known: EngineProcess | undefined, assignment: EngineAssignment
 function readKept(path: string): Kept {
   try {
     const state: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    const parsed = z.object({ engines: z.array(z.custom<EngineAssignment>()), processes: z.array(EngineProcess) }).safeParse(state)
+    const parsed = z
+      .object({ engines: z.array(z.custom<EngineAssignment>()), processes: z.array(EngineProcess) })
+      .safeParse(state)
     return parsed.success ? parsed.data : { engines: [], processes: [] }
   } catch {
     return { engines: [], processes: [] }

@@ -11,7 +11,8 @@ import type { Home } from './paths.ts'
 const builtinWeights = new URL('../../weights/', import.meta.url)
 
 export function compileDesired(
-  { spec, folder }: Extract<Desired, { ok: true }>, home: Pick<Home, 'engineSocket'>,
+  { spec, folder }: Extract<Desired, { ok: true }>,
+  home: Pick<Home, 'engineSocket'>,
 ): { snapshot: Snapshot; engines: EngineAssignment[] } {
   const ports = {
     socketFor: home.engineSocket,

@@ -13,14 +13,27 @@ import { productVersion } from './version.ts'
 
 /** As the agent keeps them for its successor. */
 const Engines = z.object({
-  processes: z.array(z.object({
-    replica: z.string(), version: z.string(), pid: z.int(), socket: z.string(), startedAt: z.string(),
-    startTime: z.string().nullable(), restarts: z.int(),
-  })),
+  processes: z.array(
+    z.object({
+      replica: z.string(),
+      version: z.string(),
+      pid: z.int(),
+      socket: z.string(),
+      startedAt: z.string(),
+      startTime: z.string().nullable(),
+      restarts: z.int(),
+    }),
+  ),
 })
 type Engine = z.output<typeof Engines>['processes'][number]
 
-export async function readStatus({ home, snapshot, spec, gateways, requests }: {
+export async function readStatus({
+  home,
+  snapshot,
+  spec,
+  gateways,
+  requests,
+}: {
   home: Home
   snapshot: Snapshot
   spec: SpecState
@@ -40,12 +53,19 @@ export async function readStatus({ home, snapshot, spec, gateways, requests }: {
       ...engines.map(({ pid, startedAt, restarts }) => ({ role: 'engine', pid, startedAt, restarts })),
     ],
     engines: engines.map(engine => ({
-      replica: engine.replica, version: engine.version, pid: engine.pid, socket: engine.socket, startedAt: engine.startedAt, state: stateOf(engine),
+      replica: engine.replica,
+      version: engine.version,
+      pid: engine.pid,
+      socket: engine.socket,
+      startedAt: engine.startedAt,
+      state: stateOf(engine),
     })),
     gateways,
     snapshot: snapshot.id,
     models: snapshot.models.map(({ name, live }) => ({
-      name, version: live, replicas: (replicasOf.get(live) ?? []).map(({ id, address }) => ({ id, address: toText(address) })),
+      name,
+      version: live,
+      replicas: (replicasOf.get(live) ?? []).map(({ id, address }) => ({ id, address: toText(address) })),
     })),
     ingest: (await requests.epochs()).map(({ epoch, position, ended }) => ({ epoch, ...position, ended })),
   }

@@ -41,17 +41,26 @@ export async function openController({ home, env }: ControllerOptions): Promise<
   const log = openLog('controller', env['HOLDFAST_LOG_LEVEL'])
   const order = toOrder(env['HOLDFAST_UP'])
   const { serving, spec } = await loadServing(home, order)
-  if (spec.state === 'invalid') log.error({ problems: spec.problems }, 'the spec is not valid: the last good one is served')
+  if (spec.state === 'invalid')
+    log.error({ problems: spec.problems }, 'the spec is not valid: the last good one is served')
 
   const now = () => instant(Date.now())
   const adminHash = hashKey(readAdminKey(home.adminKey, env).key)
   const store = await openSqliteStore({ path: home.database })
   const hub = await openLinkHub({
-    store: store.access, adminHash, snapshot: serving.snapshot, engines: serving.engines, now: () => performance.now(),
+    store: store.access,
+    adminHash,
+    snapshot: serving.snapshot,
+    engines: serving.engines,
+    now: () => performance.now(),
     onError: error => log.error({ err: error }, 'a link was dropped'),
   })
   const access = manageAccess({
-    store: store.access, publisher: hub, adminHash, now, randomBytes,
+    store: store.access,
+    publisher: hub,
+    adminHash,
+    now,
+    randomBytes,
     models: () => serving.snapshot.models.map(model => model.name),
     whereDeclared: team => placeOfTeam(order.spec, team),
   })
@@ -61,19 +70,26 @@ export async function openController({ home, env }: ControllerOptions): Promise<
 
   const identify = identifyBy({ store: store.access, adminHash, now })
   const ingest = startIngestWorker({
-    databasePath: home.database, journalFolder: home.journal,
+    databasePath: home.database,
+    journalFolder: home.journal,
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
   })
   const requests = withFreshRecords(store.requests, ingest, log)
   const journal = openJournalReader({ folder: home.journal })
 
   const app = await openAdminServer({ version: productVersion(), log })
-  await app.register(adminRoutes({
-    access, identify, requests, now,
-    // The anchors first: none may be newer than the files.
-    verifyAudit: async () => verifyAudit({ anchors: await requests.anchors(), journal }),
-    status: () => readStatus({ home, snapshot: serving.snapshot, spec, gateways: hub.gateways(), requests: store.requests }),
-  }))
+  await app.register(
+    adminRoutes({
+      access,
+      identify,
+      requests,
+      now,
+      // The anchors first: none may be newer than the files.
+      verifyAudit: async () => verifyAudit({ anchors: await requests.anchors(), journal }),
+      status: () =>
+        readStatus({ home, snapshot: serving.snapshot, spec, gateways: hub.gateways(), requests: store.requests }),
+    }),
+  )
   await app.register(liteLlmRoutes({ keys: access.keys, store: store.access, identify, now }))
   await app.register(linkRoutes(hub))
 
@@ -93,11 +109,17 @@ export async function openController({ home, env }: ControllerOptions): Promise<
 }
 
 /** Answers include what was served just before the question. */
-function withFreshRecords(store: RequestStore, ingest: IngestWorker, log: Log): Pick<RequestStore, 'list' | 'usage' | 'gaps' | 'anchors'> {
+function withFreshRecords(
+  store: RequestStore,
+  ingest: IngestWorker,
+  log: Log,
+): Pick<RequestStore, 'list' | 'usage' | 'gaps' | 'anchors'> {
   async function fresh(): Promise<RequestStore> {
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, freshWithinMs)
-    await Promise.race([ingest.caughtUp(), late]).catch(error => log.warn({ err: error }, 'records may be missing from an answer'))
+    await Promise.race([ingest.caughtUp(), late]).catch(error =>
+      log.warn({ err: error }, 'records may be missing from an answer'),
+    )
     clearTimeout(timer)
     return store
   }

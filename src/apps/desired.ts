@@ -12,21 +12,31 @@ export const UpOrder = z.object({
 })
 export type UpOrder = z.output<typeof UpOrder>
 
-export type Desired =
-  | { ok: true; spec: Spec; folder: string; notes: string[] }
-  | { ok: false; problems: string[] }
+export type Desired = { ok: true; spec: Spec; folder: string; notes: string[] } | { ok: false; problems: string[] }
 
 /** Never throws for what the spec says; problems are ready to be printed. */
 export async function readDesired({ spec: path, fragment }: UpOrder): Promise<Desired> {
   const read = path === null ? parsed({}) : await readSpecFile(path)
   if (!read.ok) return { ok: false, problems: read.problems.map(formatProblem) }
   const added = fragment === null ? null : parseSpec(fragment)
-  if (added !== null && !added.ok) return { ok: false, problems: added.problems.map(({ path: at, message }) => `${printPath(at)}: ${message}`) }
+  if (added !== null && !added.ok)
+    return { ok: false, problems: added.problems.map(({ path: at, message }) => `${printPath(at)}: ${message}`) }
   const { spec } = read
   const taken = new Set(spec.models.map(({ name }) => name))
   const clash = added?.spec.models.find(({ name }) => taken.has(name))
-  if (clash !== undefined) return { ok: false, problems: [`the spec has a model '${clash.name}' already: rename it there, or leave the flag out`] }
-  const merged = added === null ? spec : { ...spec, versions: [...spec.versions, ...added.spec.versions], models: [...spec.models, ...added.spec.models] }
+  if (clash !== undefined)
+    return {
+      ok: false,
+      problems: [`the spec has a model '${clash.name}' already: rename it there, or leave the flag out`],
+    }
+  const merged =
+    added === null
+      ? spec
+      : {
+          ...spec,
+          versions: [...spec.versions, ...added.spec.versions],
+          models: [...spec.models, ...added.spec.models],
+        }
   return { ok: true, spec: withDefaults(merged), folder: read.folder, notes: read.notes }
 }
 

@@ -15,7 +15,14 @@ export type RouteParts = {
   now: () => number
 }
 
-export function plainRoutes({ fleet, state, metrics, lookUp, draining, now }: RouteParts): Record<string, (request: PlainRequest) => Plain | Promise<Plain>> {
+export function plainRoutes({
+  fleet,
+  state,
+  metrics,
+  lookUp,
+  draining,
+  now,
+}: RouteParts): Record<string, (request: PlainRequest) => Plain | Promise<Plain>> {
   const startedAt = Math.trunc(now() / 1000)
 
   const models = (request: PlainRequest): Plain => ok(toModelList(listings(principalOf(request)), startedAt))
@@ -23,7 +30,8 @@ export function plainRoutes({ fleet, state, metrics, lookUp, draining, now }: Ro
     const wanted = decodeURIComponent(request.path.slice(request.path.indexOf('/models/') + '/models/'.length))
     const permitted = listings(principalOf(request))
     const found = permitted.find(({ name }) => name === wanted)
-    if (found === undefined) throw new FaultError({ kind: 'model-unknown', model: wanted, available: permitted.map(({ name }) => name) })
+    if (found === undefined)
+      throw new FaultError({ kind: 'model-unknown', model: wanted, available: permitted.map(({ name }) => name) })
     return ok(toModelObject(found.name, startedAt))
   }
   const health = (): Plain => {
@@ -36,7 +44,10 @@ export function plainRoutes({ fleet, state, metrics, lookUp, draining, now }: Ro
   }
   const readiness = (): Plain => {
     const why = draining() ? 'draining' : state.stale()
-    return { status: why === null ? 200 : 503, body: { status: why === null ? 'ready' : 'not ready', why, controller: state.connected() ? 'connected' : 'away' } }
+    return {
+      status: why === null ? 200 : 503,
+      body: { status: why === null ? 'ready' : 'not ready', why, controller: state.connected() ? 'connected' : 'away' },
+    }
   }
   const alive = (): Plain => ok("I'm alive!")
 

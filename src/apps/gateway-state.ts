@@ -62,7 +62,11 @@ export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
       return access
     },
     /** What the controller need not say again. */
-    held: (): { epoch: string | null; seq: number; snapshot: string | null } => ({ epoch: access?.epoch ?? null, seq: access?.seq ?? 0, snapshot: snapshot?.id ?? null }),
+    held: (): { epoch: string | null; seq: number; snapshot: string | null } => ({
+      epoch: access?.epoch ?? null,
+      seq: access?.seq ?? 0,
+      snapshot: snapshot?.id ?? null,
+    }),
     linked(): void {
       connected = true
       lastHeard = now()

@@ -1,6 +1,8 @@
 /** The gateway process: the data plane. Serves from what it was last told; needs nobody to start or to go on. */
 import { createHash, randomUUID } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
+import { join } from 'node:path'
 import { dialectOf, openWire } from '../adapters/engine/index.ts'
 import { relayedSegments, relayToController } from '../adapters/controller-relay/index.ts'
 import { openJournal } from '../adapters/journal/index.ts'
@@ -34,7 +36,7 @@ export type GatewayOptions = {
 export async function runGateway({ home, env, listen, onReady }: GatewayOptions, signal: AbortSignal): Promise<void> {
   const log = openLog('gateway', env['HOLDFAST_LOG_LEVEL'])
   const now = () => Date.now()
-  const id = `gateway-${randomUUID().slice(0, 8)}`
+  const id = gatewayId(join(home.gateway, 'id'))
   const wire = openWire()
   const fleet = openFleet({
     now,
@@ -49,7 +51,11 @@ export async function runGateway({ home, env, listen, onReady }: GatewayOptions,
       }
     },
   })
-  const state = openGatewayState({ disk: openGatewayDisk(home.gateway), onSnapshot: snapshot => fleet.use(snapshot), now })
+  const state = openGatewayState({
+    disk: openGatewayDisk(home.gateway),
+    onSnapshot: snapshot => fleet.use(snapshot),
+    now,
+  })
   await firstState()
 
   const journal = openJournal({
@@ -62,7 +68,15 @@ export async function runGateway({ home, env, listen, onReady }: GatewayOptions,
   const metrics = openGatewayMetrics({
     inFlight: () => gate.inFlight,
     queued: fleet.queued,
-    replicas: () => fleet.replicas().map(({ id: replica, version, inFlight, health }) => ({ version, replica, inFlight, up: health.state === 'up' })),
+    replicas: () =>
+      fleet
+        .replicas()
+        .map(({ id: replica, version, inFlight, health }) => ({
+          version,
+          replica,
+          inFlight,
+          up: health.state === 'up',
+        })),
   })
   const serve = openServe({
     gate,
@@ -83,7 +97,8 @@ export async function runGateway({ home, env, listen, onReady }: GatewayOptions,
       },
     },
     meter: metrics,
-    report: (error, exchange) => log.error({ err: error, request: exchange.id }, 'a request failed in a way nobody foresaw'),
+    report: (error, exchange) =>
+      log.error({ err: error, request: exchange.id }, 'a request failed in a way nobody foresaw'),
     now,
   })
   const server = openHttp({
@@ -151,6 +166,12 @@ export async function runGateway({ home, env, listen, onReady }: GatewayOptions,
   }
 }
 
+/** The same through restarts, so that the controller knows who has come back. */
+function gatewayId(file: string): string {
+  if (!existsSync(file)) writeFileSync(file, `gateway-${randomUUID().slice(0, 8)}`, { mode: 0o600 })
+  return readFileSync(file, 'utf8')
+}
+
 function lookUpIn(table: () => AccessTable): Authenticate {
   return (key, now) => {
     const hash = createHash('sha256').update(key).digest('hex')
@@ -172,4 +193,3 @@ function aborted(signal: AbortSignal): Promise<void> {
   signal.addEventListener('abort', () => resolve(), { once: true })
   return promise
 }
-

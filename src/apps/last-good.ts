@@ -40,7 +40,11 @@ export async function loadServing(home: Home, order: UpOrder): Promise<{ serving
 }
 
 function toServing(desired: Extract<Desired, { ok: true }>, home: Home): Serving {
-  const teams = desired.spec.teams.map(({ name, models }) => ({ name: teamName(name), models: models?.map(modelName) ?? null, metadata: {} }))
+  const teams = desired.spec.teams.map(({ name, models }) => ({
+    name: teamName(name),
+    models: models?.map(modelName) ?? null,
+    metadata: {},
+  }))
   return { ...compileDesired(desired, home), teams }
 }
 

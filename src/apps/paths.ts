@@ -32,7 +32,8 @@ export function openHome(root: string) {
     controller: join(root, 'controller'),
     database: join(root, 'controller', 'holdfast.db'),
   }
-  for (const folder of [root, run, home.gateway, home.journal, home.controller]) mkdirSync(folder, { recursive: true, mode: 0o700 })
+  for (const folder of [root, run, home.gateway, home.journal, home.controller])
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
   if (Buffer.byteLength(run) + longestSocketName > socketPathBytes) {
     const name = createHash('sha256').update(root).digest('hex').slice(0, 16)
     home.sockets = join(tmpdir(), `holdfast-${process.getuid?.() ?? 0}-${name}`)

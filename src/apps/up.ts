@@ -24,7 +24,13 @@ export type UpOptions = {
   verbose?: boolean
 }
 
-export type UpWorld = { env: NodeJS.ProcessEnv; entry: string; say: (text: string) => void; terminal: boolean; signal: AbortSignal }
+export type UpWorld = {
+  env: NodeJS.ProcessEnv
+  entry: string
+  say: (text: string) => void
+  terminal: boolean
+  signal: AbortSignal
+}
 
 /** So often a process may die before the service was ever up: then the start has failed. */
 const mostFailedStarts = 5
@@ -34,27 +40,47 @@ const longestLoadMs = 120_000
 export async function runUp(options: UpOptions, { env, entry, say, terminal, signal }: UpWorld): Promise<void> {
   const order: UpOrder = {
     spec: options.spec === undefined ? null : resolve(options.spec),
-    fragment: await refuse(() => toFragment({ gguf: options.gguf ?? null, engine: options.engine ?? null, engineKey: env['HOLDFAST_ENGINE_KEY'] ?? null })),
+    fragment: await refuse(() =>
+      toFragment({
+        gguf: options.gguf ?? null,
+        engine: options.engine ?? null,
+        engineKey: env['HOLDFAST_ENGINE_KEY'] ?? null,
+      }),
+    ),
   }
   const desired = await readDesired(order)
-  if (!desired.ok) throw new CliError(`The spec can't be used:\n\n${desired.problems.join('\n')}\n\nNothing was started.`, 1)
+  if (!desired.ok)
+    throw new CliError(`The spec can't be used:\n\n${desired.problems.join('\n')}\n\nNothing was started.`, 1)
 
   const home = openHome(homeFolder(env))
   const admin = await refuse(() => readAdminKey(home.adminKey, env))
-  const listen = { host: options.host ?? env['HOLDFAST_HOST'] ?? desired.spec.gateway.listen.host, port: options.port ?? portOf(env['HOLDFAST_PORT']) ?? desired.spec.gateway.listen.port }
+  const listen = {
+    host: options.host ?? env['HOLDFAST_HOST'] ?? desired.spec.gateway.listen.host,
+    port: options.port ?? portOf(env['HOLDFAST_PORT']) ?? desired.spec.gateway.listen.port,
+  }
   const inherited = inheritedSocket(env, process.pid)
-  const socket = inherited === null ? await refuse(() => bindListeningSocket(listen.host, listen.port)) : { ...listen, fd: inherited.fd, close: () => {} }
+  const socket =
+    inherited === null
+      ? await refuse(() => bindListeningSocket(listen.host, listen.port))
+      : { ...listen, fd: inherited.fd, close: () => {} }
   const url = `http://${hostFor(socket.host)}:${socket.port}`
   const lifeline = await refuse(() => holdLifeline(home.parentSocket))
 
-  const facts: ServiceFacts = { url, pid: process.pid, startedAt: now(), processes: [{ role: 'up', pid: process.pid, startedAt: now(), restarts: 0 }] }
+  const facts: ServiceFacts = {
+    url,
+    pid: process.pid,
+    startedAt: now(),
+    processes: [{ role: 'up', pid: process.pid, startedAt: now(), restarts: 0 }],
+  }
   const childEnv = {
     ...env,
     HOLDFAST_HOME: home.root,
     HOLDFAST_UP: JSON.stringify(order),
     HOLDFAST_LOG_LEVEL: env['HOLDFAST_LOG_LEVEL'] ?? (options.verbose === true ? 'info' : 'warn'),
     // They are this process's, not its children's.
-    LISTEN_FDS: undefined, LISTEN_PID: undefined, LISTEN_FDNAMES: undefined,
+    LISTEN_FDS: undefined,
+    LISTEN_PID: undefined,
+    LISTEN_FDNAMES: undefined,
   }
   const up = Promise.withResolvers<void>()
   let isUp = false
@@ -81,18 +107,26 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
 
   function keep(role: 'gateway' | 'controller' | 'agent', stop: AbortSignal): Promise<void> {
     return supervise({
-      start: () => spawnRole({
-        entry, role, env: childEnv,
-        ...(role === 'gateway' ? { fd: socket.fd, onMessage: onGatewayMessage } : {}),
-        // The agent's own restart leaves engines running; the service's end does not.
-        ...(role === 'agent' ? { stopMessage: { type: 'stop-engines' } } : {}),
-      }),
+      start: () =>
+        spawnRole({
+          entry,
+          role,
+          env: childEnv,
+          ...(role === 'gateway' ? { fd: socket.fd, onMessage: onGatewayMessage } : {}),
+          // The agent's own restart leaves engines running; the service's end does not.
+          ...(role === 'agent' ? { stopMessage: { type: 'stop-engines' } } : {}),
+        }),
       onStarted: ({ pid }, restarts) => {
-        facts.processes = [...facts.processes.filter(process => process.role !== role), { role, pid, startedAt: now(), restarts }]
+        facts.processes = [
+          ...facts.processes.filter(process => process.role !== role),
+          { role, pid, startedAt: now(), restarts },
+        ]
         writeServiceFacts(home.service, facts)
-        if (restarts >= mostFailedStarts && !isUp) up.reject(new CliError(`The ${role} does not start; its last words are above.`, 1))
+        if (restarts >= mostFailedStarts && !isUp)
+          up.reject(new CliError(`The ${role} does not start; its last words are above.`, 1))
       },
-      onEnded: (why, againInMs) => process.stderr.write(`holdfast: the ${role} ended (${why}); started again in ${againInMs} ms\n`),
+      onEnded: (why, againInMs) =>
+        process.stderr.write(`holdfast: the ${role} ended (${why}); started again in ${againInMs} ms\n`),
       signal: stop,
     })
   }
@@ -106,20 +140,35 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
   async function greet(): Promise<void> {
     const progress = options.json !== true && terminal
     const models = await awaitModels({
-      url, key: admin.key, longestMs: longestLoadMs, signal,
-      onProgress: loading => { if (progress) process.stderr.write(`\rLoading ${loading.join(', ') || 'models'} … `) },
+      url,
+      key: admin.key,
+      longestMs: longestLoadMs,
+      signal,
+      onProgress: loading => {
+        if (progress) process.stderr.write(`\rLoading ${loading.join(', ') || 'models'} … `)
+      },
     })
     if (progress) process.stderr.write('\r\x1b[K')
     if (signal.aborted) return
     if (options.json === true) {
-      say(`${JSON.stringify({ url, home: home.root, adminKeyFile: admin.source === 'environment' ? null : home.adminKey, models })}\n`)
+      say(
+        `${JSON.stringify({ url, home: home.root, adminKeyFile: admin.source === 'environment' ? null : home.adminKey, models })}\n`,
+      )
       return
     }
-    say(renderBanner({
-      version: productVersion(), url, home: home.root, admin, adminFile: home.adminKey, models, notes: desired.ok ? desired.notes : [],
-      found: options.engine === undefined ? await findEngines(usualPorts, socket.port) : [],
-      showKey: terminal || admin.source === 'made',
-    }))
+    say(
+      renderBanner({
+        version: productVersion(),
+        url,
+        home: home.root,
+        admin,
+        adminFile: home.adminKey,
+        models,
+        notes: desired.ok ? desired.notes : [],
+        found: options.engine === undefined ? await findEngines(usualPorts, socket.port) : [],
+        showKey: terminal || admin.source === 'made',
+      }),
+    )
   }
 }
 
@@ -135,7 +184,8 @@ async function refuse<T>(step: () => T | Promise<T>): Promise<T> {
 function portOf(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined
   const port = Number(text)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new CliError(`HOLDFAST_PORT is '${text}'; it must be a number from 0 to 65535.`, 2)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new CliError(`HOLDFAST_PORT is '${text}'; it must be a number from 0 to 65535.`, 2)
   return port
 }
 

@@ -3,11 +3,19 @@ import { adminKey, runCli, startService, type Service } from '../support/service
 
 describe('holdfast up, with nothing but itself', () => {
   let service: Service
-  beforeAll(async () => { service = await startService() })
-  afterAll(async () => { await service?.stop() })
+  beforeAll(async () => {
+    service = await startService()
+  })
+  afterAll(async () => {
+    await service?.stop()
+  })
 
   test('answers with the embedded engine', async () => {
-    const answer = await service.call('/v1/chat/completions', { model: 'smoke', temperature: 0, messages: [{ role: 'user', content: 'What is the capital of France?' }] })
+    const answer = await service.call('/v1/chat/completions', {
+      model: 'smoke',
+      temperature: 0,
+      messages: [{ role: 'user', content: 'What is the capital of France?' }],
+    })
     expect(answer.status).toBe(200)
     expect(answer.headers.get('x-holdfast-version')).toBe('dev-v1.0-smoke-2m-q8-0-p0')
     expect(JSON.stringify(await answer.json())).toContain('Paris')
@@ -17,11 +25,13 @@ describe('holdfast up, with nothing but itself', () => {
     const processes = await service.processes()
     expect(processes.map(({ role }) => role).toSorted()).toEqual(['agent', 'controller', 'engine', 'gateway', 'up'])
     const { readFileSync } = await import('node:fs')
-    for (const { role, pid } of processes) expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')).toContain(role)
+    for (const { role, pid } of processes)
+      expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')).toContain(role)
   })
 
   test('health needs no key, models do', async () => {
-    for (const path of ['/health', '/v1/health', '/health/liveliness', '/health/readiness']) expect((await fetch(service.url + path)).status).toBe(200)
+    for (const path of ['/health', '/v1/health', '/health/liveliness', '/health/readiness'])
+      expect((await fetch(service.url + path)).status).toBe(200)
     expect((await fetch(`${service.url}/v1/models`)).status).toBe(401)
     expect(await (await service.call('/v1/models')).json()).toMatchObject({
       object: 'list',
@@ -32,12 +42,14 @@ describe('holdfast up, with nothing but itself', () => {
 
   test('a key works within a second of being made, and stops within a second of being revoked', async () => {
     const made = JSON.parse((await service.cli('key', 'create', '--alias', 'anna', '--json')).stdout) as { key: string }
-    const headers = { authorization: `Bearer ${made.key}`, 'content-type': 'application/json' }
+    const headers = { 'authorization': `Bearer ${made.key}`, 'content-type': 'application/json' }
     expect((await service.call('/v1/models', undefined, { headers })).status).toBe(200)
     expect((await service.cli('key', 'revoke', 'anna')).exitCode).toBe(0)
     const refused = await service.call('/v1/models', undefined, { headers })
     expect(refused.status).toBe(401)
-    expect(await refused.json()).toMatchObject({ error: { code: 'invalid_api_key', message: expect.stringContaining('revoked') as string } })
+    expect(await refused.json()).toMatchObject({
+      error: { code: 'invalid_api_key', message: expect.stringContaining('revoked') as string },
+    })
   })
 
   test('a second one with the same state folder is refused with what to do', async () => {
@@ -48,14 +60,23 @@ describe('holdfast up, with nothing but itself', () => {
 
   test('a port that is taken is refused with what to do, and nothing is left running', async () => {
     const port = new URL(service.url).port
-    const { exitCode, stderr } = await runCli(['up', '--port', port], { ...service.env, HOLDFAST_HOME: `${service.folder}/other` })
+    const { exitCode, stderr } = await runCli(['up', '--port', port], {
+      ...service.env,
+      HOLDFAST_HOME: `${service.folder}/other`,
+    })
     expect(exitCode).toBe(1)
     expect(stderr).toContain('--port')
   })
 
   test('SIGTERM lets a running stream finish, then everything has ended with exit code 0', async () => {
     const processes = await service.processes()
-    const answer = await service.call('/v1/chat/completions', { model: 'smoke', stream: true, max_tokens: 200, seed: 1, messages: [{ role: 'user', content: 'Tell me a story about a cat.' }] })
+    const answer = await service.call('/v1/chat/completions', {
+      model: 'smoke',
+      stream: true,
+      max_tokens: 200,
+      seed: 1,
+      messages: [{ role: 'user', content: 'Tell me a story about a cat.' }],
+    })
     const [text, end] = await Promise.all([answer.text(), service.stop()])
     expect(text.trimEnd().endsWith('data: [DONE]')).toBe(true)
     expect(end).toEqual({ exitCode: 0, signal: null })

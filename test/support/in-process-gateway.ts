@@ -31,14 +31,23 @@ export async function startGateway(options: GatewayOptions) {
   const watchers = new Set<() => void>()
   const gate: Gate = { inFlight: 0 }
   const wire = openWire()
-  const fleet = openFleet({ dialectOf: version => dialectOf(version.engine), secret: reference => `secret of ${reference}`, now: Date.now })
+  const fleet = openFleet({
+    dialectOf: version => dialectOf(version.engine),
+    secret: reference => `secret of ${reference}`,
+    now: Date.now,
+  })
   const snapshot = toSnapshot(options)
   fleet.use(snapshot)
   const serve = openServe({
-    gate, fleet, wire,
+    gate,
+    fleet,
+    wire,
     limits: () => snapshot.limits,
     stale: () => null,
-    lookUp: key => (key === testKey ? { ok: true, principal: { kind: 'key', id: keyId('key_test'), alias: 'test', team: null } } : { ok: false, why: 'unknown' }),
+    lookUp: key =>
+      key === testKey
+        ? { ok: true, principal: { kind: 'key', id: keyId('key_test'), alias: 'test', team: null } }
+        : { ok: false, why: 'unknown' },
     permissions: { model: fleet.model, mayUse: () => options.mayUse ?? true, permitted: () => fleet.models() },
     recorder: {
       append(record, onWritten) {
@@ -56,23 +65,36 @@ export async function startGateway(options: GatewayOptions) {
     now: Date.now,
   })
   const server = openHttp({
-    serve, plain: {}, relayed: [], relay: () => {}, draining: () => false,
+    serve,
+    plain: {},
+    relayed: [],
+    relay: () => {},
+    draining: () => false,
     report: error => unexpected.push(error),
   })
   const stop = new AbortController()
-  if (options.probeEveryMs !== undefined) watchReplicas({ fleet, wire, everyMs: options.probeEveryMs, timeoutMs: 1_000, signal: stop.signal })
+  if (options.probeEveryMs !== undefined)
+    watchReplicas({ fleet, wire, everyMs: options.probeEveryMs, timeoutMs: 1_000, signal: stop.signal })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   // A TCP server that listens has an address object.
   const { port } = server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
 
   return {
-    url, port, records, unexpected, gate, fleet,
+    url,
+    port,
+    records,
+    unexpected,
+    gate,
+    fleet,
     closed: (): CloseRecord[] => records.filter(record => record.t === 'close'),
     /** Waits until the journal has so many finished requests; rejects after 10 s. */
     untilClosed(count: number): Promise<CloseRecord[]> {
       const { promise, resolve, reject } = Promise.withResolvers<CloseRecord[]>()
-      const deadline = setTimeout(() => reject(new Error(`${closedNow().length} of ${count} requests have ended`)), 10_000)
+      const deadline = setTimeout(
+        () => reject(new Error(`${closedNow().length} of ${count} requests have ended`)),
+        10_000,
+      )
       const closedNow = (): CloseRecord[] => records.filter(record => record.t === 'close')
       const look = (): void => {
         if (closedNow().length < count) return
@@ -87,7 +109,7 @@ export async function startGateway(options: GatewayOptions) {
     post(path: string, body: unknown, init: RequestInit = {}): Promise<Response> {
       return fetch(`${url}${path}`, {
         method: 'POST',
-        headers: { authorization: `Bearer ${testKey}`, 'content-type': 'application/json' },
+        headers: { 'authorization': `Bearer ${testKey}`, 'content-type': 'application/json' },
         body: typeof body === 'string' ? body : JSON.stringify(body),
         ...init,
       })
@@ -102,21 +124,51 @@ export async function startGateway(options: GatewayOptions) {
 }
 
 /** A chat request of one message. */
-export const ask = (content: string, more: Record<string, unknown> = {}) => ({ model: 'coder', messages: [{ role: 'user', content }], ...more })
+export const ask = (content: string, more: Record<string, unknown> = {}) => ({
+  model: 'coder',
+  messages: [{ role: 'user', content }],
+  ...more,
+})
 
 function toSnapshot({ replicas, version, limits, queue }: GatewayOptions): Snapshot {
   return {
-    id: 'test', service: 'test',
-    models: [{ name: modelName('coder'), live: testVersion, queue: { waiting: queue?.waiting ?? 10, deadline: millis(queue?.deadlineMs ?? 2_000) } }],
-    versions: [{
-      name: testVersion, engine: 'openai', servedName: null, task: 'chat', sampling: {},
-      prompt: { id: 'p1', text: '', mode: 'prepend' },
-      replicas: replicas.map(({ url, ...part }, i) => ({
-        id: replicaId(`r${i}`), address: { url: `${url}/v1` }, apiKey: null, backup: false, weight: 1, managed: false, ...part,
-      })),
-      ...version,
-    }],
-    limits: { body: bytes(1024 * 1024), inFlight: 500, firstByte: millis(5_000), idle: millis(2_000), request: millis(20_000), ...limits },
+    id: 'test',
+    service: 'test',
+    models: [
+      {
+        name: modelName('coder'),
+        live: testVersion,
+        queue: { waiting: queue?.waiting ?? 10, deadline: millis(queue?.deadlineMs ?? 2_000) },
+      },
+    ],
+    versions: [
+      {
+        name: testVersion,
+        engine: 'openai',
+        servedName: null,
+        task: 'chat',
+        sampling: {},
+        prompt: { id: 'p1', text: '', mode: 'prepend' },
+        replicas: replicas.map(({ url, ...part }, i) => ({
+          id: replicaId(`r${i}`),
+          address: { url: `${url}/v1` },
+          apiKey: null,
+          backup: false,
+          weight: 1,
+          managed: false,
+          ...part,
+        })),
+        ...version,
+      },
+    ],
+    limits: {
+      body: bytes(1024 * 1024),
+      inFlight: 500,
+      firstByte: millis(5_000),
+      idle: millis(2_000),
+      request: millis(20_000),
+      ...limits,
+    },
     maxStale: millis(60_000),
     whenUnwritable: 'serve',
   }

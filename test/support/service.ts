@@ -1,5 +1,5 @@
 /** A whole service as a person starts it: `holdfast up` in a process of its own, with a state folder of its own. */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn, type ChildProcess, type ExecFileException } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -33,11 +33,26 @@ export async function startService({ spec, flags = [], env = {}, home }: Service
   const state = home ?? join(folder, 'home')
   const specFile = join(folder, 'holdfast.yaml')
   if (spec !== undefined) writeFileSync(specFile, spec)
-  const environment = { ...process.env, HOLDFAST_HOME: state, HOLDFAST_ADMIN_KEY: adminKey, HOLDFAST_URL: '', HOLDFAST_KEY: '', ...env }
-  const child = spawn(join(repository, 'bin/holdfast'), ['up', ...(spec === undefined ? [] : [specFile]), '--port', '0', '--json', ...flags], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+  const environment = {
+    ...process.env,
+    HOLDFAST_HOME: state,
+    HOLDFAST_ADMIN_KEY: adminKey,
+    HOLDFAST_URL: '',
+    HOLDFAST_KEY: '',
+    ...env,
+  }
+  const child = spawn(
+    join(repository, 'bin/holdfast'),
+    ['up', ...(spec === undefined ? [] : [specFile]), '--port', '0', '--json', ...flags],
+    { env: environment, stdio: ['ignore', 'pipe', 'pipe'] },
+  )
   const said = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { said.stdout += text })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { said.stderr += text })
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said.stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said.stderr += text
+  })
   const { url } = await untilReady(child, said)
 
   async function cli(...args: string[]): Promise<CliAnswer> {
@@ -45,7 +60,14 @@ export async function startService({ spec, flags = [], env = {}, home }: Service
   }
 
   return {
-    url, home: state, folder, said, pid: child.pid ?? -1, env: environment, specFile, cli,
+    url,
+    home: state,
+    folder,
+    said,
+    pid: child.pid ?? -1,
+    env: environment,
+    specFile,
+    cli,
     /** As `holdfast status --json` lists them. */
     async processes(): Promise<Process[]> {
       const { stdout, stderr, exitCode } = await cli('status', '--json')
@@ -56,7 +78,7 @@ export async function startService({ spec, flags = [], env = {}, home }: Service
     call(path: string, body?: unknown, init: RequestInit = {}): Promise<Response> {
       return fetch(`${url}${path}`, {
         ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
-        headers: { authorization: `Bearer ${adminKey}`, 'content-type': 'application/json' },
+        headers: { 'authorization': `Bearer ${adminKey}`, 'content-type': 'application/json' },
         ...init,
       })
     },
@@ -76,29 +98,51 @@ export async function startService({ spec, flags = [], env = {}, home }: Service
 /** Runs `holdfast` to its end. */
 export function runCli(args: string[], env: Record<string, string | undefined>): Promise<CliAnswer> {
   const { promise, resolve } = Promise.withResolvers<CliAnswer>()
-  execFile(join(repository, 'bin/holdfast'), args, { env, timeout: startMs, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
-    resolve({ exitCode: error === null ? 0 : typeof error.code === 'number' ? error.code : -1, stdout, stderr })
-  })
+  execFile(
+    join(repository, 'bin/holdfast'),
+    args,
+    { env, timeout: startMs, maxBuffer: 64 * 1024 * 1024 },
+    (error, stdout, stderr) => {
+      resolve({ exitCode: exitCodeOf(error), stdout, stderr })
+    },
+  )
   return promise
+}
+
+/** -1: it was killed, or could not be started. */
+function exitCodeOf(error: ExecFileException | null): number {
+  if (error === null) return 0
+  return typeof error.code === 'number' ? error.code : -1
 }
 
 function untilReady(child: ChildProcess, said: { stdout: string; stderr: string }): Promise<{ url: string }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ url: string }>()
-  const fail = (why: string): void => reject(new Error(`the service did not start: ${why}\n${said.stdout}\n${said.stderr}`))
-  const deadline = setTimeout(() => { child.kill('SIGKILL'); fail(`not within ${startMs} ms`) }, startMs)
+  const fail = (why: string): void =>
+    reject(new Error(`the service did not start: ${why}\n${said.stdout}\n${said.stderr}`))
+  const deadline = setTimeout(() => {
+    child.kill('SIGKILL')
+    fail(`not within ${startMs} ms`)
+  }, startMs)
   child.stdout?.on('data', () => {
-    const line = said.stdout.split('\n').slice(0, -1).find(text => text.startsWith('{'))
+    const line = said.stdout
+      .split('\n')
+      .slice(0, -1)
+      .find(text => text.startsWith('{'))
     if (line === undefined) return
     clearTimeout(deadline)
     resolve(JSON.parse(line) as { url: string })
   })
-  child.once('exit', code => { clearTimeout(deadline); fail(`it ended with ${code}`) })
+  child.once('exit', code => {
+    clearTimeout(deadline)
+    fail(`it ended with ${code}`)
+  })
   return promise
 }
 
 function endOf(child: ChildProcess): Promise<{ exitCode: number | null; signal: NodeJS.Signals | null }> {
   const { promise, resolve } = Promise.withResolvers<{ exitCode: number | null; signal: NodeJS.Signals | null }>()
-  if (child.exitCode !== null || child.signalCode !== null) resolve({ exitCode: child.exitCode, signal: child.signalCode })
+  if (child.exitCode !== null || child.signalCode !== null)
+    resolve({ exitCode: child.exitCode, signal: child.signalCode })
   child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
   return promise
 }

@@ -15,7 +15,15 @@ export type RelayParts = {
 const answerMs = 60_000
 
 /** Headers that speak of one connection only (RFC 9110, 7.6.1). */
-const hopByHop = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
 
 /** Passes bodies on as they come, both ways. Controller down: 503 `controller_unavailable`. */
 export function relayToController({ socketPath, sendFault }: RelayParts) {

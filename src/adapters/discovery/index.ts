@@ -17,11 +17,13 @@ const mostModels = 200
 
 /** Asks all ports at once. `ownPort` is left out. */
 export async function findEngines(ports: typeof usualPorts, ownPort: number): Promise<FoundEngine[]> {
-  const asked = ports.filter(({ port }) => port !== ownPort).map(async ({ program, port }) => {
-    const url = `http://127.0.0.1:${port}/v1`
-    const models = await listModels(url, null, answerMs).catch(() => null)
-    return models === null ? [] : [{ program, url, models }]
-  })
+  const asked = ports
+    .filter(({ port }) => port !== ownPort)
+    .map(async ({ program, port }) => {
+      const url = `http://127.0.0.1:${port}/v1`
+      const models = await listModels(url, null, answerMs).catch(() => null)
+      return models === null ? [] : [{ program, url, models }]
+    })
   return (await Promise.all(asked)).flat()
 }
 
@@ -37,6 +39,8 @@ export async function listModels(url: string, apiKey: string | null, timeoutMs: 
     throw new Error(`${url}/models does not answer as an OpenAI-compatible engine does`)
   }
   return body.data
-    .flatMap((entry: unknown) => (typeof entry === 'object' && entry !== null && 'id' in entry && typeof entry.id === 'string' ? [entry.id] : []))
+    .flatMap((entry: unknown) =>
+      typeof entry === 'object' && entry !== null && 'id' in entry && typeof entry.id === 'string' ? [entry.id] : [],
+    )
     .slice(0, mostModels)
 }

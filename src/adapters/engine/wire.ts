@@ -36,7 +36,8 @@ export function openWire(): Wire {
       let text = ''
       for await (const chunk of answer.body.setEncoding('utf8')) {
         text += String(chunk)
-        if (text.length > mostGetBytes) throw new Error(`the answer to GET ${path} is larger than ${mostGetBytes} bytes`)
+        if (text.length > mostGetBytes)
+          throw new Error(`the answer to GET ${path} is larger than ${mostGetBytes} bytes`)
       }
       return { status: answer.statusCode, text }
     },
@@ -91,7 +92,11 @@ class CallHandler implements Dispatcher.DispatchHandler, WireCall {
     if (this.#over) controller.abort(new Error('cancelled'))
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
     if (this.#over || status < 200) return
     const type = headers['content-type']
     this.#listener.head(status, typeof type === 'string' ? type : '')

@@ -1,5 +1,15 @@
 /** What a gateway was last told, on its disk: the snapshot and the access image, so that it starts with the controller dead. */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { AccessImage, NumberedChange } from '../../domain/access/index.ts'
 import type { Snapshot } from '../../domain/serving/index.ts'

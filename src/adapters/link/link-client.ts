@@ -22,7 +22,9 @@ export async function keepDialling<Frame>(parts: DialParts<Frame>): Promise<void
   let waitMs = firstRetryMs
   while (!parts.signal.aborted) {
     try {
-      await listen(parts, () => { waitMs = firstRetryMs })
+      await listen(parts, () => {
+        waitMs = firstRetryMs
+      })
     } catch (error) {
       if (parts.signal.aborted) return
       parts.onLost?.(error instanceof Error ? error.message : String(error))
@@ -35,19 +37,25 @@ export async function keepDialling<Frame>(parts: DialParts<Frame>): Promise<void
 /** POSTs JSON to the controller. Rejects when it is not taken. */
 export function tell(socketPath: string, path: string, body: unknown): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const call = request({ socketPath, path, method: 'POST', headers: { 'content-type': 'application/json' }, timeout: silenceMs }, answer => {
-    answer.resume()
-    const status = answer.statusCode ?? 0
-    if (status >= 200 && status < 300) resolve()
-    else reject(new Error(`POST ${path} was answered with ${status}`))
-  })
+  const call = request(
+    { socketPath, path, method: 'POST', headers: { 'content-type': 'application/json' }, timeout: silenceMs },
+    answer => {
+      answer.resume()
+      const status = answer.statusCode ?? 0
+      if (status >= 200 && status < 300) resolve()
+      else reject(new Error(`POST ${path} was answered with ${status}`))
+    },
+  )
   call.on('timeout', () => call.destroy(new Error('the controller does not answer')))
   call.on('error', reject)
   call.end(JSON.stringify(body))
   return promise
 }
 
-async function listen<Frame>({ socketPath, path, onFrame, onConnected, signal }: DialParts<Frame>, onAnswer: () => void): Promise<void> {
+async function listen<Frame>(
+  { socketPath, path, onFrame, onConnected, signal }: DialParts<Frame>,
+  onAnswer: () => void,
+): Promise<void> {
   const answer = await dial({ socketPath, path: path(), signal })
   onAnswer()
   onConnected?.()
@@ -81,6 +89,13 @@ function dial(parts: { socketPath: string; path: string; signal: AbortSignal }):
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, ms)
-  signal.addEventListener('abort', () => { clearTimeout(timer); resolve() }, { once: true })
+  signal.addEventListener(
+    'abort',
+    () => {
+      clearTimeout(timer)
+      resolve()
+    },
+    { once: true },
+  )
   return promise
 }

@@ -10,17 +10,22 @@ const bodyMs = 60_000
 /** Throws FaultError `body-too-large`, `body-too-slow`, `body-encoding-unsupported`; ClientGone when the client leaves meanwhile. */
 export function readBody(request: IncomingMessage, limitBytes: number): Promise<Uint8Array> {
   const encoding = request.headers['content-encoding']
-  if (encoding !== undefined && encoding !== 'identity') throw new FaultError({ kind: 'body-encoding-unsupported', encoding: encoding.slice(0, 32) })
+  if (encoding !== undefined && encoding !== 'identity')
+    throw new FaultError({ kind: 'body-encoding-unsupported', encoding: encoding.slice(0, 32) })
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
   const chunks: Buffer[] = []
   let length = 0
-  const timer = setTimeout(() => settle(() => reject(new FaultError({ kind: 'body-too-slow', after: millis(bodyMs) }))), bodyMs)
+  const timer = setTimeout(
+    () => settle(() => reject(new FaultError({ kind: 'body-too-slow', after: millis(bodyMs) }))),
+    bodyMs,
+  )
   const onData = (chunk: Buffer): void => {
     length += chunk.length
     if (length > limitBytes) settle(() => reject(new FaultError({ kind: 'body-too-large', limit: bytes(limitBytes) })))
     else chunks.push(chunk)
   }
-  const onEnd = (): void => settle(() => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)))
+  const onEnd = (): void =>
+    settle(() => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)))
   const onClose = (): void => settle(() => reject(new ClientGone()))
   request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
   return promise

@@ -17,5 +17,7 @@ export function makeRequestId(now: number): RequestId {
   const time = Math.trunc(now).toString(16).padStart(12, '0')
   // Version 7 in the third group, variant 10 in the fourth.
   const variant = (8 + (Number.parseInt(random[3] ?? '0', 16) & 3)).toString(16)
-  return requestId(`${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}`)
+  return requestId(
+    `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(7, 19)}`,
+  )
 }

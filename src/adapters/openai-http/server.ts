@@ -41,15 +41,18 @@ const clientIdCharacters = 128
 
 /** Not listening yet. */
 export function openHttp(parts: HttpParts): Server {
-  const server = createServer({
-    maxHeaderSize: 16 * 1024,
-    headersTimeout: 10_000,
-    requestTimeout: 90_000,
-    // Longer than the 60–75 s for which proxies in front keep theirs: the side that reuses should be the one that closes.
-    keepAliveTimeout: 90_000,
-    connectionsCheckingInterval: 1_000,
-    noDelay: true,
-  }, (request, response) => onRequest(request, response))
+  const server = createServer(
+    {
+      maxHeaderSize: 16 * 1024,
+      headersTimeout: 10_000,
+      requestTimeout: 90_000,
+      // Longer than the 60–75 s for which proxies in front keep theirs: the side that reuses should be the one that closes.
+      keepAliveTimeout: 90_000,
+      connectionsCheckingInterval: 1_000,
+      noDelay: true,
+    },
+    (request, response) => onRequest(request, response),
+  )
   server.maxHeadersCount = 100
   server.on('clientError', onClientError)
   return server
@@ -94,7 +97,10 @@ export function openHttp(parts: HttpParts): Server {
       sendPlain(response, answer, id)
       return
     }
-    answer.then(plain => sendPlain(response, plain, id), error => fail(error, response, id))
+    answer.then(
+      plain => sendPlain(response, plain, id),
+      error => fail(error, response, id),
+    )
   }
 
   function fail(error: unknown, response: ServerResponse, id: RequestId): void {
@@ -109,7 +115,13 @@ export function openHttp(parts: HttpParts): Server {
   }
 }
 
-type ExchangeParts = { request: IncomingMessage; response: ServerResponse; id: RequestId; path: string; modelPath: ModelPath }
+type ExchangeParts = {
+  request: IncomingMessage
+  response: ServerResponse
+  id: RequestId
+  path: string
+  modelPath: ModelPath
+}
 
 function toExchange({ request, response, id, path, modelPath }: ExchangeParts): Exchange {
   const clientId = request.headers['x-request-id']
@@ -168,7 +180,9 @@ function requireMethod({ method, path, allowed }: { method: string; path: string
 function sendPlain(response: ServerResponse, { status, body, contentType }: Plain, id: RequestId): void {
   const bytes = Buffer.from(typeof body === 'string' && contentType !== undefined ? body : JSON.stringify(body))
   response.writeHead(status, {
-    'content-type': contentType ?? 'application/json', 'content-length': String(bytes.length), 'x-request-id': id,
+    'content-type': contentType ?? 'application/json',
+    'content-length': String(bytes.length),
+    'x-request-id': id,
   })
   response.end(bytes)
 }
@@ -193,15 +207,27 @@ export function sendFault(response: ServerResponse, fault: Fault, id: RequestId)
 
 /** What node:http's parser refuses: told in our words, then the connection ends, since its state is unknown. */
 function onClientError(error: Error, socket: Socket): void {
-  if (!socket.writable || socket.bytesWritten > 0 && !('code' in error)) {
+  if (!socket.writable || (socket.bytesWritten > 0 && !('code' in error))) {
     socket.destroy()
     return
   }
-  const code = 'code' in error ? error.code : ''
-  const [status, reason, message] =
-    code === 'HPE_HEADER_OVERFLOW' ? [431, 'Request Header Fields Too Large', 'The request headers are larger than the 16 KiB allowed here.']
-    : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? [408, 'Request Timeout', 'The request did not arrive in time.']
-    : [400, 'Bad Request', 'This is not a valid HTTP/1.1 request.']
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  const [status, reason, message] = parserRefusals[code] ?? [
+    400,
+    'Bad Request',
+    'This is not a valid HTTP/1.1 request.',
+  ]
   const body = JSON.stringify({ error: { message, type: 'invalid_request_error', param: null, code: 'bad_request' } })
-  socket.end(`HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`)
+  socket.end(
+    `HTTP/1.1 ${status} ${reason}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  )
+}
+
+const parserRefusals: Record<string, [status: number, reason: string, message: string]> = {
+  HPE_HEADER_OVERFLOW: [
+    431,
+    'Request Header Fields Too Large',
+    'The request headers are larger than the 16 KiB allowed here.',
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'The request did not arrive in time.'],
 }

@@ -8,14 +8,20 @@ export type Lifeline = { close(): Promise<void> }
 export function isHeld(path: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const socket = connect(path)
-  socket.once('connect', () => { socket.destroy(); resolve(true) })
+  socket.once('connect', () => {
+    socket.destroy()
+    resolve(true)
+  })
   socket.once('error', () => resolve(false))
   return promise
 }
 
 /** Throws when another parent holds it. A file that a dead one left is replaced. */
 export async function holdLifeline(path: string): Promise<Lifeline> {
-  if (await isHeld(path)) throw new Error('another Holdfast runs with this state folder: stop it first, or set HOLDFAST_HOME to another folder')
+  if (await isHeld(path))
+    throw new Error(
+      'another Holdfast runs with this state folder: stop it first, or set HOLDFAST_HOME to another folder',
+    )
   rmSync(path, { force: true })
   const ends = new Set<Socket>()
   const server = createServer(socket => {
@@ -32,7 +38,9 @@ export async function holdLifeline(path: string): Promise<Lifeline> {
     async close() {
       const { promise: closed, resolve: done } = Promise.withResolvers<void>()
       server.close(() => done())
-      const deadline = setTimeout(() => { for (const socket of ends) socket.destroy() }, letGoMs)
+      const deadline = setTimeout(() => {
+        for (const socket of ends) socket.destroy()
+      }, letGoMs)
       for (const socket of ends) socket.end()
       await closed
       clearTimeout(deadline)

@@ -15,7 +15,10 @@ export type ListeningSocket = { fd: number; host: string; port: number; close():
 export function bindListeningSocket(host: string, port: number): ListeningSocket {
   // An undocumented export: its shape is checked here and by a test.
   const create = (net as unknown as { _createServerHandle?: CreateServerHandle })._createServerHandle
-  if (create === undefined) throw new Error('this Node can not bind a socket without listening (net._createServerHandle is gone); use systemd socket activation')
+  if (create === undefined)
+    throw new Error(
+      'this Node can not bind a socket without listening (net._createServerHandle is gone); use systemd socket activation',
+    )
   const family = net.isIPv6(host) ? 6 : 4
   const address = host === 'localhost' ? '127.0.0.1' : host
   if (net.isIP(address) === 0) throw new Error(`'${host}' is not an IP address to listen on (127.0.0.1, 0.0.0.0, ::1)`)

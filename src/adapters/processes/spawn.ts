@@ -26,12 +26,21 @@ export function spawnRole({ entry, role, env, fd, onMessage, stopMessage }: Spaw
   if (onMessage !== undefined) child.on('message', onMessage)
   const running = toRunning(child)
   if (stopMessage === undefined) return running
-  return { ...running, stop: () => { if (child.connected) child.send(stopMessage) } }
+  return {
+    ...running,
+    stop: () => {
+      if (child.connected) child.send(stopMessage)
+    },
+  }
 }
 
 /** A process that outlives this one: no channel, nothing inherited but standard error. */
 export function spawnIndependent({ entry, role, env }: SpawnParts): Running {
-  const child = spawn(process.execPath, [...process.execArgv, entry, role], { env, stdio: ['ignore', 'ignore', 'inherit'], detached: true })
+  const child = spawn(process.execPath, [...process.execArgv, entry, role], {
+    env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    detached: true,
+  })
   child.unref()
   return toRunning(child)
 }

@@ -7,7 +7,8 @@ export function resolveSecret(reference: string, env: Record<string, string | un
   const [, kind, name] = match ?? []
   if (kind === 'env' && name !== undefined) {
     const value = env[name]
-    if (value === undefined || value === '') throw new Error(`${reference}: the environment variable ${name} is not set`)
+    if (value === undefined || value === '')
+      throw new Error(`${reference}: the environment variable ${name} is not set`)
     return value
   }
   if (kind === 'file' && name !== undefined) {
@@ -17,6 +18,7 @@ export function resolveSecret(reference: string, env: Record<string, string | un
       throw new Error(`${reference}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
     }
   }
-  if (kind !== undefined) throw new Error(`${reference}: secrets from ${kind} are not read yet; use \${env:NAME} or \${file:/path}`)
+  if (kind !== undefined)
+    throw new Error(`${reference}: secrets from ${kind} are not read yet; use \${env:NAME} or \${file:/path}`)
   throw new Error('this is not a reference to a secret: write ${env:NAME} or ${file:/path}')
 }

@@ -18,31 +18,60 @@ export function openGatewayMetrics(numbers: GatewayNumbers): Meter & { text(): P
   collectDefaultMetrics({ register: registry })
   const labelNames = ['model', 'version'] as const
   const requests = new Counter({
-    name: 'holdfast_requests_total', help: 'Requests for models that have ended, by outcome and HTTP status.',
-    labelNames: [...labelNames, 'outcome', 'status'], registers: [registry],
+    name: 'holdfast_requests_total',
+    help: 'Requests for models that have ended, by outcome and HTTP status.',
+    labelNames: [...labelNames, 'outcome', 'status'],
+    registers: [registry],
   })
-  const inputTokens = new Counter({ name: 'holdfast_input_tokens_total', help: 'Tokens of prompts, as engines counted them.', labelNames: [...labelNames], registers: [registry] })
-  const outputTokens = new Counter({ name: 'holdfast_output_tokens_total', help: 'Tokens of answers, as engines counted them.', labelNames: [...labelNames], registers: [registry] })
+  const inputTokens = new Counter({
+    name: 'holdfast_input_tokens_total',
+    help: 'Tokens of prompts, as engines counted them.',
+    labelNames: [...labelNames],
+    registers: [registry],
+  })
+  const outputTokens = new Counter({
+    name: 'holdfast_output_tokens_total',
+    help: 'Tokens of answers, as engines counted them.',
+    labelNames: [...labelNames],
+    registers: [registry],
+  })
   const duration = new Histogram({
-    name: 'holdfast_request_duration_seconds', help: 'From arrival to the last byte of the answer.',
-    labelNames: [...labelNames], buckets: secondsBuckets, registers: [registry],
+    name: 'holdfast_request_duration_seconds',
+    help: 'From arrival to the last byte of the answer.',
+    labelNames: [...labelNames],
+    buckets: secondsBuckets,
+    registers: [registry],
   })
   const firstByte = new Histogram({
-    name: 'holdfast_time_to_first_byte_seconds', help: 'From arrival to the first piece of the answer.',
-    labelNames: [...labelNames], buckets: secondsBuckets, registers: [registry],
+    name: 'holdfast_time_to_first_byte_seconds',
+    help: 'From arrival to the first piece of the answer.',
+    labelNames: [...labelNames],
+    buckets: secondsBuckets,
+    registers: [registry],
   })
-  const failovers = new Counter({ name: 'holdfast_failovers_total', help: 'Further replicas asked after one had failed.', labelNames: [...labelNames], registers: [registry] })
+  const failovers = new Counter({
+    name: 'holdfast_failovers_total',
+    help: 'Further replicas asked after one had failed.',
+    labelNames: [...labelNames],
+    registers: [registry],
+  })
   gauge('holdfast_requests_in_flight', 'Requests being served.', () => numbers.inFlight())
   gauge('holdfast_requests_waiting', 'Requests waiting for a replica that is loading.', () => numbers.queued())
   const replicaInFlight = new Gauge({
-    name: 'holdfast_replica_requests_in_flight', help: 'Requests being served by a replica.', labelNames: ['version', 'replica'], registers: [registry],
+    name: 'holdfast_replica_requests_in_flight',
+    help: 'Requests being served by a replica.',
+    labelNames: ['version', 'replica'],
+    registers: [registry],
     collect() {
       this.reset()
       for (const { version, replica, inFlight } of numbers.replicas()) this.set({ version, replica }, inFlight)
     },
   })
   const replicaUp = new Gauge({
-    name: 'holdfast_replica_up', help: '1: the replica may be given requests.', labelNames: ['version', 'replica'], registers: [registry],
+    name: 'holdfast_replica_up',
+    help: '1: the replica may be given requests.',
+    labelNames: ['version', 'replica'],
+    registers: [registry],
     collect() {
       this.reset()
       for (const { version, replica, up } of numbers.replicas()) this.set({ version, replica }, up ? 1 : 0)
@@ -51,7 +80,14 @@ export function openGatewayMetrics(numbers: GatewayNumbers): Meter & { text(): P
   void [replicaInFlight, replicaUp]
 
   function gauge(name: string, help: string, read: () => number): void {
-    void new Gauge({ name, help, registers: [registry], collect() { this.set(read()) } })
+    void new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read())
+      },
+    })
   }
 
   return {

@@ -7,7 +7,11 @@ export type Log = Logger
 export function openLog(role: string, level: string | undefined): Log {
   const known = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
   return pino(
-    { name: role, level: level !== undefined && known.includes(level) ? level : 'warn', base: { role, pid: process.pid } },
+    {
+      name: role,
+      level: level !== undefined && known.includes(level) ? level : 'warn',
+      base: { role, pid: process.pid },
+    },
     // Written at once: what a dying process said last matters most.
     destination({ dest: 2, sync: true }),
   )

@@ -13,7 +13,8 @@ type Verification = {
 
 export function registerAudit(program: Command, io: CliIo = processIo): void {
   const audit = program.command('audit').description('Prove what happened.')
-  audit.command('verify')
+  audit
+    .command('verify')
     .description('Recompute the journal’s chains and compare them with the anchors the controller keeps.')
     .option('--json', 'As JSON.')
     .addHelpText('after', '\nExamples:\n  $ holdfast audit verify\n  $ holdfast audit verify --json')
@@ -22,7 +23,15 @@ export function registerAudit(program: Command, io: CliIo = processIo): void {
       if (options.json === true) io.out(JSON.stringify(found))
       else if (found.intact) io.out(`The journal is intact: ${found.lines} lines in ${found.epochs} epochs.`)
       if (found.intact) return
-      const places = found.broken.map(({ epoch, segment, line, what, detail }) => `  ${epoch}${segment === null ? '' : `, segment ${segment}`}${line === null ? '' : `, line ${line}`}: ${what}. ${detail}`)
-      throw new CliError(options.json === true ? 'The journal was changed.' : `The journal was changed:\n${places.join('\n')}\nRestore it from a backup, or find out who wrote to the journal folder.`, 1)
+      const places = found.broken.map(
+        ({ epoch, segment, line, what, detail }) =>
+          `  ${epoch}${segment === null ? '' : `, segment ${segment}`}${line === null ? '' : `, line ${line}`}: ${what}. ${detail}`,
+      )
+      throw new CliError(
+        options.json === true
+          ? 'The journal was changed.'
+          : `The journal was changed:\n${places.join('\n')}\nRestore it from a backup, or find out who wrote to the journal folder.`,
+        1,
+      )
     })
 }

@@ -8,14 +8,18 @@ type Message = { role: 'system' | 'user' | 'assistant'; content: string }
 type Flags = { model?: string; system?: string; maxTokens?: string; json?: boolean }
 
 export function registerChat(program: Command, io: CliIo = processIo): void {
-  program.command('chat')
+  program
+    .command('chat')
     .description('Talk to a model. With a message: one answer. Without: a conversation (end it with Ctrl-D).')
     .argument('[message...]', 'What to say.')
     .option('--model <name>', 'The model (default: the first one the key may use).')
     .option('--system <text>', 'A system prompt of your own.')
     .option('--max-tokens <n>', 'Longest answer, in tokens.')
     .option('--json', 'One message only: the whole answer as JSON.')
-    .addHelpText('after', '\nExamples:\n  $ holdfast chat "What is the capital of France?"\n  $ holdfast chat --model smoke')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ holdfast chat "What is the capital of France?"\n  $ holdfast chat --model smoke',
+    )
     .action(async (words: string[], flags: Flags) => {
       const client = openClient({ env: io.env })
       const model = flags.model ?? (await firstModel(client))
@@ -23,7 +27,8 @@ export function registerChat(program: Command, io: CliIo = processIo): void {
       const body = { model, ...(flags.maxTokens === undefined ? {} : { max_tokens: Number(flags.maxTokens) }) }
       if (words.length > 0) {
         messages.push({ role: 'user', content: words.join(' ') })
-        if (flags.json === true) io.out(JSON.stringify(await client.request('POST', '/v1/chat/completions', { ...body, messages })))
+        if (flags.json === true)
+          io.out(JSON.stringify(await client.request('POST', '/v1/chat/completions', { ...body, messages })))
         else await answer(client, { ...body, messages })
         return
       }
@@ -66,6 +71,7 @@ function pieceOf(data: unknown): string {
 async function firstModel(client: Client): Promise<string> {
   const { models } = (await client.request('GET', '/v1/models')) as { models: { name: string }[] }
   const [first] = models
-  if (first === undefined) throw new CliError('This key may use no model. Ask your administrator, or see holdfast key list.', 1)
+  if (first === undefined)
+    throw new CliError('This key may use no model. Ask your administrator, or see holdfast key list.', 1)
   return first.name
 }

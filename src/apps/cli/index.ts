@@ -21,14 +21,17 @@ export function defineProgram({ env, entry }: Omit<CommandLine, 'argv'>): Comman
     .helpOption('-h, --help', 'Show this help.')
     .helpCommand('help [command]', 'Show the help of a command.')
     .showHelpAfterError('(add --help for what this command takes)')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Environment:
   HOLDFAST_HOME       The state folder (default: ~/.local/state/holdfast).
   HOLDFAST_ADMIN_KEY  Use this admin key, any string of 32 characters or more.
   HOLDFAST_URL        The service to talk to (default: the one of this state folder).
   HOLDFAST_KEY        The key to use with it (default: the admin key).
 
-Exit codes: 0 done, 1 it said no, 2 wrong usage.`)
+Exit codes: 0 done, 1 it said no, 2 wrong usage.`,
+    )
   registerUp(program, { env, entry })
   registerCheck(program)
   registerStatus(program)
@@ -37,9 +40,16 @@ Exit codes: 0 done, 1 it said no, 2 wrong usage.`)
   registerChat(program)
   registerLogs(program)
   registerAudit(program)
-  program.command('version').description('Print the version.').option('--json', 'As JSON.')
+  program
+    .command('version')
+    .description('Print the version.')
+    .option('--json', 'As JSON.')
     .action((options: { json?: boolean }) => {
-      process.stdout.write(options.json === true ? `${JSON.stringify({ version: productVersion(), node: process.version })}\n` : `holdfast ${productVersion()} (Node ${process.version})\n`)
+      process.stdout.write(
+        options.json === true
+          ? `${JSON.stringify({ version: productVersion(), node: process.version })}\n`
+          : `holdfast ${productVersion()} (Node ${process.version})\n`,
+      )
     })
   return program
 }
@@ -66,7 +76,8 @@ function withSubcommands(command: Command): Command[] {
 }
 
 function registerCheck(program: Command): void {
-  program.command('check')
+  program
+    .command('check')
     .description('Validate a spec: every problem at once, with file, line, column and what to do.')
     .argument('[spec]', 'The spec.', 'holdfast.yaml')
     .option('--json', 'As JSON.')
@@ -81,21 +92,28 @@ function registerCheck(program: Command): void {
 type UpFlags = { host?: string; port?: number; gguf?: string; engine?: string; json?: boolean; verbose?: boolean }
 
 function registerUp(program: Command, { env, entry }: Omit<CommandLine, 'argv'>): void {
-  program.command('up')
+  program
+    .command('up')
     .description('Run the service here: gateway, controller, agent, and the embedded engine when it is needed.')
     .argument('[spec]', 'The spec (holdfast.yaml). None: a complete service on the embedded engine.')
     .option('--host <address>', 'IP address to listen on (default: the spec’s, else 127.0.0.1).')
     .option('--port <number>', 'Port to listen on; 0 takes a free one (default: the spec’s, else 8080).', toPort)
     .option('--gguf <file>', 'Serve these weights on the embedded engine.')
-    .option('--engine <url>', 'Serve the models of an engine that runs already; its key, if any, in HOLDFAST_ENGINE_KEY.')
+    .option(
+      '--engine <url>',
+      'Serve the models of an engine that runs already; its key, if any, in HOLDFAST_ENGINE_KEY.',
+    )
     .option('--verbose', 'Show what the processes do.')
     .option('--json', 'When it is up, print one line of JSON.')
-    .addHelpText('after', `
+    .addHelpText(
+      'after',
+      `
 Examples:
   $ holdfast up
   $ holdfast up holdfast.yaml --port 9000
   $ holdfast up --gguf ./qwen2.5-coder-7b-instruct-q4_k_m.gguf
-  $ holdfast up --engine http://127.0.0.1:11434/v1`)
+  $ holdfast up --engine http://127.0.0.1:11434/v1`,
+    )
     .action(async (spec: string | undefined, flags: UpFlags) => {
       const { runUp } = await import('../up.ts')
       const stop = new AbortController()
@@ -105,9 +123,16 @@ Examples:
         stop.abort()
       }
       for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
-      await runUp({ ...flags, ...(spec === undefined ? {} : { spec }) }, {
-        env, entry, say: text => process.stdout.write(text), terminal: process.stdout.isTTY === true, signal: stop.signal,
-      })
+      await runUp(
+        { ...flags, ...(spec === undefined ? {} : { spec }) },
+        {
+          env,
+          entry,
+          say: text => process.stdout.write(text),
+          terminal: process.stdout.isTTY === true,
+          signal: stop.signal,
+        },
+      )
       process.exit(0)
     })
 }

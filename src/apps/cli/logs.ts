@@ -19,7 +19,8 @@ type Row = {
 type Flags = { json?: boolean; limit: number; key?: string; team?: string; model?: string; outcome?: string }
 
 export function registerLogs(program: Command, io: CliIo = processIo): void {
-  program.command('logs')
+  program
+    .command('logs')
     .description('Show the latest requests: who, which model and version, how it ended, tokens and times.')
     .option('--limit <n>', 'How many, at most.', toCount, 50)
     .option('--key <id>', 'Only this key’s (its id or alias).')
@@ -34,10 +35,21 @@ export function registerLogs(program: Command, io: CliIo = processIo): void {
         for (const row of rows) io.out(JSON.stringify(row))
         return
       }
-      io.out(renderTable(
-        ['TIME', 'KEY', 'MODEL', 'STATUS', 'OUTCOME', 'IN', 'OUT', 'MS'],
-        rows.map(row => [row.time, row.alias ?? row.key ?? '-', row.model ?? '-', show(row.status), row.outcome, show(row.inputTokens), show(row.outputTokens), show(row.totalMs)]),
-      ))
+      io.out(
+        renderTable(
+          ['TIME', 'KEY', 'MODEL', 'STATUS', 'OUTCOME', 'IN', 'OUT', 'MS'],
+          rows.map(row => [
+            row.time,
+            row.alias ?? row.key ?? '-',
+            row.model ?? '-',
+            show(row.status),
+            row.outcome,
+            show(row.inputTokens),
+            show(row.outputTokens),
+            show(row.totalMs),
+          ]),
+        ),
+      )
     })
 }
 
@@ -48,7 +60,10 @@ async function newest(client: Client, limit: number, filter: Record<string, stri
   const rows: Row[] = []
   let before: string | null = null
   do {
-    const query: URLSearchParams = new URLSearchParams({ ...filter, limit: String(Math.min(pageRows, limit - rows.length)) })
+    const query: URLSearchParams = new URLSearchParams({
+      ...filter,
+      limit: String(Math.min(pageRows, limit - rows.length)),
+    })
     if (before !== null) query.set('before', before)
     const page = (await client.request('GET', `/api/v1/requests?${query}`)) as { requests: Row[]; next: string | null }
     rows.push(...page.requests)
@@ -61,6 +76,7 @@ const show = (value: number | null): string => (value === null ? '-' : String(va
 
 function toCount(text: string): number {
   const count = Number(text)
-  if (!/^\d+$/.test(text) || count < 1 || count > 100_000) throw new InvalidArgumentError('It must be a number from 1 to 100000.')
+  if (!/^\d+$/.test(text) || count < 1 || count > 100_000)
+    throw new InvalidArgumentError('It must be a number from 1 to 100000.')
   return count
 }

@@ -13,7 +13,8 @@ type Status = {
 }
 
 export function registerStatus(program: Command, io: CliIo = processIo): void {
-  program.command('status')
+  program
+    .command('status')
     .description('Show the processes with role and pid, the spec, and the models.')
     .option('--json', 'As JSON.')
     .addHelpText('after', '\nExamples:\n  $ holdfast status\n  $ holdfast status --json')
@@ -23,11 +24,28 @@ export function registerStatus(program: Command, io: CliIo = processIo): void {
         io.out(JSON.stringify(status))
         return
       }
-      io.out(`${status.name} at ${status.url ?? 'an unknown address'}, spec ${status.spec.path ?? '(none)'}: ${status.spec.state}`)
+      io.out(
+        `${status.name} at ${status.url ?? 'an unknown address'}, spec ${status.spec.path ?? '(none)'}: ${status.spec.state}`,
+      )
       for (const problem of status.spec.problems) io.out(`  ${problem}`)
       io.out('')
-      io.out(renderTable(['PROCESS', 'PID', 'SINCE', 'RESTARTS'], status.processes.map(({ role, pid, startedAt, restarts }) => [role, String(pid), startedAt, String(restarts)])))
+      io.out(
+        renderTable(
+          ['PROCESS', 'PID', 'SINCE', 'RESTARTS'],
+          status.processes.map(({ role, pid, startedAt, restarts }) => [
+            role,
+            String(pid),
+            startedAt,
+            String(restarts),
+          ]),
+        ),
+      )
       io.out('')
-      io.out(renderTable(['MODEL', 'VERSION', 'REPLICAS'], status.models.map(({ name, version, replicas }) => [name, version, replicas.map(({ id }) => id).join(', ')])))
+      io.out(
+        renderTable(
+          ['MODEL', 'VERSION', 'REPLICAS'],
+          status.models.map(({ name, version, replicas }) => [name, version, replicas.map(({ id }) => id).join(', ')]),
+        ),
+      )
     })
 }

@@ -4,7 +4,13 @@ import { z } from 'zod'
 const ModelList = z.object({ models: z.array(z.object({ name: z.string(), version: z.string(), status: z.string() })) })
 export type ServedModel = z.output<typeof ModelList>['models'][number]
 
-export type AwaitParts = { url: string; key: string; longestMs: number; signal: AbortSignal; onProgress: (loading: string[]) => void }
+export type AwaitParts = {
+  url: string
+  key: string
+  longestMs: number
+  signal: AbortSignal
+  onProgress: (loading: string[]) => void
+}
 
 const lookEveryMs = 50
 
@@ -23,7 +29,10 @@ export async function awaitModels({ url, key, longestMs, signal, onProgress }: A
 
 async function listOwn(url: string, key: string): Promise<ServedModel[] | null> {
   try {
-    const answer = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` }, signal: AbortSignal.timeout(2_000) })
+    const answer = await fetch(`${url}/v1/models`, {
+      headers: { authorization: `Bearer ${key}` },
+      signal: AbortSignal.timeout(2_000),
+    })
     return ModelList.parse(await answer.json()).models
   } catch {
     // A gateway that is being replaced: the next look tells.

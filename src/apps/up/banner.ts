@@ -27,9 +27,12 @@ export function renderBanner(facts: BannerFacts): string {
     `  Admin key  ${keyLine(facts)}`,
     ...models.map((model, i) => `  ${i === 0 ? 'Models   ' : '         '}  ${modelLine(model)}`),
     `  State      ${facts.home}`,
-    ...(first === undefined ? [] : ['', 'Try it:', `  ${curlLine(url, keyExpression(admin, facts.adminFile), first.name)}`]),
+    ...(first === undefined
+      ? []
+      : ['', 'Try it:', `  ${curlLine(url, keyExpression(admin, facts.adminFile), first.name)}`]),
     ...facts.found.flatMap(({ program, url: engine, models: theirs }) => [
-      '', `Found ${program} at ${engine} (${theirs.length === 0 ? 'no models' : theirs.slice(0, 3).join(', ') + (theirs.length > 3 ? ' …' : '')}). To serve it:`,
+      '',
+      `Found ${program} at ${engine} (${theirs.length === 0 ? 'no models' : theirs.slice(0, 3).join(', ') + (theirs.length > 3 ? ' …' : '')}). To serve it:`,
       `  npm start -- --engine ${engine}`,
     ]),
     ...(facts.notes.length === 0 ? [] : ['', `Accepted in the spec and not acted on yet: ${facts.notes.join(', ')}.`]),
@@ -47,7 +50,8 @@ function keyLine({ admin, adminFile, showKey }: BannerFacts): string {
 }
 
 function modelLine({ name, version, status }: BannerFacts['models'][number]): string {
-  const what = version === smokeVersion ? ', a 2 MB smoke model: it shows that everything works, and knows very little' : ''
+  const what =
+    version === smokeVersion ? ', a 2 MB smoke model: it shows that everything works, and knows very little' : ''
   return `${name}  (${version}, ${status}${what})`
 }
 

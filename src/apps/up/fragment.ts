@@ -13,7 +13,10 @@ const engineAnswerMs = 5_000
 
 /** `null`: nothing is added. Throws an Error that says what is wrong with the file or address. */
 export async function toFragment({ gguf, engine, engineKey }: Additions): Promise<SpecInput | null> {
-  const parts = [gguf === null ? null : ofGguf(gguf), engine === null ? null : await ofEngine(engine, engineKey)].filter(part => part !== null)
+  const parts = [
+    gguf === null ? null : ofGguf(gguf),
+    engine === null ? null : await ofEngine(engine, engineKey),
+  ].filter(part => part !== null)
   if (parts.length === 0) return null
   return { versions: parts.flatMap(part => part.versions), models: parts.flatMap(part => part.models) }
 }
@@ -24,17 +27,27 @@ function ofGguf(path: string): Part {
   if (!existsSync(path)) throw new Error(`--gguf: there is no file ${resolve(path)}`)
   const { base, version } = nameFor(basename(path).replace(/\.gguf$/i, ''))
   return {
-    versions: [{ name: version, artifact: { from: `file:${resolve(path)}` }, engine: { kind: 'embedded' }, replicas: [{ id: base }] }],
+    versions: [
+      {
+        name: version,
+        artifact: { from: `file:${resolve(path)}` },
+        engine: { kind: 'embedded' },
+        replicas: [{ id: base }],
+      },
+    ],
     models: [{ name: base, live: version }],
   }
 }
 
 async function ofEngine(address: string, engineKey: string | null): Promise<Part> {
   const url = address.replace(/\/+$/, '')
-  if (!URL.canParse(url) || !/^https?:/.test(url)) throw new Error(`--engine: '${address}' is not an http address, such as http://127.0.0.1:8000/v1`)
+  if (!URL.canParse(url) || !/^https?:/.test(url))
+    throw new Error(`--engine: '${address}' is not an http address, such as http://127.0.0.1:8000/v1`)
   const base = /\/v\d+$/.test(url) ? url : `${url}/v1`
   const ids = await listModels(base, engineKey, engineAnswerMs).catch((error: unknown) => {
-    throw new Error(`--engine: no OpenAI-compatible engine answers at ${base} (${reason(error)}). Is it running?`, { cause: error })
+    throw new Error(`--engine: no OpenAI-compatible engine answers at ${base} (${reason(error)}). Is it running?`, {
+      cause: error,
+    })
   })
   if (ids.length === 0) throw new Error(`--engine: ${base} serves no model yet. Load one there first.`)
   const used = new Set<string>()
@@ -50,7 +63,13 @@ async function ofEngine(address: string, engineKey: string | null): Promise<Part
     versions: served.map(({ id, name }) => ({
       name,
       engine: { kind: 'openai' as const, servedName: id },
-      replicas: [{ id: `${slug(id)}-engine`, url: base, ...(engineKey === null ? {} : { apiKey: '${env:HOLDFAST_ENGINE_KEY}' }) }],
+      replicas: [
+        {
+          id: `${slug(id)}-engine`,
+          url: base,
+          ...(engineKey === null ? {} : { apiKey: '${env:HOLDFAST_ENGINE_KEY}' }),
+        },
+      ],
     })),
     models: served.map(({ id, name }) => ({ name: id, live: name })),
   }
@@ -61,11 +80,22 @@ function nameFor(text: string): { base: string; version: string } {
   const quantisation = findQuantisation(text)
   const whole = slug(text)
   const base = (quantisation === null ? whole : whole.replace(`-${quantisation}`, '')) || 'model'
-  const version = printVersionName({ channel: 'dev', service: { major: 1, minor: 0, patch: null, preRelease: null }, base, quantisation: quantisation ?? untold, prompt: 'p0' })
+  const version = printVersionName({
+    channel: 'dev',
+    service: { major: 1, minor: 0, patch: null, preRelease: null },
+    base,
+    quantisation: quantisation ?? untold,
+    prompt: 'p0',
+  })
   return { base, version }
 }
 
-const slug = (text: string): string => text.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '').slice(0, 80)
+const slug = (text: string): string =>
+  text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 80)
 
 function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

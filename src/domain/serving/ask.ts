@@ -22,9 +22,11 @@ export type ParsedAsk = { ok: true; ask: Ask } | { ok: false; fault: Fault }
 export function parseAsk(path: ModelPath, body: unknown): ParsedAsk {
   if (!isRecord(body)) return invalid(null, 'The request body must be a JSON object.')
   const { model, stream, stream_options: streamOptions } = body
-  if (typeof model !== 'string' || model === '') return invalid('model', "'model' must be the name of a model, a string.")
+  if (typeof model !== 'string' || model === '')
+    return invalid('model', "'model' must be the name of a model, a string.")
   if (model.length > 256) return invalid('model', "'model' is longer than the 256 characters a name may have.")
-  if (stream !== undefined && stream !== null && typeof stream !== 'boolean') return invalid('stream', "'stream' must be true or false.")
+  if (stream !== undefined && stream !== null && typeof stream !== 'boolean')
+    return invalid('stream', "'stream' must be true or false.")
   if (streamOptions !== undefined && streamOptions !== null && !isRecord(streamOptions)) {
     return invalid('stream_options', "'stream_options' must be an object.")
   }
@@ -73,7 +75,8 @@ export function toEngineBody(ask: Ask, model: ModelRoute, version: VersionRoute)
 function messagesProblem(messages: unknown): string | null {
   if (!Array.isArray(messages) || messages.length === 0) return "'messages' must be an array of at least one message."
   for (const [index, message] of messages.entries()) {
-    if (!isRecord(message) || typeof message['role'] !== 'string') return `'messages[${index}]' must be an object with a 'role', a string.`
+    if (!isRecord(message) || typeof message['role'] !== 'string')
+      return `'messages[${index}]' must be an object with a 'role', a string.`
     const content = message['content']
     if (content !== undefined && content !== null && typeof content !== 'string' && !Array.isArray(content)) {
       return `'messages[${index}].content' must be a string or an array of parts.`

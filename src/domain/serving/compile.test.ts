@@ -14,15 +14,33 @@ const spec = (document: unknown): Spec => {
   return reading.spec
 }
 
-const embedded = ({ sampling = {}, flags = {}, replica = 'r', text = 'Be brief.', description = 'x' }: {
-  sampling?: object; flags?: object; replica?: string; text?: string; description?: string
-} = {}) => spec({
-  prompts: { p1: { text } },
-  versions: [{
-    name: 'dev-v1-a-q8-0-p1', description, artifact: { from: 'builtin:smoke' }, engine: { kind: 'embedded', flags }, sampling, replicas: [{ id: replica }],
-  }],
-  models: [{ name: 'chat', live: 'dev-v1-a-q8-0-p1' }],
-})
+const embedded = ({
+  sampling = {},
+  flags = {},
+  replica = 'r',
+  text = 'Be brief.',
+  description = 'x',
+}: {
+  sampling?: object
+  flags?: object
+  replica?: string
+  text?: string
+  description?: string
+} = {}) =>
+  spec({
+    prompts: { p1: { text } },
+    versions: [
+      {
+        name: 'dev-v1-a-q8-0-p1',
+        description,
+        artifact: { from: 'builtin:smoke' },
+        engine: { kind: 'embedded', flags },
+        sampling,
+        replicas: [{ id: replica }],
+      },
+    ],
+    models: [{ name: 'chat', live: 'dev-v1-a-q8-0-p1' }],
+  })
 
 test('the empty spec becomes smoke on its socket, with the limits of the schema', () => {
   const snapshot = compileSnapshot(withDefaults(spec({})), ports)
@@ -30,18 +48,41 @@ test('the empty spec becomes smoke on its socket, with the limits of the schema'
     id: expect.stringMatching(/^[0-9a-f]{64}$/),
     service: 'holdfast',
     models: [{ name: 'smoke', live: 'dev-v1.0-smoke-2m-q8-0-p0', queue: { waiting: 200, deadline: 30_000 } }],
-    versions: [{
-      name: 'dev-v1.0-smoke-2m-q8-0-p0', engine: 'embedded', servedName: null, task: 'chat',
-      prompt: { id: 'p0', text: '', mode: 'prepend' }, sampling: {},
-      replicas: [{ id: 'smoke', address: { socket: '/run/smoke.sock' }, apiKey: null, backup: false, weight: 1, managed: true }],
-    }],
+    versions: [
+      {
+        name: 'dev-v1.0-smoke-2m-q8-0-p0',
+        engine: 'embedded',
+        servedName: null,
+        task: 'chat',
+        prompt: { id: 'p0', text: '', mode: 'prepend' },
+        sampling: {},
+        replicas: [
+          {
+            id: 'smoke',
+            address: { socket: '/run/smoke.sock' },
+            apiKey: null,
+            backup: false,
+            weight: 1,
+            managed: true,
+          },
+        ],
+      },
+    ],
     limits: { body: 20 * 1024 ** 2, inFlight: 2000, firstByte: 120_000, idle: 60_000, request: 900_000 },
     maxStale: 86_400_000,
     whenUnwritable: 'serve',
   })
-  expect(engineAssignments(withDefaults(spec({})), ports)).toMatchObject([{
-    replica: 'smoke', version: 'dev-v1.0-smoke-2m-q8-0-p0', socket: '/run/smoke.sock', gguf: '/weights/builtin:smoke', context: 512, sequences: 8, threads: null,
-  }])
+  expect(engineAssignments(withDefaults(spec({})), ports)).toMatchObject([
+    {
+      replica: 'smoke',
+      version: 'dev-v1.0-smoke-2m-q8-0-p0',
+      socket: '/run/smoke.sock',
+      gguf: '/weights/builtin:smoke',
+      context: 512,
+      sequences: 8,
+      threads: null,
+    },
+  ])
 })
 
 test('the id is the digest of the behaviour: key order does not count, a sampling default does', () => {
@@ -53,25 +94,53 @@ test('the id is the digest of the behaviour: key order does not count, a samplin
 
 test('replicas with a url keep their engine kind, key reference, weight and place in reserve', () => {
   const url = 'http://10.0.0.1:8000/v1'
-  const [version] = compileSnapshot(spec({
-    hosts: [{ name: 'h' }],
-    versions: [{
-      name: 'dev-v1-a-awq-p0', artifact: { from: 'hf:a/b@1234567' }, engine: { kind: 'vllm', servedName: 'A', task: 'embed' },
-      replicas: [{ id: 'x', url: `${url}/`, apiKey: '${env:K}', backup: true, weight: 2 }, { id: 'y', host: 'h', port: 1 }],
-    }],
-    models: [{ name: 'chat', live: 'dev-v1-a-awq-p0' }],
-  }), ports).versions
+  const [version] = compileSnapshot(
+    spec({
+      hosts: [{ name: 'h' }],
+      versions: [
+        {
+          name: 'dev-v1-a-awq-p0',
+          artifact: { from: 'hf:a/b@1234567' },
+          engine: { kind: 'vllm', servedName: 'A', task: 'embed' },
+          replicas: [
+            { id: 'x', url: `${url}/`, apiKey: '${env:K}', backup: true, weight: 2 },
+            { id: 'y', host: 'h', port: 1 },
+          ],
+        },
+      ],
+      models: [{ name: 'chat', live: 'dev-v1-a-awq-p0' }],
+    }),
+    ports,
+  ).versions
   expect(version).toMatchObject({ engine: 'vllm', servedName: 'A', task: 'embed' })
-  expect(version?.replicas).toEqual([{ id: 'x', address: { url }, apiKey: '${env:K}', backup: true, weight: 2, managed: false }])
+  expect(version?.replicas).toEqual([
+    { id: 'x', address: { url }, apiKey: '${env:K}', backup: true, weight: 2, managed: false },
+  ])
 })
 
 test('versions without a model are neither routed nor run, and neither are weights that were not fetched', () => {
-  const version = (name: string, from: string) => ({ name, artifact: { from }, engine: { kind: 'embedded' }, replicas: [{ id: name }] })
-  const value = spec({
-    versions: [version('dev-v1-a-q8-0-p0', 'builtin:smoke'), version('dev-v2-a-q8-0-p0', 'builtin:smoke'), version('dev-v3-a-q8-0-p0', 'hf:a/b@1234567')],
-    models: [{ name: 'one', live: 'dev-v1-a-q8-0-p0' }, { name: 'same', live: 'dev-v1-a-q8-0-p0' }, { name: 'far', live: 'dev-v3-a-q8-0-p0' }],
+  const version = (name: string, from: string) => ({
+    name,
+    artifact: { from },
+    engine: { kind: 'embedded' },
+    replicas: [{ id: name }],
   })
-  expect(compileSnapshot(value, ports).versions.map(({ name, replicas }) => [name, replicas.length])).toEqual([['dev-v1-a-q8-0-p0', 1], ['dev-v3-a-q8-0-p0', 0]])
+  const value = spec({
+    versions: [
+      version('dev-v1-a-q8-0-p0', 'builtin:smoke'),
+      version('dev-v2-a-q8-0-p0', 'builtin:smoke'),
+      version('dev-v3-a-q8-0-p0', 'hf:a/b@1234567'),
+    ],
+    models: [
+      { name: 'one', live: 'dev-v1-a-q8-0-p0' },
+      { name: 'same', live: 'dev-v1-a-q8-0-p0' },
+      { name: 'far', live: 'dev-v3-a-q8-0-p0' },
+    ],
+  })
+  expect(compileSnapshot(value, ports).versions.map(({ name, replicas }) => [name, replicas.length])).toEqual([
+    ['dev-v1-a-q8-0-p0', 1],
+    ['dev-v3-a-q8-0-p0', 0],
+  ])
   expect(engineAssignments(value, ports).map(engine => engine.version)).toEqual(['dev-v1-a-q8-0-p0'])
 })
 
@@ -85,7 +154,11 @@ test('a version’s identity holds everything that changes answers, and nothing 
   const identity = (value: Spec): string => value.versions.map(version => versionDigest(value, version, digest)).join()
   const plain = identity(embedded())
   expect(identity(embedded({ replica: 'other', description: 'other' }))).toBe(plain)
-  for (const changed of [embedded({ text: 'Other.' }), embedded({ sampling: { top_p: 1 } }), embedded({ flags: { sequences: 2 } })]) {
+  for (const changed of [
+    embedded({ text: 'Other.' }),
+    embedded({ sampling: { top_p: 1 } }),
+    embedded({ flags: { sequences: 2 } }),
+  ]) {
     expect(identity(changed)).not.toBe(plain)
   }
 })
@@ -93,10 +166,15 @@ test('a version’s identity holds everything that changes answers, and nothing 
 test('a prompt file’s text counts as the same text written in place', () => {
   const inPlace = embedded({ text: 'Be brief.' })
   const { text: _, ...prompt } = inPlace.prompts['p1'] ?? { mode: 'prepend' as const }
-  const fromFile = inlinePrompts({ ...inPlace, prompts: { p1: { ...prompt, file: 'a.md' } } }, new Map([['a.md', 'Be brief.']]))
+  const fromFile = inlinePrompts(
+    { ...inPlace, prompts: { p1: { ...prompt, file: 'a.md' } } },
+    new Map([['a.md', 'Be brief.']]),
+  )
   const [one] = inPlace.versions
   expect(one && versionIdentity(fromFile, one)).toBe(one && versionIdentity(inPlace, one))
-  expect(() => compileSnapshot({ ...inPlace, prompts: { p1: { ...prompt, file: 'a.md' } } }, ports)).toThrow(/inline prompt files/)
+  expect(() => compileSnapshot({ ...inPlace, prompts: { p1: { ...prompt, file: 'a.md' } } }, ports)).toThrow(
+    /inline prompt files/,
+  )
 })
 
 test('canonical JSON sorts keys and drops what is undefined', () => {

@@ -44,21 +44,23 @@ export function engineAssignments(
   spec: Spec,
   { socketFor, digest, pathOf }: CompilePorts & { pathOf: (artifactFrom: string) => string },
 ): EngineAssignment[] {
-  return liveVersions(spec).filter(runsEmbedded).flatMap(version => {
-    const gguf = pathOf(version.artifact?.from ?? '')
-    const { kind, version: engineVersion, flags } = version.engine
-    const depends = digest(canonicalJson({ from: version.artifact?.from, gguf, kind, engineVersion, flags }))
-    return version.replicas.map(({ id }) => ({
-      replica: replicaId(id),
-      version: versionName(version.name),
-      digest: depends,
-      socket: socketFor(replicaId(id)),
-      gguf,
-      context: wholeNumber(flags['context-size']),
-      sequences: wholeNumber(flags['sequences']) ?? defaultSequences,
-      threads: wholeNumber(flags['threads']),
-    }))
-  })
+  return liveVersions(spec)
+    .filter(runsEmbedded)
+    .flatMap(version => {
+      const gguf = pathOf(version.artifact?.from ?? '')
+      const { kind, version: engineVersion, flags } = version.engine
+      const depends = digest(canonicalJson({ from: version.artifact?.from, gguf, kind, engineVersion, flags }))
+      return version.replicas.map(({ id }) => ({
+        replica: replicaId(id),
+        version: versionName(version.name),
+        digest: depends,
+        socket: socketFor(replicaId(id)),
+        gguf,
+        context: wholeNumber(flags['context-size']),
+        sequences: wholeNumber(flags['sequences']) ?? defaultSequences,
+        threads: wholeNumber(flags['threads']),
+      }))
+    })
 }
 
 /**
@@ -109,7 +111,16 @@ function toReplicaRoute(version: SpecVersion, replica: SpecReplica, { socketFor 
     return [{ id, address: { socket: socketFor(id) }, apiKey: null, backup, weight, managed: true }]
   }
   if (replica.url === undefined) return []
-  return [{ id, address: { url: replica.url.replace(/\/+$/, '') }, apiKey: replica.apiKey ?? null, backup, weight, managed: false }]
+  return [
+    {
+      id,
+      address: { url: replica.url.replace(/\/+$/, '') },
+      apiKey: replica.apiKey ?? null,
+      backup,
+      weight,
+      managed: false,
+    },
+  ]
 }
 
 /** Weights on Hugging Face are not fetched yet, so nothing can be started from them. */
@@ -132,4 +143,5 @@ function partsOf(version: SpecVersion) {
   return reading.name
 }
 
-const wholeNumber = (value: unknown): number | null => (typeof value === 'number' && Number.isSafeInteger(value) ? value : null)
+const wholeNumber = (value: unknown): number | null =>
+  typeof value === 'number' && Number.isSafeInteger(value) ? value : null

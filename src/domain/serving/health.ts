@@ -50,7 +50,13 @@ export function stepHealth(health: Health, event: HealthEvent, now: Instant): He
       const failures = health.failures + 1
       if (failures < failuresToEject) return { ...health, failures, why: event.why }
       const forMs = Math.min(longestEjectionMs, firstEjectionMs * 2 ** health.ejections)
-      return { ...health, failures: 0, ejections: health.ejections + 1, ejectedUntil: instant(now + forMs), why: event.why }
+      return {
+        ...health,
+        failures: 0,
+        ejections: health.ejections + 1,
+        ejectedUntil: instant(now + forMs),
+        why: event.why,
+      }
     }
     default:
       return event satisfies never

@@ -9,5 +9,12 @@ export { toModelList, toModelObject } from './model-list.ts'
 export type { ModelListing, ModelStatus } from './model-list.ts'
 export { pickReplica } from './routing.ts'
 export type {
-  EngineKind, GatewayLimits, ModelRoute, Prompt, ReplicaRoute, Snapshot, Task, VersionRoute,
+  EngineKind,
+  GatewayLimits,
+  ModelRoute,
+  Prompt,
+  ReplicaRoute,
+  Snapshot,
+  Task,
+  VersionRoute,
 } from './snapshot.ts'

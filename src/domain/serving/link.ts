@@ -1,5 +1,5 @@
 /** The link: what a controller tells its gateways and agents, one frame a line of JSON. */
-import type { AccessImage, NumberedChange } from '../access/types.ts'
+import type { AccessImage, NumberedChange } from '../access/index.ts'
 import type { ReplicaId, VersionName } from '../units.ts'
 import type { Snapshot } from './snapshot.ts'
 

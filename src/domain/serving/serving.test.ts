@@ -8,7 +8,14 @@ import type { ModelRoute, Prompt, VersionRoute } from './snapshot.ts'
 import { applySystemPrompt } from './system-prompt.ts'
 
 describe('routing', () => {
-  const replica = (name: string, part: Partial<Candidate> = {}) => ({ name, inFlight: 0, weight: 1, backup: false, usable: true, ...part })
+  const replica = (name: string, part: Partial<Candidate> = {}) => ({
+    name,
+    inFlight: 0,
+    weight: 1,
+    backup: false,
+    usable: true,
+    ...part,
+  })
 
   test('R1 the usable replica with the fewest requests for its weight is chosen', () => {
     expect(pickReplica([replica('a', { inFlight: 3 }), replica('b', { inFlight: 1 })], 0)?.name).toBe('b')
@@ -34,20 +41,28 @@ describe('routing', () => {
   })
 
   test('R1 whatever the fleet, nobody with fewer requests for its weight is passed over', () => {
-    const candidate = fc.record({ inFlight: fc.nat(50), weight: fc.integer({ min: 1, max: 8 }), backup: fc.boolean(), usable: fc.boolean() })
-    fc.assert(fc.property(fc.array(candidate, { maxLength: 8 }), fc.nat(1000), (fleet, turn) => {
-      const picked = pickReplica(fleet, turn)
-      const able = fleet.filter(({ usable }) => usable)
-      const pool = able.some(({ backup }) => !backup) ? able.filter(({ backup }) => !backup) : able
-      if (pool.length === 0) return picked === null
-      const load = ({ inFlight, weight }: Candidate): number => (inFlight + 1) / weight
-      return picked !== null && pool.includes(picked) && pool.every(other => load(other) >= load(picked))
-    }))
+    const candidate = fc.record({
+      inFlight: fc.nat(50),
+      weight: fc.integer({ min: 1, max: 8 }),
+      backup: fc.boolean(),
+      usable: fc.boolean(),
+    })
+    fc.assert(
+      fc.property(fc.array(candidate, { maxLength: 8 }), fc.nat(1000), (fleet, turn) => {
+        const picked = pickReplica(fleet, turn)
+        const able = fleet.filter(({ usable }) => usable)
+        const pool = able.some(({ backup }) => !backup) ? able.filter(({ backup }) => !backup) : able
+        if (pool.length === 0) return picked === null
+        const load = ({ inFlight, weight }: Candidate): number => (inFlight + 1) / weight
+        return picked !== null && pool.includes(picked) && pool.every(other => load(other) >= load(picked))
+      }),
+    )
   })
 })
 
 describe('health', () => {
-  const after = (...events: HealthEvent[]): Health => events.reduce((health, event, i) => stepHealth(health, event, instant(i)), unknownHealth)
+  const after = (...events: HealthEvent[]): Health =>
+    events.reduce((health, event, i) => stepHealth(health, event, instant(i)), unknownHealth)
   const failed: HealthEvent = { kind: 'call-failed', why: 'HTTP 500' }
 
   test('H1 a replica that was never probed may be given requests', () => {
@@ -65,7 +80,8 @@ describe('health', () => {
     expect(isUsable(ejected, instant(900))).toBe(false)
     expect(isUsable(ejected, instant(1_100))).toBe(true)
     let health = ejected
-    for (let round = 0; round < 10; round++) for (const event of [failed, failed, failed]) health = stepHealth(health, event, instant(0))
+    for (let round = 0; round < 10; round++)
+      for (const event of [failed, failed, failed]) health = stepHealth(health, event, instant(0))
     expect(health.ejectedUntil).toBe(30_000)
   })
 
@@ -74,7 +90,13 @@ describe('health', () => {
   })
 
   test('H4 an answered call clears failures and ejections', () => {
-    expect(after(failed, failed, failed, { kind: 'call-answered' })).toEqual({ state: 'up', failures: 0, ejections: 0, ejectedUntil: null, why: null })
+    expect(after(failed, failed, failed, { kind: 'call-answered' })).toEqual({
+      state: 'up',
+      failures: 0,
+      ejections: 0,
+      ejectedUntil: null,
+      why: null,
+    })
   })
 
   test('H5 a loading replica is given nothing', () => {
@@ -92,9 +114,18 @@ describe('system prompt', () => {
   const theirs = { role: 'system', content: 'Theirs.' }
 
   test("P1 prepend: one system message first: the version's prompt, a blank line, the client's", () => {
-    expect(applySystemPrompt([user, theirs], prompt('prepend'))).toEqual([{ role: 'system', content: 'Ours.\n\nTheirs.' }, user])
+    expect(applySystemPrompt([user, theirs], prompt('prepend'))).toEqual([
+      { role: 'system', content: 'Ours.\n\nTheirs.' },
+      user,
+    ])
     expect(applySystemPrompt([user], prompt('prepend'))).toEqual([{ role: 'system', content: 'Ours.' }, user])
-    const parts = { role: 'developer', content: [{ type: 'text', text: 'A' }, { type: 'text', text: 'B' }] }
+    const parts = {
+      role: 'developer',
+      content: [
+        { type: 'text', text: 'A' },
+        { type: 'text', text: 'B' },
+      ],
+    }
     expect(applySystemPrompt([parts, user], prompt('prepend'))[0]).toEqual({ role: 'system', content: 'Ours.\n\nA\nB' })
   })
 
@@ -108,25 +139,50 @@ describe('system prompt', () => {
   })
 
   test('P4 a prompt without text changes nothing', () => {
-    for (const mode of ['prepend', 'default', 'replace'] as const) expect(applySystemPrompt([theirs, user], prompt(mode, ''))).toEqual([theirs, user])
+    for (const mode of ['prepend', 'default', 'replace'] as const)
+      expect(applySystemPrompt([theirs, user], prompt(mode, ''))).toEqual([theirs, user])
   })
 
   test('P5 other messages keep their order and every part, whatever the mode', () => {
-    const message = fc.record({ role: fc.constantFrom('system', 'developer', 'user', 'assistant', 'tool'), content: fc.string(), extra: fc.nat() })
-    fc.assert(fc.property(fc.array(message), fc.constantFrom('prepend', 'default', 'replace'), (messages, mode) => {
-      const others = (list: readonly { role: string }[]) => list.filter(({ role }) => role !== 'system' && role !== 'developer')
-      const applied = applySystemPrompt(messages, prompt(mode as Prompt['mode']))
-      expect(others(applied)).toEqual(others(messages))
-    }))
+    const message = fc.record({
+      role: fc.constantFrom('system', 'developer', 'user', 'assistant', 'tool'),
+      content: fc.string(),
+      extra: fc.nat(),
+    })
+    fc.assert(
+      fc.property(fc.array(message), fc.constantFrom('prepend', 'default', 'replace'), (messages, mode) => {
+        const others = (list: readonly { role: string }[]) =>
+          list.filter(({ role }) => role !== 'system' && role !== 'developer')
+        const applied = applySystemPrompt(messages, prompt(mode as Prompt['mode']))
+        expect(others(applied)).toEqual(others(messages))
+      }),
+    )
   })
 })
 
 describe('asks', () => {
-  const model: ModelRoute = { name: modelName('coder'), live: versionName('dev-v1.0-x-awq-p1'), queue: { waiting: 1, deadline: millis(1) } }
+  const model: ModelRoute = {
+    name: modelName('coder'),
+    live: versionName('dev-v1.0-x-awq-p1'),
+    queue: { waiting: 1, deadline: millis(1) },
+  }
   const version = (part: Partial<VersionRoute> = {}): VersionRoute => ({
-    name: model.live, engine: 'openai', servedName: null, task: 'chat', sampling: {},
+    name: model.live,
+    engine: 'openai',
+    servedName: null,
+    task: 'chat',
+    sampling: {},
     prompt: { id: 'p1', text: 'Ours.', mode: 'prepend' },
-    replicas: [{ id: replicaId('a'), address: { url: 'http://127.0.0.1:1/v1' }, apiKey: null, backup: false, weight: 1, managed: false }],
+    replicas: [
+      {
+        id: replicaId('a'),
+        address: { url: 'http://127.0.0.1:1/v1' },
+        apiKey: null,
+        backup: false,
+        weight: 1,
+        managed: false,
+      },
+    ],
     ...part,
   })
   const asked = (path: Ask['path'], body: unknown): Ask => {
@@ -159,20 +215,36 @@ describe('asks', () => {
   })
 
   test("Q2 the version's sampling fills what the client left out and overrides nothing", () => {
-    const body = toEngineBody(asked('chat/completions', { ...chat, temperature: 0 }), model, version({ sampling: { temperature: 0.2, top_p: 0.9 } }))
+    const body = toEngineBody(
+      asked('chat/completions', { ...chat, temperature: 0 }),
+      model,
+      version({ sampling: { temperature: 0.2, top_p: 0.9 } }),
+    )
     expect(body).toMatchObject({ temperature: 0, top_p: 0.9 })
   })
 
   test('Q3 system prompts touch chat only', () => {
     expect(toEngineBody(asked('chat/completions', chat), model, version())['messages']).toHaveLength(2)
-    expect(toEngineBody(asked('completions', { model: 'coder', prompt: 'Hi' }), model, version())).toEqual({ model: 'coder', prompt: 'Hi' })
-    expect(toEngineBody(asked('embeddings', { model: 'coder', input: 'Hi' }), model, version({ sampling: { temperature: 1 } }))).toEqual({ model: 'coder', input: 'Hi' })
+    expect(toEngineBody(asked('completions', { model: 'coder', prompt: 'Hi' }), model, version())).toEqual({
+      model: 'coder',
+      prompt: 'Hi',
+    })
+    expect(
+      toEngineBody(
+        asked('embeddings', { model: 'coder', input: 'Hi' }),
+        model,
+        version({ sampling: { temperature: 1 } }),
+      ),
+    ).toEqual({ model: 'coder', input: 'Hi' })
   })
 
   test('Q4 usage is always asked of a stream', () => {
     const ask = asked('chat/completions', { ...chat, stream: true, stream_options: { include_obfuscation: false } })
     expect(ask.wantsUsage).toBe(false)
-    expect(toEngineBody(ask, model, version())['stream_options']).toEqual({ include_obfuscation: false, include_usage: true })
+    expect(toEngineBody(ask, model, version())['stream_options']).toEqual({
+      include_obfuscation: false,
+      include_usage: true,
+    })
     expect(toEngineBody(asked('chat/completions', chat), model, version())).not.toHaveProperty('stream_options')
   })
 

@@ -37,8 +37,7 @@ export type VersionRoute = {
 
 export type Task = 'chat' | 'embed'
 
-export type EngineKind =
-  | 'vllm' | 'llama-cpp' | 'ollama' | 'sglang' | 'tensorrt-llm' | 'triton' | 'openai' | 'embedded'
+export type EngineKind = 'vllm' | 'llama-cpp' | 'ollama' | 'sglang' | 'tensorrt-llm' | 'triton' | 'openai' | 'embedded'
 
 /** A system prompt. `text` is empty for `p0`. Modes: product.md, «System prompts». */
 export type Prompt = { id: string; text: string; mode: 'prepend' | 'default' | 'replace' }

@@ -16,7 +16,8 @@ export function applySystemPrompt(messages: readonly Message[], prompt: Prompt):
   if (prompt.text === '') return messages
   const client = messages.filter(isSystem)
   if (prompt.mode === 'default' && client.length > 0) return messages
-  const theirs = prompt.mode === 'prepend' ? client.map(message => textOf(message.content)).filter(text => text !== '') : []
+  const theirs =
+    prompt.mode === 'prepend' ? client.map(message => textOf(message.content)).filter(text => text !== '') : []
   return [
     { role: 'system', content: [prompt.text, ...theirs].join('\n\n') },
     ...messages.filter(message => !isSystem(message)),

@@ -17,17 +17,20 @@ export type AcceptParts = {
 
 const retryAfter = millis(1_000)
 
-export const accept = (gate: Gate, { limits, recorder, stale }: AcceptParts): Stage => next => async exchange => {
-  const tooOld = stale()
-  if (tooOld !== null) throw new FaultError({ kind: 'not-ready', why: tooOld })
-  if (recorder.mustRefuse) throw new FaultError({ kind: 'journal-full' })
-  const { inFlight, body } = limits()
-  if (gate.inFlight >= inFlight) throw new FaultError({ kind: 'overloaded', retryAfter, inFlight })
-  if ((exchange.head.declaredBytes ?? 0) > body) throw new FaultError({ kind: 'body-too-large', limit: body })
-  gate.inFlight++
-  try {
-    await next(exchange)
-  } finally {
-    gate.inFlight--
+export const accept =
+  (gate: Gate, { limits, recorder, stale }: AcceptParts): Stage =>
+  next =>
+  async exchange => {
+    const tooOld = stale()
+    if (tooOld !== null) throw new FaultError({ kind: 'not-ready', why: tooOld })
+    if (recorder.mustRefuse) throw new FaultError({ kind: 'journal-full' })
+    const { inFlight, body } = limits()
+    if (gate.inFlight >= inFlight) throw new FaultError({ kind: 'overloaded', retryAfter, inFlight })
+    if ((exchange.head.declaredBytes ?? 0) > body) throw new FaultError({ kind: 'body-too-large', limit: body })
+    gate.inFlight++
+    try {
+      await next(exchange)
+    } finally {
+      gate.inFlight--
+    }
   }
-}

@@ -12,12 +12,17 @@ export interface Permissions {
   permitted(principal: Principal): ModelName[]
 }
 
-export const admit = (permissions: Permissions): Stage => next => exchange => {
-  const { principal, ask } = exchange
-  if (principal === null || ask === null) throw new TypeError('admit comes after authenticate and read')
-  const model = permissions.model(ask.model)
-  if (model === null) throw new FaultError({ kind: 'model-unknown', model: ask.model, available: permissions.permitted(principal) })
-  if (!permissions.mayUse(principal, model.name)) throw new FaultError({ kind: 'model-not-permitted', model: model.name })
-  exchange.model = model
-  return next(exchange)
-}
+export const admit =
+  (permissions: Permissions): Stage =>
+  next =>
+  exchange => {
+    const { principal, ask } = exchange
+    if (principal === null || ask === null) throw new TypeError('admit comes after authenticate and read')
+    const model = permissions.model(ask.model)
+    if (model === null)
+      throw new FaultError({ kind: 'model-unknown', model: ask.model, available: permissions.permitted(principal) })
+    if (!permissions.mayUse(principal, model.name))
+      throw new FaultError({ kind: 'model-not-permitted', model: model.name })
+    exchange.model = model
+    return next(exchange)
+  }

@@ -5,13 +5,19 @@ import type { Principal } from '../../domain/access/index.ts'
 import type { Stage } from './exchange.ts'
 
 /** Looks a key up; `now` decides expiry. */
-export type Authenticate = (key: string, now: number) => { ok: true; principal: Principal } | { ok: false; why: 'mistyped' | 'unknown' | 'revoked' | 'expired' }
+export type Authenticate = (
+  key: string,
+  now: number,
+) => { ok: true; principal: Principal } | { ok: false; why: 'mistyped' | 'unknown' | 'revoked' | 'expired' }
 
-export const authenticate = (lookUp: Authenticate, now: () => number): Stage => next => exchange => {
-  const { key } = exchange.head
-  if (key === null) throw new FaultError({ kind: 'key-missing' })
-  const found = lookUp(key, instant(now()))
-  if (!found.ok) throw new FaultError({ kind: 'key-refused', why: found.why })
-  exchange.principal = found.principal
-  return next(exchange)
-}
+export const authenticate =
+  (lookUp: Authenticate, now: () => number): Stage =>
+  next =>
+  exchange => {
+    const { key } = exchange.head
+    if (key === null) throw new FaultError({ kind: 'key-missing' })
+    const found = lookUp(key, instant(now()))
+    if (!found.ok) throw new FaultError({ kind: 'key-refused', why: found.why })
+    exchange.principal = found.principal
+    return next(exchange)
+  }

@@ -2,7 +2,7 @@
 import type { Principal } from '../../domain/access/index.ts'
 import type { CloseRecord } from '../../domain/journal/index.ts'
 import type { Ask, ModelPath, ModelRoute, VersionRoute } from '../../domain/serving/index.ts'
-import type { Instant, Millis, ReplicaId, RequestId, Tokens } from '../../domain/units.ts'
+import type { Instant, KeyId, Millis, ReplicaId, RequestId, Tokens } from '../../domain/units.ts'
 
 /** What the transport knows of a request before its body is read. */
 export type RequestHead = {
@@ -84,15 +84,19 @@ export class ClientGone extends Error {
 }
 
 /** The part of a journal record that every request has. */
-export function describe(exchange: Exchange): Pick<CloseRecord, 'id' | 'at' | 'key' | 'alias' | 'team' | 'route' | 'stream'> {
+export function describe(
+  exchange: Exchange,
+): Pick<CloseRecord, 'id' | 'at' | 'key' | 'alias' | 'team' | 'route' | 'stream'> {
   const { principal } = exchange
   return {
     id: exchange.id,
     at: exchange.arrivedAt,
-    key: principal === null ? null : principal.kind === 'admin' ? 'admin' : principal.id,
+    key: principal === null ? null : idOf(principal),
     alias: principal?.kind === 'key' ? principal.alias : null,
     team: principal?.kind === 'key' ? principal.team : null,
     route: exchange.head.route,
     stream: exchange.ask?.stream ?? false,
   }
 }
+
+const idOf = (principal: Principal): KeyId | 'admin' => (principal.kind === 'admin' ? 'admin' : principal.id)

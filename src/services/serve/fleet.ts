@@ -1,8 +1,17 @@
 /** The fleet: the snapshot's replicas as this gateway knows them now: in flight, healthy, waited for. */
 import { FaultError, type Fault } from '../../domain/fault.ts'
 import {
-  isUsable, pickReplica, stepHealth, unknownHealth,
-  type Health, type HealthEvent, type ModelRoute, type ModelStatus, type ReplicaRoute, type Snapshot, type VersionRoute,
+  isUsable,
+  pickReplica,
+  stepHealth,
+  unknownHealth,
+  type Health,
+  type HealthEvent,
+  type ModelRoute,
+  type ModelStatus,
+  type ReplicaRoute,
+  type Snapshot,
+  type VersionRoute,
 } from '../../domain/serving/index.ts'
 import { instant, millis, type ModelName, type ReplicaId, type VersionName } from '../../domain/units.ts'
 import type { EngineDialect, Probe, Target } from './ports.ts'
@@ -48,13 +57,20 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
         const known = replicas.get(route.id)
         const same = known !== undefined && JSON.stringify(known.route.address) === JSON.stringify(route.address)
         return {
-          id: route.id, version: version.name, route, dialect: dialectOf(version),
+          id: route.id,
+          version: version.name,
+          route,
+          dialect: dialectOf(version),
           target: { address: route.address, apiKey: route.apiKey === null ? null : secret(route.apiKey) },
-          inFlight: same ? known.inFlight : 0, health: same ? known.health : unknownHealth,
+          inFlight: same ? known.inFlight : 0,
+          health: same ? known.health : unknownHealth,
         }
       })
       for (const replica of list) kept.set(replica.id, carryOn(replicas.get(replica.id), replica))
-      nextByVersion.set(version.name, list.map(replica => kept.get(replica.id) ?? replica))
+      nextByVersion.set(
+        version.name,
+        list.map(replica => kept.get(replica.id) ?? replica),
+      )
     }
     snapshot = next
     models = new Map(next.models.map(model => [model.name, model]))
@@ -107,7 +123,9 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
 
   /** A replica that is loading, or that Holdfast will start again, is worth a wait. */
   function mayComeBack(version: VersionRoute): boolean {
-    return (byVersion.get(version.name) ?? []).some(replica => replica.health.state === 'loading' || replica.route.managed)
+    return (byVersion.get(version.name) ?? []).some(
+      replica => replica.health.state === 'loading' || replica.route.managed,
+    )
   }
 
   /**
@@ -117,7 +135,8 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
   function whenUsable(version: VersionRoute, model: ModelRoute): { promise: Promise<boolean>; cancel: () => void } {
     const queue = waiting.get(version.name) ?? new Set()
     waiting.set(version.name, queue)
-    if (!mayComeBack(version) || queue.size >= model.queue.waiting) return { promise: Promise.resolve(false), cancel: () => {} }
+    if (!mayComeBack(version) || queue.size >= model.queue.waiting)
+      return { promise: Promise.resolve(false), cancel: () => {} }
     const { promise, resolve } = Promise.withResolvers<boolean>()
     const settle = (usable: boolean): void => {
       clearTimeout(timer)
@@ -140,7 +159,9 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
   function noReplica(model: ModelRoute, version: VersionRoute): Fault {
     const states = (byVersion.get(version.name) ?? []).map(({ id, health }) => `${id}: ${health.why ?? health.state}`)
     return {
-      kind: 'no-replica', model: model.name, retryAfter: millis(1_000),
+      kind: 'no-replica',
+      model: model.name,
+      retryAfter: millis(1_000),
       state: states.length === 0 ? `${version.name} has no replica` : states.join('; '),
     }
   }
@@ -149,12 +170,19 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     const at = instant(now())
     const list = byVersion.get(version) ?? []
     if (list.some(({ health }) => health.state === 'up' && isUsable(health, at))) return 'loaded'
-    if (list.some(({ health, route }) => health.state === 'loading' || health.state === 'unknown' || route.managed)) return 'loading'
+    if (list.some(({ health, route }) => health.state === 'loading' || health.state === 'unknown' || route.managed))
+      return 'loading'
     return 'unavailable'
   }
 
   return {
-    use, pick, lease, probed, whenUsable, noReplica, status,
+    use,
+    pick,
+    lease,
+    probed,
+    whenUsable,
+    noReplica,
+    status,
     snapshot: (): Snapshot | null => snapshot,
     model: (name: string): ModelRoute | null => models.get(name) ?? null,
     models: (): ModelName[] => [...models.values()].map(({ name }) => name),
@@ -176,11 +204,16 @@ function carryOn(known: Replica | undefined, next: Replica): Replica {
 function eventOf(fault: Fault): HealthEvent | null {
   const { message } = new FaultError(fault)
   switch (fault.kind) {
-    case 'engine-lost': return { kind: 'call-lost', why: message }
-    case 'engine-failed': return { kind: 'call-failed', why: message }
-    case 'not-ready': return { kind: 'probe-loading' }
+    case 'engine-lost':
+      return { kind: 'call-lost', why: message }
+    case 'engine-failed':
+      return { kind: 'call-failed', why: message }
+    case 'not-ready':
+      return { kind: 'probe-loading' }
     case 'engine-refused':
-    case 'context-exceeded': return { kind: 'call-answered' }
-    default: return null
+    case 'context-exceeded':
+      return { kind: 'call-answered' }
+    default:
+      return null
   }
 }

@@ -31,9 +31,12 @@ function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'))
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error)
-    // V8 quotes the text around the mistake, which may be a person's prompt: only the place is told.
-    const place = /position \d+|Unexpected end|line \d+ column \d+/.exec(detail)
-    throw new FaultError({ kind: 'body-not-json', detail: bytes.length === 0 ? 'it is empty.' : place === null ? 'it could not be parsed.' : `the mistake is at ${place[0]}.` })
+    throw new FaultError({ kind: 'body-not-json', detail: bytes.length === 0 ? 'it is empty.' : placeOf(error) })
   }
+}
+
+/** V8 quotes the text around the mistake, which may be a person's prompt: only the place is told. */
+function placeOf(error: unknown): string {
+  const place = /position \d+|Unexpected end|line \d+ column \d+/.exec(error instanceof Error ? error.message : '')
+  return place === null ? 'it could not be parsed.' : `the mistake is at ${place[0]}.`
 }

@@ -13,30 +13,34 @@ const clientLeft = 499
 
 export type RecordParts = { recorder: Recorder; meter: Meter; report: ReportUnexpected }
 
-export const record = ({ recorder, meter, report }: RecordParts): Stage => next => async exchange => {
-  try {
-    await next(exchange)
-    await close('ok', 200, null)
-  } catch (error) {
-    if (error instanceof ClientGone || exchange.gone) return close('cancelled', clientLeft, null)
-    if (!(error instanceof FaultError)) report(error, exchange)
-    const fault: Fault = error instanceof FaultError ? error.fault : { kind: 'internal' }
-    const { status } = answerFault(exchange, fault)
-    await close(status < 500 ? 'refused' : 'failed', status, fault)
-  }
+export const record =
+  ({ recorder, meter, report }: RecordParts): Stage =>
+  next =>
+  async exchange => {
+    try {
+      await next(exchange)
+      await close('ok', 200, null)
+    } catch (error) {
+      if (error instanceof ClientGone || exchange.gone) return close('cancelled', clientLeft, null)
+      if (!(error instanceof FaultError)) report(error, exchange)
+      const fault: Fault = error instanceof FaultError ? error.fault : { kind: 'internal' }
+      const { status } = answerFault(exchange, fault)
+      await close(status < 500 ? 'refused' : 'failed', status, fault)
+    }
 
-  async function close(outcome: CloseRecord['outcome'], status: number, fault: Fault | null): Promise<void> {
-    const entry = toRecord(exchange, { outcome, status, fault: fault?.kind ?? null })
-    meter.finished(entry)
-    const { promise, resolve } = Promise.withResolvers<Error | undefined>()
-    recorder.append(entry, resolve)
-    const unwritten = await promise
-    if (unwritten !== undefined && !exchange.reply.headSent) answerFault(exchange, { kind: 'journal-full' })
-    if (exchange.gone) return
-    if (exchange.lastHead !== null && !exchange.reply.headSent) exchange.reply.head(exchange.lastHead.status, exchange.lastHead.headers)
-    exchange.reply.end(exchange.lastBytes)
+    async function close(outcome: CloseRecord['outcome'], status: number, fault: Fault | null): Promise<void> {
+      const entry = toRecord(exchange, { outcome, status, fault: fault?.kind ?? null })
+      meter.finished(entry)
+      const { promise, resolve } = Promise.withResolvers<Error | undefined>()
+      recorder.append(entry, resolve)
+      const unwritten = await promise
+      if (unwritten !== undefined && !exchange.reply.headSent) answerFault(exchange, { kind: 'journal-full' })
+      if (exchange.gone) return
+      if (exchange.lastHead !== null && !exchange.reply.headSent)
+        exchange.reply.head(exchange.lastHead.status, exchange.lastHead.headers)
+      exchange.reply.end(exchange.lastBytes)
+    }
   }
-}
 
 /** Prepares a fault's answer: a whole one, or, when a stream is under way, the event that ends it without `[DONE]`. */
 function answerFault(exchange: Exchange, fault: Fault): { status: number } {

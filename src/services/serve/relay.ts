@@ -2,19 +2,12 @@
 import { FaultError, type Fault } from '../../domain/fault.ts'
 import type { GatewayLimits } from '../../domain/serving/index.ts'
 import { millis } from '../../domain/units.ts'
+import type { Answer } from './answer.ts'
 import { ClientGone, type Exchange } from './exchange.ts'
 import type { Replica } from './fleet.ts'
 import type { Wire, WireCall } from './ports.ts'
 import { streamAnswer } from './stream-answer.ts'
 import { wholeAnswer } from './whole-answer.ts'
-
-/** An answer as it arrives. Every method may throw FaultError. */
-export interface Answer {
-  head(contentType: string): void
-  /** `more`: go on · `wait`: the client reads slowly · `complete`: all that the client gets is here. */
-  data(chunk: Buffer): 'more' | 'wait' | 'complete'
-  end(): void
-}
 
 export type RelayParts = {
   exchange: Exchange
@@ -39,10 +32,15 @@ export function relay({ exchange, replica, wire, limits, request }: RelayParts):
   let status = 0
   let settled = false
   let silence: Extract<Fault, { kind: 'engine-silent' }> = {
-    kind: 'engine-silent', what: stream ? 'first byte' : 'whole answer', waited: stream ? limits.firstByte : limits.request,
+    kind: 'engine-silent',
+    what: stream ? 'first byte' : 'whole answer',
+    waited: stream ? limits.firstByte : limits.request,
   }
   const leftMs = Math.max(1, limits.request - (performance.now() - exchange.startedMs))
-  const total = setTimeout(() => stop(new FaultError({ kind: 'engine-silent', what: 'whole answer', waited: limits.request })), leftMs)
+  const total = setTimeout(
+    () => stop(new FaultError({ kind: 'engine-silent', what: 'whole answer', waited: limits.request })),
+    leftMs,
+  )
   let quiet = stream ? setTimeout(onQuiet, limits.firstByte) : null
 
   const call: WireCall = wire.post(replica.target, request, {
@@ -58,7 +56,11 @@ export function relay({ exchange, replica, wire, limits, request }: RelayParts):
     },
     end() {
       if (settled) return
-      if (status === 200) guard(() => { answer.end(); finish() })
+      if (status === 200)
+        guard(() => {
+          answer.end()
+          finish()
+        })
       else stop(new FaultError(replica.dialect.toFault(status, Buffer.concat(errorBody).toString('utf8'))))
     },
     failed(error) {
@@ -139,18 +141,4 @@ export function relay({ exchange, replica, wire, limits, request }: RelayParts):
     setTimeout(() => call.abort(), lingerMs).unref()
     resolve()
   }
-}
-
-/** Headers that every answer of an engine goes out with. */
-export function answerHeaders(exchange: Exchange, contentType: string): Record<string, string> {
-  return {
-    'content-type': contentType,
-    'x-request-id': exchange.id,
-    ...(exchange.version === null ? {} : { 'x-holdfast-version': exchange.version.name }),
-  }
-}
-
-/** Notes when the first piece of an answer went to the client. */
-export function noteFirstByte(exchange: Exchange): void {
-  exchange.firstByteMs ??= millis(performance.now() - exchange.startedMs)
 }

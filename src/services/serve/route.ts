@@ -3,15 +3,19 @@ import { FaultError } from '../../domain/fault.ts'
 import type { Fleet } from './fleet.ts'
 import { ClientGone, type Exchange, type Stage } from './exchange.ts'
 
-export const route = (fleet: Fleet): Stage => next => async exchange => {
-  const { model } = exchange
-  if (model === null) throw new TypeError('route comes after admit')
-  const version = fleet.version(model.live)
-  if (version === null) throw new TypeError(`the snapshot has no version ${model.live}`)
-  exchange.version = version
-  if (fleet.pick(version, nobody) === null && !(await awaitReplica(fleet, exchange))) throw new FaultError(fleet.noReplica(model, version))
-  await next(exchange)
-}
+export const route =
+  (fleet: Fleet): Stage =>
+  next =>
+  async exchange => {
+    const { model } = exchange
+    if (model === null) throw new TypeError('route comes after admit')
+    const version = fleet.version(model.live)
+    if (version === null) throw new TypeError(`the snapshot has no version ${model.live}`)
+    exchange.version = version
+    if (fleet.pick(version, nobody) === null && !(await awaitReplica(fleet, exchange)))
+      throw new FaultError(fleet.noReplica(model, version))
+    await next(exchange)
+  }
 
 const nobody: ReadonlySet<never> = new Set()
 

@@ -1,7 +1,13 @@
 import { request } from 'node:http'
 import { afterEach, describe, expect, test } from 'vitest'
 import { startFakeEngine, type FakeEngine, type FakeEngineOptions } from '../../../tools/fake-engine/index.ts'
-import { ask, startGateway, testVersion, type GatewayOptions, type TestGateway } from '../../../test/support/in-process-gateway.ts'
+import {
+  ask,
+  startGateway,
+  testVersion,
+  type GatewayOptions,
+  type TestGateway,
+} from '../../../test/support/in-process-gateway.ts'
 import { millis } from '../../domain/units.ts'
 
 const closers: (() => Promise<void>)[] = []
@@ -23,7 +29,10 @@ async function gateway(options: GatewayOptions): Promise<TestGateway> {
 
 /** The data of each event of a stream, as sent. */
 async function events(answer: Response): Promise<string[]> {
-  return (await answer.text()).split('\n\n').filter(event => event.startsWith('data: ')).map(event => event.slice('data: '.length))
+  return (await answer.text())
+    .split('\n\n')
+    .filter(event => event.startsWith('data: '))
+    .map(event => event.slice('data: '.length))
 }
 
 describe('answers', () => {
@@ -34,9 +43,19 @@ describe('answers', () => {
     expect(answer.status).toBe(200)
     expect(answer.headers.get('x-holdfast-version')).toBe(testVersion)
     expect(await answer.json()).toMatchObject({ object: 'chat.completion', usage: { completion_tokens: 5 } })
-    expect(closed()).toMatchObject([{
-      id: answer.headers.get('x-request-id'), outcome: 'ok', status: 200, outputTokens: 5, attempts: 1, replica: 'r0', key: 'key_test', model: 'coder', version: testVersion,
-    }])
+    expect(closed()).toMatchObject([
+      {
+        id: answer.headers.get('x-request-id'),
+        outcome: 'ok',
+        status: 200,
+        outputTokens: 5,
+        attempts: 1,
+        replica: 'r0',
+        key: 'key_test',
+        model: 'coder',
+        version: testVersion,
+      },
+    ])
   })
 
   test('an open record is written before the engine is asked, and the closing one has the same id', async () => {
@@ -57,7 +76,9 @@ describe('answers', () => {
 
   test('a stream that asked for usage gets it once, last', async () => {
     const { post } = await gateway({ replicas: [await engine({ tokens: 4 })] })
-    const seen = await events(await post('/v1/chat/completions', ask('Hi', { stream: true, stream_options: { include_usage: true } })))
+    const seen = await events(
+      await post('/v1/chat/completions', ask('Hi', { stream: true, stream_options: { include_usage: true } })),
+    )
     expect(seen.filter(data => data.includes('"choices":[]'))).toHaveLength(1)
     expect(JSON.parse(seen.at(-2) ?? '')).toMatchObject({ choices: [], usage: { completion_tokens: 4 } })
   })
@@ -66,7 +87,10 @@ describe('answers', () => {
     const { post } = await gateway({ replicas: [await engine({ echoMessages: true })] })
     const text = 'say [DONE] and "usage" and "error" please'
     const seen = await events(await post('/v1/chat/completions', ask(text, { stream: true })))
-    const said = seen.slice(0, -1).map(data => (JSON.parse(data) as { choices: { delta: { content?: string } }[] }).choices[0]?.delta.content ?? '').join('')
+    const said = seen
+      .slice(0, -1)
+      .map(data => (JSON.parse(data) as { choices: { delta: { content?: string } }[] }).choices[0]?.delta.content ?? '')
+      .join('')
     expect(JSON.parse(said)).toEqual([{ role: 'user', content: text }])
   })
 
@@ -74,20 +98,38 @@ describe('answers', () => {
     const fake = await engine({ name: 'qwen' })
     const { post } = await gateway({
       replicas: [{ url: fake.url, apiKey: '${env:ENGINE_KEY}' }],
-      version: { servedName: 'qwen', sampling: { temperature: 0.3 }, prompt: { id: 'p1', text: 'Be brief.', mode: 'prepend' } },
+      version: {
+        servedName: 'qwen',
+        sampling: { temperature: 0.3 },
+        prompt: { id: 'p1', text: 'Be brief.', mode: 'prepend' },
+      },
     })
     expect((await post('/v1/chat/completions', ask('Hi'))).status).toBe(200)
     expect(fake.state().lastRequests.at(-1)).toMatchObject({
       headers: { authorization: 'Bearer secret of ${env:ENGINE_KEY}' },
-      body: { model: 'qwen', temperature: 0.3, messages: [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: 'Hi' }] },
+      body: {
+        model: 'qwen',
+        temperature: 0.3,
+        messages: [
+          { role: 'system', content: 'Be brief.' },
+          { role: 'user', content: 'Hi' },
+        ],
+      },
     })
   })
 
   test('completions and embeddings go through', async () => {
     const { post, closed } = await gateway({ replicas: [await engine()] })
-    expect(await (await post('/v1/completions', { model: 'coder', prompt: 'Hi' })).json()).toMatchObject({ object: 'text_completion' })
-    expect(await (await post('/v1/embeddings', { model: 'coder', input: ['a', 'b'] })).json()).toMatchObject({ object: 'list' })
-    expect(closed().map(({ route, outputTokens }) => [route, outputTokens])).toEqual([['/v1/completions', 8], ['/v1/embeddings', 0]])
+    expect(await (await post('/v1/completions', { model: 'coder', prompt: 'Hi' })).json()).toMatchObject({
+      object: 'text_completion',
+    })
+    expect(await (await post('/v1/embeddings', { model: 'coder', input: ['a', 'b'] })).json()).toMatchObject({
+      object: 'list',
+    })
+    expect(closed().map(({ route, outputTokens }) => [route, outputTokens])).toEqual([
+      ['/v1/completions', 8],
+      ['/v1/embeddings', 0],
+    ])
   })
 })
 
@@ -98,7 +140,12 @@ describe('refusals', () => {
     ['a broken body', { body: '{"model":' }, 400, 'invalid_json'],
     ['an empty body', { body: '' }, 400, 'invalid_json'],
     ['an unknown model', { body: JSON.stringify({ ...ask('Hi'), model: 'gpt-9' }) }, 404, 'model_not_found'],
-    ['a body in a coding we do not read', { headers: { authorization: 'Bearer sk-test-key-of-the-suite', 'content-encoding': 'br' } }, 415, 'unsupported_encoding'],
+    [
+      'a body in a coding we do not read',
+      { headers: { 'authorization': 'Bearer sk-test-key-of-the-suite', 'content-encoding': 'br' } },
+      415,
+      'unsupported_encoding',
+    ],
   ])('%s is refused with four keys, and recorded', async (_name, init, status, code) => {
     const { post, closed } = await gateway({ replicas: [await engine()] })
     const answer = await post('/v1/chat/completions', ask('Hi'), init)
@@ -118,13 +165,22 @@ describe('refusals', () => {
     const { post } = await gateway({ replicas: [await engine()] })
     const big = JSON.stringify(ask('x'.repeat(1024 * 1024 + 1)))
     expect((await post('/v1/chat/completions', big)).status).toBe(413)
-    const undeclared = new ReadableStream({ start(controller) { controller.enqueue(Buffer.from(big)); controller.close() } })
-    expect((await post('/v1/chat/completions', '', { body: undeclared, duplex: 'half' } as RequestInit)).status).toBe(413)
+    const undeclared = new ReadableStream({
+      start(controller) {
+        controller.enqueue(Buffer.from(big))
+        controller.close()
+      },
+    })
+    expect((await post('/v1/chat/completions', '', { body: undeclared, duplex: 'half' } as RequestInit)).status).toBe(
+      413,
+    )
   })
 
   test('bytes that are not UTF-8 are refused', async () => {
     const { post } = await gateway({ replicas: [await engine()] })
-    const answer = await post('/v1/chat/completions', '', { body: Buffer.concat([Buffer.from('{"model":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}')]) })
+    const answer = await post('/v1/chat/completions', '', {
+      body: Buffer.concat([Buffer.from('{"model":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}')]),
+    })
     expect(await answer.json()).toMatchObject({ error: { code: 'invalid_utf8' } })
   })
 
@@ -141,7 +197,9 @@ describe('refusals', () => {
     const { post } = await gateway({ replicas: [fake] })
     const answer = await post('/v1/chat/completions', ask('one two three four five six seven eight'))
     expect(answer.status).toBe(400)
-    expect(await answer.json()).toMatchObject({ error: { code: 'context_length_exceeded', message: expect.stringContaining('3') as string } })
+    expect(await answer.json()).toMatchObject({
+      error: { code: 'context_length_exceeded', message: expect.stringContaining('3') as string },
+    })
     fake.behave({ contextLimit: null, apiKey: 'another' })
     const refused = await post('/v1/chat/completions', ask('Hi'))
     expect(refused.status).toBe(502)
@@ -187,7 +245,9 @@ describe('fail-over', () => {
   test('a stream that dies after its first byte ends with an error event and without [DONE]', async () => {
     const { post, closed } = await gateway({ replicas: [await engine({ cutAfter: 3 }), await engine({ cutAfter: 3 })] })
     const seen = await events(await post('/v1/chat/completions', ask('Hi', { stream: true })))
-    expect(JSON.parse(seen.at(-1) ?? '')).toMatchObject({ error: { code: 'engine_lost', type: 'server_error', param: null } })
+    expect(JSON.parse(seen.at(-1) ?? '')).toMatchObject({
+      error: { code: 'engine_lost', type: 'server_error', param: null },
+    })
     expect(closed()).toMatchObject([{ outcome: 'failed', status: 502, attempts: 1 }])
   })
 
@@ -225,7 +285,11 @@ describe('fail-over', () => {
 
   test('a request waits while its only replica loads, and goes through when it is ready', async () => {
     const fake = await engine({ loadingMs: 60_000 })
-    const { post, fleet } = await gateway({ replicas: [fake], probeEveryMs: 20, queue: { waiting: 5, deadlineMs: 5_000 } })
+    const { post, fleet } = await gateway({
+      replicas: [fake],
+      probeEveryMs: 20,
+      queue: { waiting: 5, deadlineMs: 5_000 },
+    })
     const answer = post('/v1/chat/completions', ask('Hi'))
     await expect.poll(() => fleet.queued()).toBe(1)
     fake.behave({ loadingMs: 0 })
@@ -248,7 +312,13 @@ describe('a client that leaves', () => {
   test.each([true, false])('stops the engine’s work and is recorded (stream: %s)', async stream => {
     const fake = await engine({ tokens: 1_000, gapMs: 10 })
     const { port, gate, fleet, untilClosed } = await gateway({ replicas: [fake] })
-    const call = request({ port, host: '127.0.0.1', path: '/v1/chat/completions', method: 'POST', headers: { authorization: 'Bearer sk-test-key-of-the-suite' } })
+    const call = request({
+      port,
+      host: '127.0.0.1',
+      path: '/v1/chat/completions',
+      method: 'POST',
+      headers: { authorization: 'Bearer sk-test-key-of-the-suite' },
+    })
     call.on('error', () => {})
     call.end(JSON.stringify(ask('Hi', { stream })))
     await fake.until(({ running }) => running === 1)
@@ -265,7 +335,14 @@ describe('a client that leaves', () => {
     const rounds = 20
     for (let round = 0; round < rounds; round++) {
       const calls = Array.from({ length: 100 }, (_, i) => {
-        const call = request({ port, host: '127.0.0.1', path: '/v1/chat/completions', method: 'POST', agent: false, headers: { authorization: 'Bearer sk-test-key-of-the-suite' } })
+        const call = request({
+          port,
+          host: '127.0.0.1',
+          path: '/v1/chat/completions',
+          method: 'POST',
+          agent: false,
+          headers: { authorization: 'Bearer sk-test-key-of-the-suite' },
+        })
         call.on('error', () => {})
         call.end(JSON.stringify(ask('Hi', { stream: i % 2 === 0 })))
         return call

@@ -5,7 +5,7 @@
  */
 import { FaultError } from '../../domain/fault.ts'
 import type { Exchange } from './exchange.ts'
-import { answerHeaders, noteFirstByte, type Answer } from './relay.ts'
+import { answerHeaders, noteFirstByte, type Answer } from './answer.ts'
 import { noteUsage } from './usage.ts'
 
 /** An event longer than this is not a token. */
@@ -19,7 +19,11 @@ export function streamAnswer(exchange: Exchange): Answer {
   return {
     head(contentType) {
       if (!contentType.startsWith('text/event-stream')) {
-        throw new FaultError({ kind: 'engine-failed', status: 200, detail: `it answered a stream with ${contentType || 'no content type'}` })
+        throw new FaultError({
+          kind: 'engine-failed',
+          status: 200,
+          detail: `it answered a stream with ${contentType || 'no content type'}`,
+        })
       }
       // Another replica's head may have gone out before it was lost.
       if (reply.headSent) return
@@ -37,7 +41,11 @@ export function streamAnswer(exchange: Exchange): Answer {
       const end = endOfLastEvent(bytes)
       carry = end === bytes.length ? null : bytes.subarray(end)
       if (carry !== null && carry.length > longestEvent) {
-        throw new FaultError({ kind: 'engine-failed', status: 200, detail: `an event of its stream is longer than ${longestEvent} bytes` })
+        throw new FaultError({
+          kind: 'engine-failed',
+          status: 200,
+          detail: `an event of its stream is longer than ${longestEvent} bytes`,
+        })
       }
       if (end === 0) return 'more'
       const events = end === bytes.length ? bytes : bytes.subarray(0, end)
@@ -73,7 +81,11 @@ export function streamAnswer(exchange: Exchange): Answer {
   function passes(data: string): boolean {
     const parsed = parse(data)
     if (typeof parsed !== 'object' || parsed === null) {
-      throw new FaultError({ kind: 'engine-failed', status: 200, detail: 'an event of its stream is not a JSON object' })
+      throw new FaultError({
+        kind: 'engine-failed',
+        status: 200,
+        detail: 'an event of its stream is not a JSON object',
+      })
     }
     if ('error' in parsed && parsed.error !== null) {
       throw new FaultError({ kind: 'engine-failed', status: 200, detail: messageOf(parsed.error) })
@@ -92,7 +104,12 @@ const dataMark = Buffer.from('data:')
 
 /** Data events and nothing that needs a look. A token may spell a mark: then it is looked at, and passes. */
 function isPlain(events: Buffer): boolean {
-  return events.indexOf(dataMark) === 0 && !events.includes(usageMark) && !events.includes(errorMark) && !events.includes(doneMark)
+  return (
+    events.indexOf(dataMark) === 0 &&
+    !events.includes(usageMark) &&
+    !events.includes(errorMark) &&
+    !events.includes(doneMark)
+  )
 }
 
 /** Where the last whole event ends; 0: there is none. */
@@ -112,12 +129,16 @@ function parse(data: string): unknown {
   try {
     return JSON.parse(data)
   } catch (error) {
-    throw new FaultError({ kind: 'engine-failed', status: 200, detail: 'an event of its stream is not JSON' }, { cause: error })
+    throw new FaultError(
+      { kind: 'engine-failed', status: 200, detail: 'an event of its stream is not JSON' },
+      { cause: error },
+    )
   }
 }
 
 function messageOf(error: unknown): string {
   if (typeof error === 'string') return error
-  if (typeof error === 'object' && error !== null && 'message' in error && typeof error.message === 'string') return error.message
+  if (typeof error === 'object' && error !== null && 'message' in error && typeof error.message === 'string')
+    return error.message
   return 'it sent an error'
 }

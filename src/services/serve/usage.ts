@@ -6,7 +6,8 @@ import type { Exchange } from './exchange.ts'
 export function noteUsage(exchange: Exchange, usage: unknown): void {
   if (typeof usage !== 'object' || usage === null) return
   if ('prompt_tokens' in usage && isCount(usage.prompt_tokens)) exchange.inputTokens = tokens(usage.prompt_tokens)
-  if ('completion_tokens' in usage && isCount(usage.completion_tokens)) exchange.outputTokens = tokens(usage.completion_tokens)
+  if ('completion_tokens' in usage && isCount(usage.completion_tokens))
+    exchange.outputTokens = tokens(usage.completion_tokens)
   // Embeddings have no completion; their output is nothing, not unknown.
   else if (exchange.inputTokens !== null && exchange.ask?.path === 'embeddings') exchange.outputTokens = tokens(0)
 }

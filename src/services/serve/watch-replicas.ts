@@ -18,7 +18,11 @@ export function watchReplicas({ fleet, wire, everyMs, timeoutMs, signal }: Watch
     if (probing.has(replica)) return
     probing.add(replica)
     try {
-      const result = await replica.dialect.probe(replica.target, wire, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]))
+      const result = await replica.dialect.probe(
+        replica.target,
+        wire,
+        AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      )
       if (!signal.aborted) fleet.probed(replica, result)
     } finally {
       probing.delete(replica)

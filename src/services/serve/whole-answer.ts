@@ -1,7 +1,7 @@
 /** An answer that is not streamed: gathered whole, so that a replica that dies in the middle of it can be replaced. */
 import { FaultError } from '../../domain/fault.ts'
 import type { Exchange } from './exchange.ts'
-import { answerHeaders, noteFirstByte, type Answer } from './relay.ts'
+import { answerHeaders, noteFirstByte, type Answer } from './answer.ts'
 import { noteUsage } from './usage.ts'
 
 /** Embeddings of a large batch are the largest answers there are. */
@@ -14,7 +14,12 @@ export function wholeAnswer(exchange: Exchange): Answer {
     head() {},
     data(chunk) {
       length += chunk.length
-      if (length > mostBytes) throw new FaultError({ kind: 'engine-failed', status: 200, detail: `its answer is larger than ${mostBytes} bytes` })
+      if (length > mostBytes)
+        throw new FaultError({
+          kind: 'engine-failed',
+          status: 200,
+          detail: `its answer is larger than ${mostBytes} bytes`,
+        })
       chunks.push(chunk)
       return 'more'
     },

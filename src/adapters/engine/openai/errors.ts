@@ -9,19 +9,37 @@ export function toFault(status: number, text: string): Fault {
   const error = readError(text)
   const detail = error.message.slice(0, longestMessage)
   if (status === 401 || status === 403) {
-    return { kind: 'engine-failed', status, detail: "it refuses the credentials that the spec gives for it (the replica's apiKey)" }
+    return {
+      kind: 'engine-failed',
+      status,
+      detail: "it refuses the credentials that the spec gives for it (the replica's apiKey)",
+    }
   }
   if (status === 404) return { kind: 'engine-failed', status, detail: detail || 'it has no such model or route' }
-  if (status === 408 || status === 429 || status === 503) return { kind: 'not-ready', why: detail || `the engine answered ${status}` }
+  if (status === 408 || status === 429 || status === 503)
+    return { kind: 'not-ready', why: detail || `the engine answered ${status}` }
   if (status >= 400 && status < 500) {
     const context = readContext(error, detail)
     if (context !== null) return context
-    return { kind: 'engine-refused', status, message: detail || `The engine refused the request (HTTP ${status}).`, param: error.param, code: error.code }
+    return {
+      kind: 'engine-refused',
+      status,
+      message: detail || `The engine refused the request (HTTP ${status}).`,
+      param: error.param,
+      code: error.code,
+    }
   }
   return { kind: 'engine-failed', status, detail: detail || 'without saying why' }
 }
 
-type EngineError = { message: string; param: string | null; code: string | null; type: string | null; asked: number | null; limit: number | null }
+type EngineError = {
+  message: string
+  param: string | null
+  code: string | null
+  type: string | null
+  asked: number | null
+  limit: number | null
+}
 
 function readError(text: string): EngineError {
   const nothing: EngineError = { message: '', param: null, code: null, type: null, asked: null, limit: null }

@@ -5,11 +5,15 @@ export const probe: EngineDialect['probe'] = async (target, wire, signal) => {
   try {
     const { status } = await wire.get(target, '/models', signal)
     if (status === 503) return { state: 'loading' }
-    if (status === 401 || status === 403) return { state: 'failed', why: 'it refuses the credentials that the spec gives for it' }
+    if (status === 401 || status === 403)
+      return { state: 'failed', why: 'it refuses the credentials that the spec gives for it' }
     if (status >= 500) return { state: 'failed', why: `it answers ${status} to GET /models` }
     return { state: 'up' }
   } catch (error) {
-    return { state: 'failed', why: signal.aborted ? 'it does not answer GET /models' : `it cannot be reached (${codeOf(error)})` }
+    return {
+      state: 'failed',
+      why: signal.aborted ? 'it does not answer GET /models' : `it cannot be reached (${codeOf(error)})`,
+    }
   }
 }
 
