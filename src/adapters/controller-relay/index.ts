@@ -28,12 +28,18 @@ const hopByHop = new Set([
 /** Passes bodies on as they come, both ways. Controller down: 503 `controller_unavailable`. */
 export function relayToController({ socketPath, sendFault }: RelayParts) {
   return (request: IncomingMessage, response: ServerResponse, id: RequestId): void => {
+    const framing = framingOf(request)
     const upstream = httpRequest({
       socketPath,
       method: request.method,
       path: request.url,
       timeout: answerMs,
-      headers: { ...keep(request.headers), 'x-request-id': id, 'x-holdfast-from': request.socket.remoteAddress ?? '' },
+      headers: {
+        ...keep(request.headers),
+        ...(framing === 'chunked' ? { 'transfer-encoding': 'chunked' } : {}),
+        'x-request-id': id,
+        'x-holdfast-from': request.socket.remoteAddress ?? '',
+      },
     })
     upstream.on('response', answer => {
       response.writeHead(answer.statusCode ?? 502, { ...keep(answer.headers), 'x-request-id': id })
@@ -43,8 +49,18 @@ export function relayToController({ socketPath, sendFault }: RelayParts) {
     upstream.on('timeout', () => upstream.destroy(new Error('the controller does not answer')))
     upstream.on('error', () => sendFault(response, { kind: 'controller-unavailable' }, id))
     response.once('close', () => upstream.destroy())
-    request.pipe(upstream)
+    if (framing === 'none') upstream.end()
+    else request.pipe(upstream)
   }
+}
+
+/**
+ * How the body's end is told. It must be told to the controller too: a body without a frame would be read there as
+ * the next request, and that could be for `/link`, which is nobody's from outside.
+ */
+function framingOf({ headers }: IncomingMessage): 'chunked' | 'length' | 'none' {
+  if (headers['transfer-encoding'] !== undefined) return 'chunked'
+  return headers['content-length'] === undefined ? 'none' : 'length'
 }
 
 function keep(headers: IncomingMessage['headers']): Record<string, string | string[]> {

@@ -31,6 +31,8 @@ export function relay({ exchange, replica, wire, limits, request }: RelayParts):
   let errorLength = 0
   let status = 0
   let settled = false
+  let ended = false
+  let linger: NodeJS.Timeout | null = null
   let silence: Extract<Fault, { kind: 'engine-silent' }> = {
     kind: 'engine-silent',
     what: stream ? 'first byte' : 'whole answer',
@@ -55,6 +57,8 @@ export function relay({ exchange, replica, wire, limits, request }: RelayParts):
       return guard(() => onData(chunk)) ?? true
     },
     end() {
+      ended = true
+      if (linger !== null) clearTimeout(linger)
       if (settled) return
       if (status === 200)
         guard(() => {
@@ -64,6 +68,7 @@ export function relay({ exchange, replica, wire, limits, request }: RelayParts):
       else stop(new FaultError(replica.dialect.toFault(status, Buffer.concat(errorBody).toString('utf8'))))
     },
     failed(error) {
+      if (linger !== null) clearTimeout(linger)
       stop(new FaultError({ kind: 'engine-lost', sentBytes: exchange.reply.sentBytes }, { cause: error }))
     },
   })
@@ -137,8 +142,8 @@ export function relay({ exchange, replica, wire, limits, request }: RelayParts):
 
   function finish(): void {
     if (!settle()) return
-    // The engine's own end of the connection follows in a moment, and the connection is kept for the next request.
-    setTimeout(() => call.abort(), lingerMs).unref()
+    // The engine's own end of the answer follows in a moment, and its connection is kept for the next request.
+    if (!ended) linger = setTimeout(() => call.abort(), lingerMs)
     resolve()
   }
 }
