@@ -27,8 +27,8 @@ export function plainRoutes({
 
   const models = (request: PlainRequest): Plain => ok(toModelList(listings(principalOf(request)), startedAt))
   const model = (request: PlainRequest): Plain => {
-    const wanted = decodeURIComponent(request.path.slice(request.path.indexOf('/models/') + '/models/'.length))
     const permitted = listings(principalOf(request))
+    const wanted = decodeName(request.path.slice(request.path.indexOf('/models/') + '/models/'.length))
     const found = permitted.find(({ name }) => name === wanted)
     if (found === undefined)
       throw new FaultError({ kind: 'model-unknown', model: wanted, available: permitted.map(({ name }) => name) })
@@ -79,6 +79,15 @@ export function plainRoutes({
       const route = fleet.model(name)
       return route === null ? [] : [{ name, version: route.live, status: fleet.status(route.live) }]
     })
+  }
+}
+
+function decodeName(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch (error) {
+    const problem = 'The model name in the path has a % that is not followed by UTF-8 in hex.'
+    throw new FaultError({ kind: 'request-invalid', param: 'model', problem }, { cause: error })
   }
 }
 

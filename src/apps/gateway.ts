@@ -69,14 +69,12 @@ export async function runGateway({ home, env, listen, onReady }: GatewayOptions,
     inFlight: () => gate.inFlight,
     queued: fleet.queued,
     replicas: () =>
-      fleet
-        .replicas()
-        .map(({ id: replica, version, inFlight, health }) => ({
-          version,
-          replica,
-          inFlight,
-          up: health.state === 'up',
-        })),
+      fleet.replicas().map(({ id: replica, version, inFlight, health }) => ({
+        version,
+        replica,
+        inFlight,
+        up: health.state === 'up',
+      })),
   })
   const serve = openServe({
     gate,

@@ -20,7 +20,11 @@ async function newHome(): Promise<Home> {
 }
 
 async function start(home: Home, order: { spec: string | null } = { spec: null }) {
-  const env = { HOLDFAST_ADMIN_KEY: adminKey, HOLDFAST_LOG_LEVEL: 'silent', HOLDFAST_UP: JSON.stringify({ ...order, fragment: null }) }
+  const env = {
+    HOLDFAST_ADMIN_KEY: adminKey,
+    HOLDFAST_LOG_LEVEL: 'silent',
+    HOLDFAST_UP: JSON.stringify({ ...order, fragment: null }),
+  }
   const controller = await openController({ home, env })
   let closed = false
   const close = async () => {
@@ -32,19 +36,35 @@ async function start(home: Home, order: { spec: string | null } = { spec: null }
   return { close, send: sender(home) }
 }
 
-const sender = (home: Home) => async (method: string, path: string, options: { body?: object; key?: string } = {}) => {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number | undefined; body: Record<string, unknown> }>()
-  const text = options.body === undefined ? '' : JSON.stringify(options.body)
-  request({
-    socketPath: home.controllerSocket, method, path,
-    headers: { authorization: `Bearer ${options.key ?? adminKey}`, 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
-  }, async answer => {
-    let body = ''
-    for await (const piece of answer.setEncoding('utf8')) body += piece
-    resolve({ status: answer.statusCode, body: body === '' ? null : JSON.parse(body) })
-  }).once('error', reject).end(text)
-  return promise
-}
+const sender =
+  (home: Home) =>
+  async (method: string, path: string, options: { body?: object; key?: string } = {}) => {
+    const { promise, resolve, reject } = Promise.withResolvers<{
+      status: number | undefined
+      body: Record<string, unknown>
+    }>()
+    const text = options.body === undefined ? '' : JSON.stringify(options.body)
+    request(
+      {
+        socketPath: home.controllerSocket,
+        method,
+        path,
+        headers: {
+          'authorization': `Bearer ${options.key ?? adminKey}`,
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(text),
+        },
+      },
+      async answer => {
+        let body = ''
+        for await (const piece of answer.setEncoding('utf8')) body += piece
+        resolve({ status: answer.statusCode, body: body === '' ? null : JSON.parse(body) })
+      },
+    )
+      .once('error', reject)
+      .end(text)
+    return promise
+  }
 
 /** The first frames of the link, by type. */
 function firstFrames(home: Home, path: string, count: number): Promise<Record<string, Record<string, unknown>>> {
@@ -53,7 +73,11 @@ function firstFrames(home: Home, path: string, count: number): Promise<Record<st
     let text = ''
     answer.setEncoding('utf8').on('data', piece => {
       text += piece
-      const frames = text.split('\n').slice(0, -1).map(line => JSON.parse(line)).filter(frame => frame.type !== 'beat')
+      const frames = text
+        .split('\n')
+        .slice(0, -1)
+        .map(line => JSON.parse(line))
+        .filter(frame => frame.type !== 'beat')
       if (frames.length < count) return
       call.destroy()
       resolve(Object.fromEntries(frames.map(frame => [frame.type, frame])))
@@ -78,10 +102,17 @@ test('with no spec: the default model is told to gateways and agents, and keys a
   await first.close()
 
   const second = await start(home)
-  expect((await second.send('GET', '/api/v1/keys')).body['keys']).toMatchObject([{ id: born.body['id'], alias: 'slack' }])
-  expect(await second.send('GET', '/key/info', { key: String(born.body['key']) })).toMatchObject({ status: 200, body: { info: { key_alias: 'slack' } } })
+  expect((await second.send('GET', '/api/v1/keys')).body['keys']).toMatchObject([
+    { id: born.body['id'], alias: 'slack' },
+  ])
+  expect(await second.send('GET', '/key/info', { key: String(born.body['key']) })).toMatchObject({
+    status: 200,
+    body: { info: { key_alias: 'slack' } },
+  })
   expect((await second.send('GET', '/api/v1/status')).body).toMatchObject({
-    name: 'holdfast', spec: { path: null, state: 'ok', problems: [] }, models: [{ name: 'smoke', replicas: [{ id: 'smoke' }] }],
+    name: 'holdfast',
+    spec: { path: null, state: 'ok', problems: [] },
+    models: [{ name: 'smoke', replicas: [{ id: 'smoke' }] }],
   })
   expect((await second.send('GET', '/api/v1/audit/verify')).body).toMatchObject({ intact: true })
   expect((await second.send('GET', '/api/v1/requests')).body).toEqual({ requests: [], next: null })
@@ -92,8 +123,13 @@ test("the spec's teams come and go with the spec", async () => {
   const spec = join(home.root, 'holdfast.yaml')
   await writeFile(spec, 'name: lab\nteams:\n  - { name: platform, models: [smoke] }\n')
   const first = await start(home, { spec })
-  expect((await first.send('GET', '/api/v1/teams')).body['teams']).toMatchObject([{ name: 'platform', models: ['smoke'], source: 'spec' }])
-  expect(await first.send('DELETE', '/api/v1/teams/platform')).toMatchObject({ status: 409, body: { error: { message: expect.stringContaining('holdfast.yaml:3') } } })
+  expect((await first.send('GET', '/api/v1/teams')).body['teams']).toMatchObject([
+    { name: 'platform', models: ['smoke'], source: 'spec' },
+  ])
+  expect(await first.send('DELETE', '/api/v1/teams/platform')).toMatchObject({
+    status: 409,
+    body: { error: { message: expect.stringContaining('holdfast.yaml:3') } },
+  })
   await first.close()
   await writeFile(spec, 'name: lab\n')
   const second = await start(home, { spec })
@@ -108,7 +144,9 @@ test('a spec that became invalid does not stop a restart: the last good one is s
   await writeFile(spec, 'name: lab\nmodells: []\n')
   const { send } = await start(home, { spec })
   expect((await send('GET', '/api/v1/status')).body).toMatchObject({
-    name: 'lab', models: [{ name: 'smoke' }], spec: { path: spec, state: 'invalid', problems: [expect.stringContaining('holdfast.yaml:2')] },
+    name: 'lab',
+    models: [{ name: 'smoke' }],
+    spec: { path: spec, state: 'invalid', problems: [expect.stringContaining('holdfast.yaml:2')] },
   })
 })
 
@@ -122,9 +160,12 @@ test('an invalid spec with nothing served before is told and nothing is started'
 test.each(['SIGTERM', 'a parent that is gone'])('the process ends in order upon %s', async how => {
   const home = await newHome()
   const child = fork(fileURLToPath(new URL('../../src/apps/main.ts', import.meta.url)), ['controller'], {
-    env: { ...process.env, HOLDFAST_HOME: home.root, HOLDFAST_ADMIN_KEY: adminKey }, execArgv: ['--disable-warning=ExperimentalWarning'],
+    env: { ...process.env, HOLDFAST_HOME: home.root, HOLDFAST_ADMIN_KEY: adminKey },
+    execArgv: ['--disable-warning=ExperimentalWarning'],
   })
-  onTestFinished(() => { child.kill('SIGKILL') })
+  onTestFinished(() => {
+    child.kill('SIGKILL')
+  })
   const ended = once(child, 'exit')
   expect(await Promise.race([once(child, 'message'), ended])).toMatchObject([{ type: 'ready' }, undefined])
   expect((await sender(home)('GET', '/api/v1/status')).status).toBe(200)

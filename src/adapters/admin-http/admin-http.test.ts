@@ -10,16 +10,43 @@ import type { AdminParts, Status } from './index.ts'
 const adminKey = 'sk-admin-'.padEnd(40, 'x')
 const at = Date.parse('2026-01-01T00:00:00Z')
 const toClose: (() => Promise<void>)[] = []
-afterEach(async () => { for (const close of toClose.splice(0)) await close() })
+afterEach(async () => {
+  for (const close of toClose.splice(0)) await close()
+})
 
 const status: Status = {
-  name: 'lab', version: '0.1.0', url: null, spec: { path: null, state: 'ok', problems: [] }, processes: [], engines: [],
-  gateways: [{ gateway: 'gw', connected: true, seq: 3, snapshot: 's1' }], snapshot: 's1', models: [], ingest: [],
+  name: 'lab',
+  version: '0.1.0',
+  url: null,
+  spec: { path: null, state: 'ok', problems: [] },
+  processes: [],
+  engines: [],
+  gateways: [{ gateway: 'gw', connected: true, seq: 3, snapshot: 's1' }],
+  snapshot: 's1',
+  models: [],
+  ingest: [],
 }
 const row: RequestRow = {
-  id: requestId('r1'), time: '2026-01-01T00:00:00.000Z', key: keyId('key_1'), alias: null, team: null, model: modelName('coder'),
-  version: null, replica: null, route: '/v1/chat/completions', stream: false, status: 200, outcome: 'ok', fault: null,
-  inputTokens: 1, outputTokens: 2, ttftMs: null, totalMs: 5, attempts: 1, clientId: null, from: null,
+  id: requestId('r1'),
+  time: '2026-01-01T00:00:00.000Z',
+  key: keyId('key_1'),
+  alias: null,
+  team: null,
+  model: modelName('coder'),
+  version: null,
+  replica: null,
+  route: '/v1/chat/completions',
+  stream: false,
+  status: 200,
+  outcome: 'ok',
+  fault: null,
+  inputTokens: 1,
+  outputTokens: 2,
+  ttftMs: null,
+  totalMs: 5,
+  attempts: 1,
+  clientId: null,
+  from: null,
 }
 
 async function open(over: Partial<AdminParts> = {}) {
@@ -27,27 +54,56 @@ async function open(over: Partial<AdminParts> = {}) {
   const now = () => instant(at)
   const adminHash = hashKey(adminKey)
   const access = manageAccess({
-    store, publisher: { publish: async () => ({ acknowledged: ['gw-a'], waitingFor: ['gw-b'] }) }, adminHash, now, randomBytes,
-    models: () => [modelName('coder')], whereDeclared: () => 'holdfast.yaml:12',
+    store,
+    publisher: { publish: async () => ({ acknowledged: ['gw-a'], waitingFor: ['gw-b'] }) },
+    adminHash,
+    now,
+    randomBytes,
+    models: () => [modelName('coder')],
+    whereDeclared: () => 'holdfast.yaml:12',
   })
   const asked: { filters: RequestFilter[]; by: { by: UsageBy }[] } = { filters: [], by: [] }
   const logged: string[] = []
-  const app = await openAdminServer({ version: '0.1.0', log: { error: (details, message) => logged.push(`${message} ${JSON.stringify(details)}`) } })
-  await app.register(adminRoutes({
-    access, identify: identifyBy({ store, adminHash, now }), now, status: async () => status,
-    requests: {
-      list: async filter => { asked.filters.push(filter); return [row] },
-      usage: async ask => { asked.by.push(ask); return [] },
-      gaps: async () => [{ epoch: 'e', at: instant(at), until: instant(at + 1000), lost: 2 }],
-    },
-    verifyAudit: async () => ({ result: 'broken', findings: [{ result: 'broken', epoch: 'e', segment: 1, line: 0, what: 'edited', detail: 'changed' }], epochs: [{ result: 'intact', epoch: 'f', blocks: 3, lines: 9, unsealed: 0, ended: true }] }),
-    ...over,
-  }))
+  const app = await openAdminServer({
+    version: '0.1.0',
+    log: { error: (details, message) => logged.push(`${message} ${JSON.stringify(details)}`) },
+  })
+  await app.register(
+    adminRoutes({
+      access,
+      identify: identifyBy({ store, adminHash, now }),
+      now,
+      status: async () => status,
+      requests: {
+        list: async filter => {
+          asked.filters.push(filter)
+          return [row]
+        },
+        usage: async ask => {
+          asked.by.push(ask)
+          return []
+        },
+        gaps: async () => [{ epoch: 'e', at: instant(at), until: instant(at + 1000), lost: 2 }],
+      },
+      verifyAudit: async () => ({
+        result: 'broken',
+        findings: [{ result: 'broken', epoch: 'e', segment: 1, line: 0, what: 'edited', detail: 'changed' }],
+        epochs: [{ result: 'intact', epoch: 'f', blocks: 3, lines: 9, unsealed: 0, ended: true }],
+      }),
+      ...over,
+    }),
+  )
   toClose.push(() => app.close())
-  const send = async (method: 'GET' | 'POST' | 'PATCH' | 'DELETE', url: string, options: { body?: object; key?: string | null } = {}) => {
+  const send = async (
+    method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+    url: string,
+    options: { body?: object; key?: string | null } = {},
+  ) => {
     const { key = adminKey, body } = options
     const answer = await app.inject({
-      method, url, headers: { 'x-request-id': 'req-1', ...(key === null ? {} : { authorization: `Bearer ${key}` }) },
+      method,
+      url,
+      headers: { 'x-request-id': 'req-1', ...(key === null ? {} : { authorization: `Bearer ${key}` }) },
       ...(body === undefined ? {} : { payload: body }),
     })
     return { status: answer.statusCode, body: answer.json(), headers: answer.headers }
@@ -59,14 +115,29 @@ test('a key lives: made, seen, rotated, revoked; its secret is told at birth and
   const { send, access } = await open()
   await access.teams.create({ name: 'platform', models: null, metadata: {} })
   const born = await send('POST', '/api/v1/keys', {
-    body: { alias: 'slack', team: 'platform', models: ['coder', 'soon', 'coder'], expiresIn: '30d', metadata: { owner: 'ada' } },
+    body: {
+      alias: 'slack',
+      team: 'platform',
+      models: ['coder', 'soon', 'coder'],
+      expiresIn: '30d',
+      metadata: { owner: 'ada' },
+    },
   })
   expect(born).toMatchObject({
     status: 201,
     body: {
-      id: expect.stringMatching(/^key_/), key: expect.stringMatching(/^sk-hf-/), alias: 'slack', team: 'platform', models: ['coder', 'soon'],
-      createdAt: '2026-01-01T00:00:00.000Z', expiresAt: '2026-01-31T00:00:00.000Z', revokedAt: null, status: 'active', metadata: { owner: 'ada' },
-      inForce: { acknowledged: ['gw-a'], waitingFor: ['gw-b'] }, warnings: [expect.stringContaining('soon')],
+      id: expect.stringMatching(/^key_/),
+      key: expect.stringMatching(/^sk-hf-/),
+      alias: 'slack',
+      team: 'platform',
+      models: ['coder', 'soon'],
+      createdAt: '2026-01-01T00:00:00.000Z',
+      expiresAt: '2026-01-31T00:00:00.000Z',
+      revokedAt: null,
+      status: 'active',
+      metadata: { owner: 'ada' },
+      inForce: { acknowledged: ['gw-a'], waitingFor: ['gw-b'] },
+      warnings: [expect.stringContaining('soon')],
     },
   })
   expect(born.headers).toMatchObject({ 'x-request-id': 'req-1', 'cache-control': 'no-store' })
@@ -78,12 +149,18 @@ test('a key lives: made, seen, rotated, revoked; its secret is told at birth and
   const rotated = await send('POST', '/api/v1/keys/slack/rotate', { body: { grace: '1h' } })
   expect(rotated.body).toMatchObject({ id, previousValidUntil: '2026-01-01T01:00:00.000Z' })
   expect(rotated.body.key).not.toBe(secret)
-  expect((await send('POST', `/api/v1/keys/${id}/rotate`)).body).toMatchObject({ previousValidUntil: '2026-01-02T00:00:00.000Z' })
-  expect(await send('DELETE', `/api/v1/keys/${id}`)).toMatchObject({ status: 200, body: { status: 'revoked', revokedAt: '2026-01-01T00:00:00.000Z' } })
+  expect((await send('POST', `/api/v1/keys/${id}/rotate`)).body).toMatchObject({
+    previousValidUntil: '2026-01-02T00:00:00.000Z',
+  })
+  expect(await send('DELETE', `/api/v1/keys/${id}`)).toMatchObject({
+    status: 200,
+    body: { status: 'revoked', revokedAt: '2026-01-01T00:00:00.000Z' },
+  })
 })
 
 test.each([
-  ['no key', null, 401, 'missing_api_key'], ['an unknown key', 'sk-nobody', 401, 'invalid_api_key'],
+  ['no key', null, 401, 'missing_api_key'],
+  ['an unknown key', 'sk-nobody', 401, 'invalid_api_key'],
 ])('%s opens nothing', async (_what, key, expected, code) => {
   const { send } = await open()
   for (const path of ['keys', 'teams', 'status', 'requests', 'usage', 'audit/verify']) {
@@ -93,54 +170,107 @@ test.each([
 
 test("a key that is not the administrator's gets 403, and a revoked one 401", async () => {
   const { send, access } = await open()
-  const { key, secret } = await access.keys.create({ alias: null, team: null, models: null, expires: null, metadata: {}, secret: null })
-  expect(await send('GET', '/api/v1/keys', { key: secret })).toMatchObject({ status: 403, body: { error: { code: 'admin_required' } } })
+  const { key, secret } = await access.keys.create({
+    alias: null,
+    team: null,
+    models: null,
+    expires: null,
+    metadata: {},
+    secret: null,
+  })
+  expect(await send('GET', '/api/v1/keys', { key: secret })).toMatchObject({
+    status: 403,
+    body: { error: { code: 'admin_required' } },
+  })
   await access.keys.revoke(key.id)
-  expect(await send('GET', '/api/v1/keys', { key: secret })).toMatchObject({ status: 401, body: { error: { message: expect.stringContaining('revoked') } } })
+  expect(await send('GET', '/api/v1/keys', { key: secret })).toMatchObject({
+    status: 401,
+    body: { error: { message: expect.stringContaining('revoked') } },
+  })
 })
 
 test.each([
-  [{ aliass: 'x' }, 'aliass'], [{ models: 'coder' }, 'models'], [{ models: ['a', 1] }, 'models.1'], [{ expiresIn: 'soon' }, 'expiresIn'],
-  [{ expiresAt: 'tomorrow' }, 'expiresAt'], [{ expiresIn: '1d', expiresAt: '2027-01-01T00:00:00Z' }, 'expiresAt'],
-  [{ team: 'nobody' }, 'team'], [{ metadata: { big: 'x'.repeat(20_000) } }, 'metadata'], [{ expiresAt: '2020-01-01T00:00:00Z' }, 'expires'],
+  [{ aliass: 'x' }, 'aliass'],
+  [{ models: 'coder' }, 'models'],
+  [{ models: ['a', 1] }, 'models.1'],
+  [{ expiresIn: 'soon' }, 'expiresIn'],
+  [{ expiresAt: 'tomorrow' }, 'expiresAt'],
+  [{ expiresIn: '1d', expiresAt: '2027-01-01T00:00:00Z' }, 'expiresAt'],
+  [{ team: 'nobody' }, 'team'],
+  [{ metadata: { big: 'x'.repeat(20_000) } }, 'metadata'],
+  [{ expiresAt: '2020-01-01T00:00:00Z' }, 'expires'],
 ])('a bad key is refused and the field named: %o', async (body, param) => {
   const { send } = await open()
   const answer = await send('POST', '/api/v1/keys', { body })
-  expect(answer).toMatchObject({ status: 400, body: { error: { type: 'invalid_request_error', code: 'invalid_value', param } } })
+  expect(answer).toMatchObject({
+    status: 400,
+    body: { error: { type: 'invalid_request_error', code: 'invalid_value', param } },
+  })
   expect(Object.keys(answer.body.error)).toEqual(['message', 'type', 'param', 'code'])
 })
 
 test('a team lives, and those of the spec are read-only with file and line', async () => {
   const { send, access } = await open()
-  expect(await send('POST', '/api/v1/teams', { body: { name: 'search', models: ['coder'] } })).toMatchObject({ status: 201, body: { name: 'search', source: 'api' } })
+  expect(await send('POST', '/api/v1/teams', { body: { name: 'search', models: ['coder'] } })).toMatchObject({
+    status: 201,
+    body: { name: 'search', source: 'api' },
+  })
   expect(await send('POST', '/api/v1/teams', { body: { name: 'search' } })).toMatchObject({ status: 409 })
-  expect((await send('PATCH', '/api/v1/teams/search', { body: { models: null } })).body).toMatchObject({ models: null, metadata: {} })
+  expect((await send('PATCH', '/api/v1/teams/search', { body: { models: null } })).body).toMatchObject({
+    models: null,
+    metadata: {},
+  })
   expect((await send('GET', '/api/v1/teams/search')).body).toMatchObject({ name: 'search', models: null })
   expect(await send('DELETE', '/api/v1/teams/search')).toMatchObject({ status: 200 })
-  expect(await send('GET', '/api/v1/teams/search')).toMatchObject({ status: 404, body: { error: { message: "There is no team 'search'." } } })
+  expect(await send('GET', '/api/v1/teams/search')).toMatchObject({
+    status: 404,
+    body: { error: { message: "There is no team 'search'." } },
+  })
   await access.teams.declare([{ name: teamName('platform'), models: null, metadata: {} }])
-  expect(await send('PATCH', '/api/v1/teams/platform', { body: { models: [] } }))
-    .toMatchObject({ status: 409, body: { error: { message: expect.stringContaining('holdfast.yaml:12') } } })
+  expect(await send('PATCH', '/api/v1/teams/platform', { body: { models: [] } })).toMatchObject({
+    status: 409,
+    body: { error: { message: expect.stringContaining('holdfast.yaml:12') } },
+  })
   expect((await send('GET', '/api/v1/teams')).body.teams).toMatchObject([{ name: 'platform', source: 'spec' }])
 })
 
 test('requests are filtered and paged, usage is grouped', async () => {
   const { send, asked, access } = await open()
-  const { key } = await access.keys.create({ alias: 'slack', team: null, models: null, expires: null, metadata: {}, secret: null })
+  const { key } = await access.keys.create({
+    alias: 'slack',
+    team: null,
+    models: null,
+    expires: null,
+    metadata: {},
+    secret: null,
+  })
   const { body } = await send('GET', '/api/v1/requests?limit=1&before=r2&key=slack&team=t&model=coder&outcome=ok')
   expect(body).toEqual({ requests: [row], next: 'r1' })
   expect((await send('GET', '/api/v1/requests')).body.next).toBeNull()
-  expect(asked.filters).toEqual([{ limit: 1, before: 'r2', key: key.id, team: 't', model: 'coder', outcome: 'ok' }, { limit: 100 }])
-  expect(await send('GET', '/api/v1/requests?outcome=bad')).toMatchObject({ status: 400, body: { error: { param: 'outcome' } } })
+  expect(asked.filters).toEqual([
+    { limit: 1, before: 'r2', key: key.id, team: 't', model: 'coder', outcome: 'ok' },
+    { limit: 100 },
+  ])
+  expect(await send('GET', '/api/v1/requests?outcome=bad')).toMatchObject({
+    status: 400,
+    body: { error: { param: 'outcome' } },
+  })
   expect(await send('GET', '/api/v1/requests?limit=0')).toMatchObject({ status: 400 })
-  expect((await send('GET', '/api/v1/usage?by=team&since=2026-01-01T00:00:00Z')).body).toEqual({ by: 'team', usage: [] })
+  expect((await send('GET', '/api/v1/usage?by=team&since=2026-01-01T00:00:00Z')).body).toEqual({
+    by: 'team',
+    usage: [],
+  })
   expect(asked.by).toEqual([{ by: 'team', since: at }])
 })
 
 test('audit verification tells what is broken and what is missing', async () => {
   const { send } = await open()
   expect((await send('GET', '/api/v1/audit/verify')).body).toEqual({
-    intact: false, epochs: 2, blocks: 3, lines: 9, broken: [{ epoch: 'e', segment: 1, line: null, what: 'edited', detail: 'changed' }],
+    intact: false,
+    epochs: 2,
+    blocks: 3,
+    lines: 9,
+    broken: [{ epoch: 'e', segment: 1, line: null, what: 'edited', detail: 'changed' }],
     gaps: [{ epoch: 'e', at: '2026-01-01T00:00:00.000Z', until: '2026-01-01T00:00:01.000Z', lost: 2 }],
   })
 })
@@ -153,23 +283,47 @@ test('the API describes itself without a key, every route of it', async () => {
   const { body, status } = await (await open()).send('GET', '/api/v1/openapi.json', { key: null })
   expect(status).toBe(200)
   expect(Object.keys(body.paths).toSorted()).toEqual([
-    '/api/v1/audit/verify', '/api/v1/keys', '/api/v1/keys/{id}', '/api/v1/keys/{id}/rotate', '/api/v1/requests', '/api/v1/status',
-    '/api/v1/teams', '/api/v1/teams/{name}', '/api/v1/usage',
+    '/api/v1/audit/verify',
+    '/api/v1/keys',
+    '/api/v1/keys/{id}',
+    '/api/v1/keys/{id}/rotate',
+    '/api/v1/requests',
+    '/api/v1/status',
+    '/api/v1/teams',
+    '/api/v1/teams/{name}',
+    '/api/v1/usage',
   ])
-  expect(body.paths['/api/v1/keys'].post.requestBody.content['application/json'].schema.properties).toHaveProperty('expiresIn')
-  expect(body.paths['/api/v1/keys'].post.responses['201'].content['application/json'].schema.properties).toHaveProperty('key')
+  expect(body.paths['/api/v1/keys'].post.requestBody.content['application/json'].schema.properties).toHaveProperty(
+    'expiresIn',
+  )
+  expect(body.paths['/api/v1/keys'].post.responses['201'].content['application/json'].schema.properties).toHaveProperty(
+    'key',
+  )
 })
 
 test('bad bodies, wrong types and unknown paths are told in the same shape', async () => {
   const { app, send } = await open()
-  const post = (payload: string, type: string) => app.inject({
-    method: 'POST', url: '/api/v1/keys', payload, headers: { authorization: `Bearer ${adminKey}`, 'content-type': type },
-  })
+  const post = (payload: string, type: string) =>
+    app.inject({
+      method: 'POST',
+      url: '/api/v1/keys',
+      payload,
+      headers: { 'authorization': `Bearer ${adminKey}`, 'content-type': type },
+    })
   expect((await post('{"alias":', 'application/json')).json()).toMatchObject({ error: { code: 'invalid_json' } })
-  expect((await post('{"metadata":{"__proto__":{}}}', 'application/json')).json()).toMatchObject({ error: { code: 'invalid_json' } })
-  expect((await post('alias=x', 'application/x-www-form-urlencoded')).json()).toMatchObject({ error: { message: expect.stringContaining('application/json') } })
-  expect((await post(' '.repeat(1024 * 1024 + 1), 'application/json')).json()).toMatchObject({ error: { code: 'body_too_large' } })
-  expect(await send('GET', '/api/v1/nothing?key=sk-secret')).toMatchObject({ status: 404, body: { error: { message: expect.not.stringContaining('sk-secret') } } })
+  expect((await post('{"metadata":{"__proto__":{}}}', 'application/json')).json()).toMatchObject({
+    error: { code: 'invalid_json' },
+  })
+  expect((await post('alias=x', 'application/x-www-form-urlencoded')).json()).toMatchObject({
+    error: { message: expect.stringContaining('application/json') },
+  })
+  expect((await post(' '.repeat(1024 * 1024 + 1), 'application/json')).json()).toMatchObject({
+    error: { code: 'body_too_large' },
+  })
+  expect(await send('GET', '/api/v1/nothing?key=sk-secret')).toMatchObject({
+    status: 404,
+    body: { error: { message: expect.not.stringContaining('sk-secret') } },
+  })
 })
 
 test('an error nobody foresaw is logged whole and told briefly, without the query', async () => {

@@ -17,18 +17,23 @@ export type AdminParts = Omit<RecordParts, 'keys'> & {
   now: () => Instant
 }
 
-export const adminRoutes = (parts: AdminParts): FastifyPluginAsyncZod => async app => {
-  app.get('/api/v1/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+export const adminRoutes =
+  (parts: AdminParts): FastifyPluginAsyncZod =>
+  async app => {
+    app.get('/api/v1/openapi.json', { schema: { hide: true } }, async () => app.swagger())
 
-  await app.register(async guarded => {
-    // Before the body is read: strangers can't make the controller hold megabytes.
-    guarded.addHook('onRequest', async request => {
-      const principal = await parts.identify(request.headers.authorization)
-      if (principal.kind !== 'admin') throw new FaultError({ kind: 'admin-required', what: 'Administration' })
-    })
-    await guarded.register(keyRoutes({ keys: parts.access.keys, now: parts.now }))
-    await guarded.register(teamRoutes({ teams: parts.access.teams }))
-    await guarded.register(recordRoutes({ ...parts, keys: parts.access.keys }))
-    await guarded.register(statusRoutes(parts))
-  }, { prefix: '/api/v1' })
-}
+    await app.register(
+      async guarded => {
+        // Before the body is read: strangers can't make the controller hold megabytes.
+        guarded.addHook('onRequest', async request => {
+          const principal = await parts.identify(request.headers.authorization)
+          if (principal.kind !== 'admin') throw new FaultError({ kind: 'admin-required', what: 'Administration' })
+        })
+        await guarded.register(keyRoutes({ keys: parts.access.keys, now: parts.now }))
+        await guarded.register(teamRoutes({ teams: parts.access.teams }))
+        await guarded.register(recordRoutes({ ...parts, keys: parts.access.keys }))
+        await guarded.register(statusRoutes(parts))
+      },
+      { prefix: '/api/v1' },
+    )
+  }

@@ -18,11 +18,26 @@ const RequestQuery = z.strictObject({
   outcome: z.enum(outcomes).optional(),
 })
 const RequestAnswer = z.object({
-  id: z.string(), time: z.string(), key: z.string().nullable(), alias: z.string().nullable(), team: z.string().nullable(),
-  model: z.string().nullable(), version: z.string().nullable(), replica: z.string().nullable(), route: z.string(),
-  stream: z.boolean(), status: z.number().nullable(), outcome: z.enum(outcomes), fault: z.string().nullable(),
-  inputTokens: z.number().nullable(), outputTokens: z.number().nullable(), ttftMs: z.number().nullable(),
-  totalMs: z.number().nullable(), attempts: z.number().nullable(), clientId: z.string().nullable(), from: z.string().nullable(),
+  id: z.string(),
+  time: z.string(),
+  key: z.string().nullable(),
+  alias: z.string().nullable(),
+  team: z.string().nullable(),
+  model: z.string().nullable(),
+  version: z.string().nullable(),
+  replica: z.string().nullable(),
+  route: z.string(),
+  stream: z.boolean(),
+  status: z.number().nullable(),
+  outcome: z.enum(outcomes),
+  fault: z.string().nullable(),
+  inputTokens: z.number().nullable(),
+  outputTokens: z.number().nullable(),
+  ttftMs: z.number().nullable(),
+  totalMs: z.number().nullable(),
+  attempts: z.number().nullable(),
+  clientId: z.string().nullable(),
+  from: z.string().nullable(),
 })
 
 const UsageQuery = z.strictObject({
@@ -31,8 +46,16 @@ const UsageQuery = z.strictObject({
   until: Moment.optional().describe('Rounded up to the hour.'),
 })
 const UsageAnswer = z.object({
-  name: z.string().nullable(), alias: z.string().nullable(), requests: z.number(), ok: z.number(), refused: z.number(),
-  failed: z.number(), cancelled: z.number(), interrupted: z.number(), inputTokens: z.number(), outputTokens: z.number(),
+  name: z.string().nullable(),
+  alias: z.string().nullable(),
+  requests: z.number(),
+  ok: z.number(),
+  refused: z.number(),
+  failed: z.number(),
+  cancelled: z.number(),
+  interrupted: z.number(),
+  inputTokens: z.number(),
+  outputTokens: z.number(),
 })
 
 const AuditAnswer = z.object({
@@ -40,10 +63,19 @@ const AuditAnswer = z.object({
   epochs: z.number(),
   blocks: z.number(),
   lines: z.number(),
-  broken: z.array(z.object({
-    epoch: z.string(), segment: z.number().nullable(), line: z.number().nullable(), what: z.string(), detail: z.string(),
-  })).describe('The first thing wrong in each broken epoch.'),
-  gaps: z.array(z.object({ epoch: z.string(), at: z.string(), until: z.string(), lost: z.number() }))
+  broken: z
+    .array(
+      z.object({
+        epoch: z.string(),
+        segment: z.number().nullable(),
+        line: z.number().nullable(),
+        what: z.string(),
+        detail: z.string(),
+      }),
+    )
+    .describe('The first thing wrong in each broken epoch.'),
+  gaps: z
+    .array(z.object({ epoch: z.string(), at: z.string(), until: z.string(), lost: z.number() }))
     .describe('When requests were served that could not be recorded.'),
 })
 
@@ -54,47 +86,75 @@ export type RecordParts = {
   verifyAudit: () => Promise<Audit>
 }
 
-export const recordRoutes = ({ keys, requests, verifyAudit }: RecordParts): FastifyPluginAsyncZod => async app => {
-  app.get('/requests', {
-    schema: {
-      tags: ['requests'], querystring: RequestQuery,
-      response: answers(200, z.object({ requests: z.array(RequestAnswer), next: z.string().nullable().describe("Send it as 'before' for the next page.") })),
-    },
-  }, async request => {
-    const { limit, before, key, team, model, outcome } = request.query
-    const rows = await requests.list({
-      limit,
-      ...(before === undefined ? {} : { before: requestId(before) }),
-      ...(key === undefined ? {} : { key: key === 'admin' ? key : (await keys.get(key)).id }),
-      ...(team === undefined ? {} : { team: teamName(team) }),
-      ...(model === undefined ? {} : { model: modelName(model) }),
-      ...(outcome === undefined ? {} : { outcome }),
+export const recordRoutes =
+  ({ keys, requests, verifyAudit }: RecordParts): FastifyPluginAsyncZod =>
+  async app => {
+    app.get(
+      '/requests',
+      {
+        schema: {
+          tags: ['requests'],
+          querystring: RequestQuery,
+          response: answers(
+            200,
+            z.object({
+              requests: z.array(RequestAnswer),
+              next: z.string().nullable().describe("Send it as 'before' for the next page."),
+            }),
+          ),
+        },
+      },
+      async request => {
+        const { limit, before, key, team, model, outcome } = request.query
+        const rows = await requests.list({
+          limit,
+          ...(before === undefined ? {} : { before: requestId(before) }),
+          ...(key === undefined ? {} : { key: key === 'admin' ? key : (await keys.get(key)).id }),
+          ...(team === undefined ? {} : { team: teamName(team) }),
+          ...(model === undefined ? {} : { model: modelName(model) }),
+          ...(outcome === undefined ? {} : { outcome }),
+        })
+        return { requests: rows, next: rows.length < limit ? null : (rows.at(-1)?.id ?? null) }
+      },
+    )
+
+    app.get(
+      '/usage',
+      {
+        schema: {
+          tags: ['requests'],
+          querystring: UsageQuery,
+          response: answers(200, z.object({ by: z.string(), usage: z.array(UsageAnswer) })),
+        },
+      },
+      async request => {
+        const { by, since, until } = request.query
+        const usage = await requests.usage({
+          by,
+          ...(since === undefined ? {} : { since }),
+          ...(until === undefined ? {} : { until }),
+        })
+        return { by, usage }
+      },
+    )
+
+    app.get('/audit/verify', { schema: { tags: ['audit'], response: answers(200, AuditAnswer) } }, async () => {
+      const audit = await verifyAudit()
+      const broken = audit.result === 'broken' ? audit.findings : []
+      return {
+        intact: audit.result === 'intact',
+        epochs: audit.epochs.length + broken.length,
+        blocks: audit.epochs.reduce((sum, epoch) => sum + epoch.blocks, 0),
+        lines: audit.epochs.reduce((sum, epoch) => sum + epoch.lines, 0),
+        // Places count from 1; 0 says that there is none to name.
+        broken: broken.map(({ epoch, segment, line, what, detail }) => ({
+          epoch,
+          segment: segment || null,
+          line: line || null,
+          what,
+          detail,
+        })),
+        gaps: (await requests.gaps()).map(gap => ({ ...gap, at: toIso(gap.at), until: toIso(gap.until) })),
+      }
     })
-    return { requests: rows, next: rows.length < limit ? null : (rows.at(-1)?.id ?? null) }
-  })
-
-  app.get('/usage', {
-    schema: {
-      tags: ['requests'], querystring: UsageQuery,
-      response: answers(200, z.object({ by: z.string(), usage: z.array(UsageAnswer) })),
-    },
-  }, async request => {
-    const { by, since, until } = request.query
-    const usage = await requests.usage({ by, ...(since === undefined ? {} : { since }), ...(until === undefined ? {} : { until }) })
-    return { by, usage }
-  })
-
-  app.get('/audit/verify', { schema: { tags: ['audit'], response: answers(200, AuditAnswer) } }, async () => {
-    const audit = await verifyAudit()
-    const broken = audit.result === 'broken' ? audit.findings : []
-    return {
-      intact: audit.result === 'intact',
-      epochs: audit.epochs.length + broken.length,
-      blocks: audit.epochs.reduce((sum, epoch) => sum + epoch.blocks, 0),
-      lines: audit.epochs.reduce((sum, epoch) => sum + epoch.lines, 0),
-      // Places count from 1; 0 says that there is none to name.
-      broken: broken.map(({ epoch, segment, line, what, detail }) => ({ epoch, segment: segment || null, line: line || null, what, detail })),
-      gaps: (await requests.gaps()).map(gap => ({ ...gap, at: toIso(gap.at), until: toIso(gap.until) })),
-    }
-  })
-}
+  }

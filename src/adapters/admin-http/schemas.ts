@@ -8,17 +8,27 @@ import type { Instant } from '../../domain/units.ts'
 const metadataBytes = 16 * 1024
 
 /** Sent to every gateway, so not a place for documents. */
-export const Metadata = z.record(z.string(), z.unknown())
-  .refine(value => JSON.stringify(value).length <= metadataBytes, `Metadata may have ${metadataBytes} characters as JSON.`)
+export const Metadata = z
+  .record(z.string(), z.unknown())
+  .refine(
+    value => JSON.stringify(value).length <= metadataBytes,
+    `Metadata may have ${metadataBytes} characters as JSON.`,
+  )
 
-export const Models = z.array(z.string().min(1).max(256)).max(1000)
+export const Models = z
+  .array(z.string().min(1).max(256))
+  .max(1000)
   .transform(names => [...new Set(names)].map(modelName))
 
-export const Duration = z.string()
+export const Duration = z
+  .string()
   .transform((text, context) => {
     const length = parseDuration(text)
     if (length !== null) return length
-    context.addIssue({ code: 'custom', message: `'${text.slice(0, 40)}' is no duration. Write a count and a unit: 30s, 30m, 12h, 90d, 2w.` })
+    context.addIssue({
+      code: 'custom',
+      message: `'${text.slice(0, 40)}' is no duration. Write a count and a unit: 30s, 30m, 12h, 90d, 2w.`,
+    })
     return z.NEVER
   })
   .describe('A count and a unit: 30s, 30m, 12h, 90d, 2w.')
@@ -27,7 +37,9 @@ export const Moment = z.iso.datetime({ offset: true }).transform(text => instant
 
 export const InForce = z.object({
   acknowledged: z.array(z.string()).describe('Gateways that have the change in force.'),
-  waitingFor: z.array(z.string()).describe('Gateways that may still serve what they knew: slow, or lost in the last ten minutes.'),
+  waitingFor: z
+    .array(z.string())
+    .describe('Gateways that may still serve what they knew: slow, or lost in the last ten minutes.'),
 })
 
 export const KeyAnswer = z.object({
@@ -43,7 +55,9 @@ export const KeyAnswer = z.object({
 })
 export const ChangedKeyAnswer = KeyAnswer.extend({ inForce: InForce, warnings: z.array(z.string()) })
 export const BornKeyAnswer = ChangedKeyAnswer.extend({ key: z.string().describe('The key itself: shown here, once.') })
-export const RotatedKeyAnswer = BornKeyAnswer.extend({ previousValidUntil: z.string().describe('Until then the old secret works too.') })
+export const RotatedKeyAnswer = BornKeyAnswer.extend({
+  previousValidUntil: z.string().describe('Until then the old secret works too.'),
+})
 
 export const TeamAnswer = z.object({
   name: z.string(),
@@ -61,13 +75,21 @@ export const ErrorAnswer = z.object({
 /** A route's answers: its own, and the errors that every route may give. */
 export const answers = <S extends number, T extends z.ZodType>(status: S, schema: T) =>
   // A computed key widens to a string index; the key is exactly `status`.
-  ({ [status]: schema, '4xx': ErrorAnswer, '5xx': ErrorAnswer }) as Record<S, T> & Record<'4xx' | '5xx', typeof ErrorAnswer>
+  ({ [status]: schema, '4xx': ErrorAnswer, '5xx': ErrorAnswer }) as Record<S, T> &
+    Record<'4xx' | '5xx', typeof ErrorAnswer>
 
 export function toKeyAnswer(key: Key, now: Instant): z.output<typeof KeyAnswer> {
   const { id, alias, team, models, metadata } = key
   return {
-    id, alias, team, models, createdAt: toIso(key.createdAt), expiresAt: toIsoOrNull(key.expiresAt),
-    revokedAt: toIsoOrNull(key.revokedAt), status: keyStatus(key, now), metadata,
+    id,
+    alias,
+    team,
+    models,
+    createdAt: toIso(key.createdAt),
+    expiresAt: toIsoOrNull(key.expiresAt),
+    revokedAt: toIsoOrNull(key.revokedAt),
+    status: keyStatus(key, now),
+    metadata,
   }
 }
 
@@ -76,4 +98,4 @@ export function toTeamAnswer({ name, models, metadata, createdAt, source }: Team
 }
 
 export const toIso = (moment: Instant): string => new Date(moment).toISOString()
-const toIsoOrNull = (moment: Instant | null): string | null => moment === null ? null : toIso(moment)
+const toIsoOrNull = (moment: Instant | null): string | null => (moment === null ? null : toIso(moment))

@@ -13,22 +13,42 @@ const StatusAnswer = z.object({
     problems: z.array(z.string()),
   }),
   processes: z.array(z.object({ role: z.string(), pid: z.number(), startedAt: z.string(), restarts: z.number() })),
-  engines: z.array(z.object({
-    replica: z.string(), version: z.string(), pid: z.number(), socket: z.string(), startedAt: z.string(), state: z.string(),
-  })),
-  gateways: z.array(z.object({ gateway: z.string(), connected: z.boolean(), seq: z.number(), snapshot: z.string().nullable() })),
+  engines: z.array(
+    z.object({
+      replica: z.string(),
+      version: z.string(),
+      pid: z.number(),
+      socket: z.string(),
+      startedAt: z.string(),
+      state: z.string(),
+    }),
+  ),
+  gateways: z.array(
+    z.object({ gateway: z.string(), connected: z.boolean(), seq: z.number(), snapshot: z.string().nullable() }),
+  ),
   snapshot: z.string(),
-  models: z.array(z.object({
-    name: z.string(),
-    version: z.string(),
-    replicas: z.array(z.object({ id: z.string(), address: z.string() })),
-  })),
-  ingest: z.array(z.object({
-    epoch: z.string(), segment: z.number(), offset: z.number(), ended: z.boolean(),
-  })).describe('How far each journal was taken in.'),
+  models: z.array(
+    z.object({
+      name: z.string(),
+      version: z.string(),
+      replicas: z.array(z.object({ id: z.string(), address: z.string() })),
+    }),
+  ),
+  ingest: z
+    .array(
+      z.object({
+        epoch: z.string(),
+        segment: z.number(),
+        offset: z.number(),
+        ended: z.boolean(),
+      }),
+    )
+    .describe('How far each journal was taken in.'),
 })
 export type Status = z.output<typeof StatusAnswer>
 
-export const statusRoutes = ({ status }: { status: () => Promise<Status> }): FastifyPluginAsyncZod => async app => {
-  app.get('/status', { schema: { tags: ['status'], response: answers(200, StatusAnswer) } }, () => status())
-}
+export const statusRoutes =
+  ({ status }: { status: () => Promise<Status> }): FastifyPluginAsyncZod =>
+  async app => {
+    app.get('/status', { schema: { tags: ['status'], response: answers(200, StatusAnswer) } }, () => status())
+  }

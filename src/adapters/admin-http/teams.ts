@@ -13,31 +13,49 @@ const TeamChange = z.strictObject({ models: Models.nullable().optional(), metada
 const Name = z.object({ name: z.string() })
 const tags = ['teams']
 
-export const teamRoutes = ({ teams }: { teams: Teams }): FastifyPluginAsyncZod => async app => {
-  app.get('/teams', { schema: { tags, response: answers(200, z.object({ teams: z.array(TeamAnswer) })) } }, async () =>
-    ({ teams: (await teams.list()).map(toTeamAnswer) }))
+export const teamRoutes =
+  ({ teams }: { teams: Teams }): FastifyPluginAsyncZod =>
+  async app => {
+    app.get(
+      '/teams',
+      { schema: { tags, response: answers(200, z.object({ teams: z.array(TeamAnswer) })) } },
+      async () => ({ teams: (await teams.list()).map(toTeamAnswer) }),
+    )
 
-  app.post('/teams', { schema: { tags, body: NewTeamBody, response: answers(201, ChangedTeamAnswer) } }, async (request, reply) => {
-    const { team, inForce, warnings } = await teams.create(request.body)
-    return reply.code(201).send({ ...toTeamAnswer(team), inForce, warnings })
-  })
+    app.post(
+      '/teams',
+      { schema: { tags, body: NewTeamBody, response: answers(201, ChangedTeamAnswer) } },
+      async (request, reply) => {
+        const { team, inForce, warnings } = await teams.create(request.body)
+        return reply.code(201).send({ ...toTeamAnswer(team), inForce, warnings })
+      },
+    )
 
-  app.get('/teams/:name', { schema: { tags, params: Name, response: answers(200, TeamAnswer) } }, async request =>
-    toTeamAnswer(await teams.get(request.params.name)))
+    app.get('/teams/:name', { schema: { tags, params: Name, response: answers(200, TeamAnswer) } }, async request =>
+      toTeamAnswer(await teams.get(request.params.name)),
+    )
 
-  app.patch('/teams/:name', {
-    schema: { tags, params: Name, body: TeamChange, response: answers(200, ChangedTeamAnswer) },
-  }, async request => {
-    const { models, metadata } = request.body
-    const change = { ...(models === undefined ? {} : { models }), ...(metadata === undefined ? {} : { metadata }) }
-    const { team, inForce, warnings } = await teams.update(request.params.name, change)
-    return { ...toTeamAnswer(team), inForce, warnings }
-  })
+    app.patch(
+      '/teams/:name',
+      {
+        schema: { tags, params: Name, body: TeamChange, response: answers(200, ChangedTeamAnswer) },
+      },
+      async request => {
+        const { models, metadata } = request.body
+        const change = { ...(models === undefined ? {} : { models }), ...(metadata === undefined ? {} : { metadata }) }
+        const { team, inForce, warnings } = await teams.update(request.params.name, change)
+        return { ...toTeamAnswer(team), inForce, warnings }
+      },
+    )
 
-  app.delete('/teams/:name', {
-    schema: { tags, params: Name, response: answers(200, TeamAnswer.extend({ inForce: InForce })) },
-  }, async request => {
-    const { team, inForce } = await teams.remove(request.params.name)
-    return { ...toTeamAnswer(team), inForce }
-  })
-}
+    app.delete(
+      '/teams/:name',
+      {
+        schema: { tags, params: Name, response: answers(200, TeamAnswer.extend({ inForce: InForce })) },
+      },
+      async request => {
+        const { team, inForce } = await teams.remove(request.params.name)
+        return { ...toTeamAnswer(team), inForce }
+      },
+    )
+  }

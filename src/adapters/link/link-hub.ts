@@ -1,7 +1,13 @@
 /** Who is on the link, how far each gateway is, and who has acknowledged what. Knows nothing of HTTP. */
 import { createHash } from 'node:crypto'
 import type { AccessPublisher, AccessStore, InForce, NumberedChange } from '../../domain/access/index.ts'
-import type { Acknowledgement, AgentFrame, EngineAssignment, GatewayFrame, Snapshot } from '../../domain/serving/index.ts'
+import type {
+  Acknowledgement,
+  AgentFrame,
+  EngineAssignment,
+  GatewayFrame,
+  Snapshot,
+} from '../../domain/serving/index.ts'
 
 /** Where frames go. Closing twice is fine. */
 export interface Sink {
@@ -49,7 +55,14 @@ const publishWithinMs = 1000
 const lostKeptMs = 600_000
 const stuckBeats = 10
 
-export async function openLinkHub({ store, adminHash, snapshot: first, engines: firstEngines, now, onError }: {
+export async function openLinkHub({
+  store,
+  adminHash,
+  snapshot: first,
+  engines: firstEngines,
+  now,
+  onError,
+}: {
   store: Pick<AccessStore, 'epoch' | 'image' | 'changesSince'>
   adminHash: string
   snapshot: Snapshot
@@ -59,7 +72,10 @@ export async function openLinkHub({ store, adminHash, snapshot: first, engines: 
   onError: (error: unknown) => void
 }): Promise<LinkHub> {
   // The image carries the admin key's hash, which changes without a numbered change: another admin key, another epoch.
-  const epoch = createHash('sha256').update(`${await store.epoch()} ${adminHash}`).digest('hex').slice(0, 16)
+  const epoch = createHash('sha256')
+    .update(`${await store.epoch()} ${adminHash}`)
+    .digest('hex')
+    .slice(0, 16)
   const known = new Map<string, Known>()
   const agents = new Set<Agent>()
   const waiting = new Set<() => void>()
@@ -107,11 +123,14 @@ export async function openLinkHub({ store, adminHash, snapshot: first, engines: 
   }
 
   const sessions = () => [...known.values()].flatMap(({ session }) => session ?? [])
-  const wakeAll = () => { for (const session of sessions()) void pump(session) }
+  const wakeAll = () => {
+    for (const session of sessions()) void pump(session)
+  }
 
   function inForce(seq: number): InForce {
     const answer: InForce = { acknowledged: [], waitingFor: [] }
-    for (const gateway of gateways()) (gateway.seq >= seq ? answer.acknowledged : answer.waitingFor).push(gateway.gateway)
+    for (const gateway of gateways())
+      (gateway.seq >= seq ? answer.acknowledged : answer.waitingFor).push(gateway.gateway)
     return answer
   }
 
@@ -119,7 +138,12 @@ export async function openLinkHub({ store, adminHash, snapshot: first, engines: 
     for (const [gateway, state] of known) {
       if (state.session === null && now() - state.lostAt > lostKeptMs) known.delete(gateway)
     }
-    return [...known].map(([gateway, { seq, snapshot, session }]) => ({ gateway, connected: session !== null, seq, snapshot }))
+    return [...known].map(([gateway, { seq, snapshot, session }]) => ({
+      gateway,
+      connected: session !== null,
+      seq,
+      snapshot,
+    }))
   }
 
   function waitAcknowledged(seq: number, withinMs: number): Promise<InForce> {
@@ -131,13 +155,17 @@ export async function openLinkHub({ store, adminHash, snapshot: first, engines: 
         waiting.delete(check)
         resolve(inForce(seq))
       }
-      const check = () => { if (isDone()) finish() }
+      const check = () => {
+        if (isDone()) finish()
+      }
       const timer = setTimeout(finish, withinMs)
       waiting.add(check)
     })
   }
 
-  const checkWaiting = () => { for (const check of [...waiting]) check() }
+  const checkWaiting = () => {
+    for (const check of [...waiting]) check()
+  }
 
   function tellBeat(session: Session): void {
     session.beating = true
@@ -160,7 +188,13 @@ export async function openLinkHub({ store, adminHash, snapshot: first, engines: 
       const isSameEpoch = held.epoch === epoch
       known.get(gateway)?.session?.sink.close()
       const session: Session = {
-        sink, seq: isSameEpoch ? held.seq : null, snapshot: held.snapshot, wanted: false, pumping: false, beating: false, stuck: 0,
+        sink,
+        seq: isSameEpoch ? held.seq : null,
+        snapshot: held.snapshot,
+        wanted: false,
+        pumping: false,
+        beating: false,
+        stuck: 0,
       }
       // What it says it has, it has on its disk and serves from: as good as an acknowledgement.
       known.set(gateway, { seq: isSameEpoch ? held.seq : -1, snapshot: held.snapshot, session, lostAt: 0 })

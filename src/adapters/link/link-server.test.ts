@@ -16,17 +16,33 @@ import type { LinkHub } from './link-hub.ts'
 import { linkRoutes } from './link-server.ts'
 
 const aSnapshot = (id: string): Snapshot => ({
-  id, service: 'lab', models: [], versions: [], maxStale: millis(1), whenUnwritable: 'serve',
+  id,
+  service: 'lab',
+  models: [],
+  versions: [],
+  maxStale: millis(1),
+  whenUnwritable: 'serve',
   limits: { body: bytes(1), inFlight: 1, firstByte: millis(1), idle: millis(1), request: millis(1) },
 })
 const anEngine: EngineAssignment = {
-  replica: replicaId('smoke-a'), version: versionName('dev-v1.0-smoke-2m-q8-0-p0'), digest: 'd', socket: '/tmp/s', gguf: '/tmp/g',
-  context: null, sequences: 1, threads: null,
+  replica: replicaId('smoke-a'),
+  version: versionName('dev-v1.0-smoke-2m-q8-0-p0'),
+  digest: 'd',
+  socket: '/tmp/s',
+  gguf: '/tmp/g',
+  context: null,
+  sequences: 1,
+  threads: null,
 }
-const aTeam = (name: string): AccessChange => ({ put: 'team', team: { name: teamName(name), models: null, metadata: {}, createdAt: instant(0), source: 'api' } })
+const aTeam = (name: string): AccessChange => ({
+  put: 'team',
+  team: { name: teamName(name), models: null, metadata: {}, createdAt: instant(0), source: 'api' },
+})
 
 const toClose: (() => unknown)[] = []
-afterEach(async () => { for (const close of toClose.splice(0).toReversed()) await close() })
+afterEach(async () => {
+  for (const close of toClose.splice(0).toReversed()) await close()
+})
 
 type Frame = GatewayFrame | AgentFrame
 
@@ -42,7 +58,7 @@ async function dial(socketPath: string, path: string) {
   const every = async (): Promise<Frame | null> => {
     const line = await lines.next().catch(() => ({ done: true as const, value: undefined }))
     // The test trusts what it checks next: frames written by the code under test.
-    return line.done ? null : JSON.parse(line.value) as Frame
+    return line.done ? null : (JSON.parse(line.value) as Frame)
   }
   const next = async (): Promise<Frame | null> => {
     for (;;) {
@@ -61,7 +77,12 @@ async function open({ kept = 1000 } = {}) {
   const clock = { now: 0 }
   const errors: unknown[] = []
   const hub: LinkHub = await openLinkHub({
-    store, adminHash: 'aa', snapshot: aSnapshot('s1'), engines: [anEngine], now: () => clock.now, onError: error => errors.push(error),
+    store,
+    adminHash: 'aa',
+    snapshot: aSnapshot('s1'),
+    engines: [anEngine],
+    now: () => clock.now,
+    onError: error => errors.push(error),
   })
   const app = Fastify()
   app.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler)
@@ -70,13 +91,24 @@ async function open({ kept = 1000 } = {}) {
   toClose.push(() => app.close())
   const gateway = (query: string) => dial(socketPath, `/link/v1/gateway?${query}`)
   const agent = () => dial(socketPath, '/link/v1/agent')
-  const acknowledge = (body: object) => new Promise<number>((resolve, reject) => {
-    const text = JSON.stringify(body)
-    request({ socketPath, path: '/link/v1/acknowledge', method: 'POST', headers: { 'content-type': 'application/json', 'content-length': text.length } }, answer => {
-      answer.resume()
-      resolve(answer.statusCode ?? 0)
-    }).once('error', reject).end(text)
-  })
+  const acknowledge = (body: object) =>
+    new Promise<number>((resolve, reject) => {
+      const text = JSON.stringify(body)
+      request(
+        {
+          socketPath,
+          path: '/link/v1/acknowledge',
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'content-length': text.length },
+        },
+        answer => {
+          answer.resume()
+          resolve(answer.statusCode ?? 0)
+        },
+      )
+        .once('error', reject)
+        .end(text)
+    })
   const commit = async (...names: string[]) => hub.publish(await store.commit(names.map(aTeam)))
   return { hub, store, gateway, agent, acknowledge, commit, clock, app, socketPath, errors }
 }
@@ -133,7 +165,12 @@ test('changes that are no longer kept, another epoch and a number from the futur
 test('another admin key is another epoch, so that gateways hear of it', async () => {
   const { store, hub } = await open()
   const frames: Frame[] = []
-  const sink = { write: async (frame: Frame) => { frames.push(frame) }, close: () => undefined }
+  const sink = {
+    write: async (frame: Frame) => {
+      frames.push(frame)
+    },
+    close: () => undefined,
+  }
   const parts = { store, snapshot: aSnapshot('s1'), engines: [], now: () => 0, onError: () => undefined }
   const other = await openLinkHub({ ...parts, adminHash: 'bb' })
   const same = await openLinkHub({ ...parts, adminHash: 'aa' })
@@ -154,7 +191,9 @@ test('many commits at once reach a gateway whole and in order', async () => {
   // As slow as a real store: commits come while the link still reads for the one before.
   link.store.changesSince = async seq => {
     const changes = await changesSince(seq)
-    await new Promise(resolve => { setImmediate(resolve) })
+    await new Promise(resolve => {
+      setImmediate(resolve)
+    })
     return changes
   }
   const committed = Promise.all(Array.from({ length: 50 }, (_, n) => link.commit(`t${n}`)))
@@ -257,7 +296,16 @@ test('a failing store ends the link, so that the gateway dials in again', async 
 test('a peer that stopped reading is let go', async () => {
   const link = await open()
   let closed = false
-  link.hub.addGateway('stuck', { epoch: null, seq: 0, snapshot: null }, { write: () => new Promise(() => undefined), close: () => { closed = true } })
+  link.hub.addGateway(
+    'stuck',
+    { epoch: null, seq: 0, snapshot: null },
+    {
+      write: () => new Promise(() => undefined),
+      close: () => {
+        closed = true
+      },
+    },
+  )
   for (let beat = 0; beat < 10; beat++) link.hub.beat()
   expect(closed).toBe(false)
   link.hub.beat()

@@ -24,31 +24,33 @@ const Acknowledge = z.object({
  * `GET /link/v1/gateway`, `POST /link/v1/acknowledge`, `GET /link/v1/agent`. Who may reach the socket (0600, in a 0700
  * folder) may use them; the gateway relays nothing to `/link`.
  */
-export const linkRoutes = (hub: LinkHub): FastifyPluginAsyncZod => async app => {
-  const beating = setInterval(() => hub.beat(), beatMs)
-  app.addHook('preClose', async () => {
-    clearInterval(beating)
-    hub.close()
-  })
+export const linkRoutes =
+  (hub: LinkHub): FastifyPluginAsyncZod =>
+  async app => {
+    const beating = setInterval(() => hub.beat(), beatMs)
+    app.addHook('preClose', async () => {
+      clearInterval(beating)
+      hub.close()
+    })
 
-  app.get('/link/v1/gateway', { schema: { hide: true, querystring: Dial } }, (request, reply) => {
-    const { gateway, ...held } = request.query
-    reply.hijack()
-    const leave = hub.addGateway(gateway, held, toSink(reply.raw))
-    reply.raw.once('close', leave)
-  })
+    app.get('/link/v1/gateway', { schema: { hide: true, querystring: Dial } }, (request, reply) => {
+      const { gateway, ...held } = request.query
+      reply.hijack()
+      const leave = hub.addGateway(gateway, held, toSink(reply.raw))
+      reply.raw.once('close', leave)
+    })
 
-  app.get('/link/v1/agent', { schema: { hide: true } }, (_request, reply) => {
-    reply.hijack()
-    const leave = hub.addAgent(toSink(reply.raw))
-    reply.raw.once('close', leave)
-  })
+    app.get('/link/v1/agent', { schema: { hide: true } }, (_request, reply) => {
+      reply.hijack()
+      const leave = hub.addAgent(toSink(reply.raw))
+      reply.raw.once('close', leave)
+    })
 
-  app.post('/link/v1/acknowledge', { schema: { hide: true, body: Acknowledge } }, async (request, reply) => {
-    hub.acknowledge(request.body)
-    return reply.code(204).send()
-  })
-}
+    app.post('/link/v1/acknowledge', { schema: { hide: true, body: Acknowledge } }, async (request, reply) => {
+      hub.acknowledge(request.body)
+      return reply.code(204).send()
+    })
+  }
 
 function toSink(response: ServerResponse): Sink {
   response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' })
@@ -68,6 +70,8 @@ function toSink(response: ServerResponse): Sink {
       })
     },
     // Destroyed rather than ended: a peer that stopped reading would hold an ended stream open for ever.
-    close: () => { response.destroy() },
+    close: () => {
+      response.destroy()
+    },
   }
 }

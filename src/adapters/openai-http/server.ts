@@ -50,11 +50,14 @@ export function openHttp(parts: HttpParts): Server {
       keepAliveTimeout: 90_000,
       connectionsCheckingInterval: 1_000,
       noDelay: true,
+      // Ours says so as JSON.
+      requireHostHeader: false,
     },
     (request, response) => onRequest(request, response),
   )
   server.maxHeadersCount = 100
   server.on('clientError', onClientError)
+  server.on('checkExpectation', onRequest)
   return server
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -71,6 +74,7 @@ export function openHttp(parts: HttpParts): Server {
   }
 
   function dispatch(request: IncomingMessage, response: ServerResponse, id: RequestId): void {
+    refuseUnusual(request)
     const url = request.url ?? '/'
     const query = url.indexOf('?')
     const path = query === -1 ? url : url.slice(0, query)
@@ -160,6 +164,18 @@ function toExchange({ request, response, id, path, modelPath }: ExchangeParts): 
     exchange.whenGone?.()
   })
   return exchange
+}
+
+/** What HTTP/1.1 has and few use. Takes the absolute form of a target, which every server must (RFC 9112, 3.2.2). */
+function refuseUnusual(request: IncomingMessage): void {
+  const { headers, httpVersion, url = '/' } = request
+  if (headers.host === undefined && httpVersion !== '1.0') {
+    throw new FaultError({ kind: 'request-invalid', param: null, problem: 'HTTP/1.1 wants a Host header.' })
+  }
+  if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
+    throw new FaultError({ kind: 'request-invalid', param: null, problem: 'Only 100-continue may be expected.' })
+  }
+  if (!url.startsWith('/')) request.url = url.replace(/^https?:\/\/[^/?#]*(?=\/)/i, '')
 }
 
 /** `Authorization: Bearer`, or `x-api-key` as Anthropic's clients send it. */

@@ -1,4 +1,4 @@
 /** Processes: starting, adopting and tying them together; the socket that outlives gateways. */
-export { holdLifeline, isHeld } from './lifeline.ts'
+export { holdLifeline } from './lifeline.ts'
 export { bindListeningSocket, inheritedSocket } from './listening-socket.ts'
 export { adopt, spawnIndependent, spawnRole, startTimeOf } from './spawn.ts'

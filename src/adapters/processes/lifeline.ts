@@ -5,7 +5,7 @@ import { connect, createServer, type Socket } from 'node:net'
 export type Lifeline = { close(): Promise<void> }
 
 /** Whether a living parent listens there. */
-export function isHeld(path: string): Promise<boolean> {
+function isHeld(path: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>()
   const socket = connect(path)
   socket.once('connect', () => {

@@ -9,7 +9,8 @@ export async function readText(path: string, limit: number): Promise<TextReading
   const read = await readBytes(path, limit + 1)
   if (!('bytes' in read)) return { ok: false, message: read.message, line: 1 }
   const { bytes } = read
-  if (bytes.length > limit) return { ok: false, message: `is larger than the ${limit / 1024 ** 2} MiB allowed`, line: 1 }
+  if (bytes.length > limit)
+    return { ok: false, message: `is larger than the ${limit / 1024 ** 2} MiB allowed`, line: 1 }
   if (!isUtf8(bytes)) return { ok: false, message: 'is not UTF-8: save it in that encoding', line: firstBadLine(bytes) }
   return { ok: true, text: new TextDecoder().decode(bytes) }
 }

@@ -1,5 +1,17 @@
 /** YAML with positions: a document's values, and the line and column of every path in them. */
-import { CST, isAlias, isCollection, isMap, isScalar, isSeq, Lexer, LineCounter, parseDocument, Parser, visit } from 'yaml'
+import {
+  CST,
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  parseDocument,
+  Parser,
+  visit,
+} from 'yaml'
 import type { Document, Node, Pair, Scalar, YAMLError, YAMLMap } from 'yaml'
 
 export type Place = { line: number; column: number }
@@ -27,9 +39,20 @@ export function readYaml(text: string): YamlReading {
     const tooDeepAt = findTooDeep(text)
     if (tooDeepAt !== null) return { ok: false, problems: [{ ...tooDeepAt, message: tooDeep }] }
     // Keys are compared below: the parser would compare each with each.
-    const document = parseDocument(text, { prettyErrors: false, lineCounter: lines, version: '1.2', stringKeys: true, uniqueKeys: false })
-    const broken = [...document.errors, ...document.warnings].map(error => ({ ...placeAt(error.pos[0]), message: sayBroken(error) }))
-    const problems = [...broken, ...structureProblems(document, placeAt)].toSorted((a, b) => a.line - b.line || a.column - b.column)
+    const document = parseDocument(text, {
+      prettyErrors: false,
+      lineCounter: lines,
+      version: '1.2',
+      stringKeys: true,
+      uniqueKeys: false,
+    })
+    const broken = [...document.errors, ...document.warnings].map(error => ({
+      ...placeAt(error.pos[0]),
+      message: sayBroken(error),
+    }))
+    const problems = [...broken, ...structureProblems(document, placeAt)].toSorted(
+      (a, b) => a.line - b.line || a.column - b.column,
+    )
     if (problems.length > 0) return { ok: false, problems: onePerPlace(problems).slice(0, mostProblems) }
     const value: unknown = document.toJS({ maxAliasCount: mostAliases })
     return { ok: true, value, placeOf: path => placeAt(offsetOf(document, path)) }
@@ -44,7 +67,9 @@ function findTooDeep(text: string): Place | null {
   lines.addNewLine(0)
   const parser = new Parser(lines.addNewLine)
   for (const lexeme of new Lexer().lex(text)) {
-    for (const _ of parser.next(lexeme)) { /* documents are of no interest here */ }
+    for (const _ of parser.next(lexeme)) {
+      /* documents are of no interest here */
+    }
     if (parser.stack.filter(isCollectionToken).length <= deepest) continue
     const { line, col } = lines.linePos(parser.offset - lexeme.length)
     return { line, column: col }
@@ -59,7 +84,10 @@ function structureProblems(document: Document.Parsed, placeAt: (offset: number) 
   const problems: YamlProblem[] = []
   visit(document, {
     Node(_, node, path) {
-      if (isMap(node)) problems.push(...repeatedKeys(node).map(key => ({ ...placeAt(key.range?.[0] ?? 0), message: 'this key is given twice' })))
+      if (isMap(node))
+        problems.push(
+          ...repeatedKeys(node).map(key => ({ ...placeAt(key.range?.[0] ?? 0), message: 'this key is given twice' })),
+        )
       if (!isAlias(node)) return undefined
       const place = placeAt(node.range?.[0] ?? 0)
       if (path.some(above => isCollection(above) && above.anchor === node.source)) {
@@ -75,11 +103,14 @@ function structureProblems(document: Document.Parsed, placeAt: (offset: number) 
 
 function repeatedKeys(map: YAMLMap): Scalar[] {
   const seen = new Set<unknown>()
-  return map.items.map(pair => pair.key).filter(isScalar).filter(key => {
-    const again = seen.has(key.value)
-    seen.add(key.value)
-    return again
-  })
+  return map.items
+    .map(pair => pair.key)
+    .filter(isScalar)
+    .filter(key => {
+      const again = seen.has(key.value)
+      seen.add(key.value)
+      return again
+    })
 }
 
 /** Where a path's last step stands: a map's key, a list's item; as far as the path goes. */
@@ -89,7 +120,9 @@ function offsetOf(document: Document.Parsed, path: readonly (string | number)[])
   for (const step of path) {
     if (isAlias(node)) node = node.resolve(document)
     if (isMap(node)) {
-      const pair: Pair | undefined = node.items.find(item => isScalar(item.key) && String(item.key.value) === String(step))
+      const pair: Pair | undefined = node.items.find(
+        item => isScalar(item.key) && String(item.key.value) === String(step),
+      )
       if (pair === undefined) break
       offset = startOf(pair.key) ?? offset
       node = pair.value
@@ -115,7 +148,8 @@ function sayBroken({ code, message }: YAMLError): string {
 
 function sayThrown(error: unknown): string {
   if (error instanceof RangeError) return tooDeep
-  if (error instanceof ReferenceError) return `uses an alias, with what it holds, more than ${mostAliases} times: write the values out`
+  if (error instanceof ReferenceError)
+    return `uses an alias, with what it holds, more than ${mostAliases} times: write the values out`
   return `is not readable as YAML: ${error instanceof Error ? withoutSource(error.message) : String(error)}`
 }
 

@@ -15,20 +15,34 @@ import { registerTeam } from './team.ts'
 
 const adminKey = 'sk-admin-'.padEnd(40, 'x')
 const toClose: (() => unknown)[] = []
-afterEach(async () => { for (const close of toClose.splice(0).toReversed()) await close() })
+afterEach(async () => {
+  for (const close of toClose.splice(0).toReversed()) await close()
+})
 
 async function service() {
   const store = fakeAccessStore()
   const now = () => instant(Date.parse('2026-01-01T00:00:00Z'))
   const adminHash = hashKey(adminKey)
   const access = manageAccess({
-    store, publisher: { publish: async () => ({ acknowledged: ['gw'], waitingFor: [] }) }, adminHash, now, randomBytes, models: () => [], whereDeclared: () => null,
+    store,
+    publisher: { publish: async () => ({ acknowledged: ['gw'], waitingFor: [] }) },
+    adminHash,
+    now,
+    randomBytes,
+    models: () => [],
+    whereDeclared: () => null,
   })
   const app = await openAdminServer({ version: '0', log: { error: () => undefined } })
-  await app.register(adminRoutes({
-    access, identify: identifyBy({ store, adminHash, now }), now, status: () => Promise.reject(new Error('not asked')),
-    requests: { list: async () => [], usage: async () => [], gaps: async () => [] }, verifyAudit: async () => ({ result: 'intact', epochs: [] }),
-  }))
+  await app.register(
+    adminRoutes({
+      access,
+      identify: identifyBy({ store, adminHash, now }),
+      now,
+      status: () => Promise.reject(new Error('not asked')),
+      requests: { list: async () => [], usage: async () => [], gaps: async () => [] },
+      verifyAudit: async () => ({ result: 'intact', epochs: [] }),
+    }),
+  )
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   toClose.push(() => app.close())
   return { url, access }
@@ -37,7 +51,12 @@ async function service() {
 async function run(line: string, env: NodeJS.ProcessEnv) {
   const said: string[] = []
   const program = new Command()
-  const io = { env, out: (text: string) => { said.push(text) } }
+  const io = {
+    env,
+    out: (text: string) => {
+      said.push(text)
+    },
+  }
   registerKey(program, io)
   registerTeam(program, io)
   try {
@@ -65,7 +84,9 @@ test('a key is made, listed, rotated and revoked from the command line', async (
   const list = await run('key list', env)
   expect(list.out).toMatch(/slack +- +coder +active +2026-01-31 +2026-01-01/)
   expect(list.out).not.toContain(secret)
-  expect((await run('key rotate slack --grace 1h', env)).out).toContain('The old secret works until 2026-01-01T01:00:00.000Z')
+  expect((await run('key rotate slack --grace 1h', env)).out).toContain(
+    'The old secret works until 2026-01-01T01:00:00.000Z',
+  )
   expect((await run('key revoke slack', env)).out).toContain('In force on 1 gateway.')
   expect((await run('key list', env)).out).toContain('No keys yet')
   expect((await run('key list --all', env)).out).toContain('revoked')
@@ -74,8 +95,15 @@ test('a key is made, listed, rotated and revoked from the command line', async (
 test('--json is the whole answer, and nothing when it is refused', async () => {
   const { url } = await service()
   const env = { HOLDFAST_URL: url, HOLDFAST_KEY: adminKey }
-  expect(JSON.parse((await run('key create --alias slack --json', env)).out)).toMatchObject({ alias: 'slack', key: expect.stringMatching(/^sk-hf-/) })
-  expect(await run('key create --alias slack --json', env)).toEqual({ code: 1, out: '', err: "The alias 'slack' belongs to another key." })
+  expect(JSON.parse((await run('key create --alias slack --json', env)).out)).toMatchObject({
+    alias: 'slack',
+    key: expect.stringMatching(/^sk-hf-/),
+  })
+  expect(await run('key create --alias slack --json', env)).toEqual({
+    code: 1,
+    out: '',
+    err: "The alias 'slack' belongs to another key.",
+  })
 })
 
 test('a team is made, changed and deleted from the command line', async () => {
@@ -101,26 +129,44 @@ test('address and key come from the state folder of the running service', async 
 test('without a key, with a wrong one, and with nothing running, the message says what to do', async () => {
   const { url } = await service()
   const home = await emptyHome()
-  expect(await run('key list', { HOLDFAST_HOME: home, HOLDFAST_URL: url })).toMatchObject({ code: 1, err: expect.stringContaining('HOLDFAST_ADMIN_KEY') })
-  expect(await run('key list', { HOLDFAST_URL: url, HOLDFAST_KEY: 'sk-wrong' })).toMatchObject({ code: 1, err: expect.stringContaining('HOLDFAST_KEY') })
+  expect(await run('key list', { HOLDFAST_HOME: home, HOLDFAST_URL: url })).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('HOLDFAST_ADMIN_KEY'),
+  })
+  expect(await run('key list', { HOLDFAST_URL: url, HOLDFAST_KEY: 'sk-wrong' })).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('HOLDFAST_KEY'),
+  })
   expect(await run('key list', { HOLDFAST_URL: 'nonsense', HOLDFAST_KEY: adminKey })).toMatchObject({ code: 2 })
   const closed = createServer()
-  await new Promise<void>(resolve => { closed.listen(0, '127.0.0.1', resolve) })
+  await new Promise<void>(resolve => {
+    closed.listen(0, '127.0.0.1', resolve)
+  })
   const address = closed.address()
   const port = typeof address === 'object' ? address?.port : null
-  await new Promise(resolve => { closed.close(resolve) })
-  expect(await run('key list', { HOLDFAST_URL: `http://127.0.0.1:${port}`, HOLDFAST_KEY: adminKey }))
-    .toMatchObject({ code: 1, err: expect.stringMatching(/Nothing answers .*npm start/) })
+  await new Promise(resolve => {
+    closed.close(resolve)
+  })
+  expect(await run('key list', { HOLDFAST_URL: `http://127.0.0.1:${port}`, HOLDFAST_KEY: adminKey })).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/Nothing answers .*npm start/),
+  })
 })
 
 test('an address that is not Holdfast is told apart', async () => {
-  const other = createServer((_request, response) => { response.end('<html>') })
-  await new Promise<void>(resolve => { other.listen(0, '127.0.0.1', resolve) })
+  const other = createServer((_request, response) => {
+    response.end('<html>')
+  })
+  await new Promise<void>(resolve => {
+    other.listen(0, '127.0.0.1', resolve)
+  })
   toClose.push(() => other.close())
   const address = other.address()
   const port = typeof address === 'object' ? address?.port : null
-  expect(await run('key list', { HOLDFAST_URL: `http://127.0.0.1:${port}/v1`, HOLDFAST_KEY: adminKey }))
-    .toMatchObject({ code: 1, err: expect.stringContaining('not as Holdfast') })
+  expect(await run('key list', { HOLDFAST_URL: `http://127.0.0.1:${port}/v1`, HOLDFAST_KEY: adminKey })).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('not as Holdfast'),
+  })
 })
 
 test('a stream is read event by event, however it is cut', async () => {
@@ -134,7 +180,9 @@ test('a stream is read event by event, however it is cut', async () => {
     }
     next()
   })
-  await new Promise<void>(resolve => { other.listen(0, '127.0.0.1', resolve) })
+  await new Promise<void>(resolve => {
+    other.listen(0, '127.0.0.1', resolve)
+  })
   toClose.push(() => other.close())
   const address = other.address()
   const port = typeof address === 'object' ? address?.port : null

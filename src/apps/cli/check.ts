@@ -2,14 +2,19 @@
 import { formatProblem, readSpecFile } from '../../adapters/spec-file/index.ts'
 
 /** `exitCode`: 0 the spec is good, 1 it is not. `output` ends with a line break. */
-export async function checkSpec(path: string, { json }: { json: boolean }): Promise<{ exitCode: 0 | 1; output: string }> {
+export async function checkSpec(
+  path: string,
+  { json }: { json: boolean },
+): Promise<{ exitCode: 0 | 1; output: string }> {
   const read = await readSpecFile(path)
   if (json) {
     const { ok } = read
     const report = read.ok ? { ok, notActedOn: read.notes } : { ok, problems: read.problems }
     return { exitCode: ok ? 0 : 1, output: `${JSON.stringify(report, null, 2)}\n` }
   }
-  const lines = read.ok ? sayGood(path, read.notes) : [...read.problems.map(formatProblem), `${countOf(read.problems.length, 'problem')}.`]
+  const lines = read.ok
+    ? sayGood(path, read.notes)
+    : [...read.problems.map(formatProblem), `${countOf(read.problems.length, 'problem')}.`]
   return { exitCode: read.ok ? 0 : 1, output: `${lines.join('\n')}\n` }
 }
 

@@ -39,10 +39,17 @@ export function openClient({ env }: { env: NodeJS.ProcessEnv }): Client {
   const url = toUrl(env['HOLDFAST_URL'] || (home === null ? null : serviceUrl(home.service)) || usualUrl)
   const { key, from } = findKey(env, home?.adminKey ?? null)
 
-  const send = (method: string, path: string, { body, signal }: { body: object | undefined; signal: AbortSignal | null }) =>
+  const send = (
+    method: string,
+    path: string,
+    { body, signal }: { body: object | undefined; signal: AbortSignal | null },
+  ) =>
     connect(`${url}${path}`, {
       method,
-      headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      headers: {
+        authorization: `Bearer ${key}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal,
       redirect: 'error',
@@ -50,7 +57,8 @@ export function openClient({ env }: { env: NodeJS.ProcessEnv }): Client {
 
   async function refuse(answer: Response): Promise<never> {
     const refusal = Refusal.safeParse(parse(await answer.text().catch(error => lost(url, error))))
-    if (!refusal.success) throw new CliError(`${url} answered ${answer.status}, but not as Holdfast does. Is HOLDFAST_URL right?`)
+    if (!refusal.success)
+      throw new CliError(`${url} answered ${answer.status}, but not as Holdfast does. Is HOLDFAST_URL right?`)
     const { message } = refusal.data.error
     throw new CliError(answer.status === 401 ? `${message} (The key came from ${from}.)` : message)
   }
@@ -102,8 +110,15 @@ function lost(url: string, error: unknown): never {
   if (error instanceof Error && error.name === 'TimeoutError') {
     throw new CliError(`${url} did not answer within ${answerMs / 1000} s.`, 1, { cause: error })
   }
-  const cause = error instanceof Error && error.cause instanceof Error && 'code' in error.cause ? ` (${String(error.cause.code)})` : ''
-  throw new CliError(`Nothing answers at ${url}${cause}. Start it with 'npm start' (holdfast up), or set HOLDFAST_URL to where it runs.`, 1, { cause: error })
+  const cause =
+    error instanceof Error && error.cause instanceof Error && 'code' in error.cause
+      ? ` (${String(error.cause.code)})`
+      : ''
+  throw new CliError(
+    `Nothing answers at ${url}${cause}. Start it with 'npm start' (holdfast up), or set HOLDFAST_URL to where it runs.`,
+    1,
+    { cause: error },
+  )
 }
 
 function parse(text: string): unknown {
@@ -134,7 +149,9 @@ function findKey(env: NodeJS.ProcessEnv, file: string | null): { key: string; fr
   }
   const key = file === null ? '' : readOr(file, '').trim()
   if (key !== '') return { key, from: file ?? '' }
-  throw new CliError('There is no admin key here. Set HOLDFAST_ADMIN_KEY, or run this where the service runs, with the same HOLDFAST_HOME and user.')
+  throw new CliError(
+    'There is no admin key here. Set HOLDFAST_ADMIN_KEY, or run this where the service runs, with the same HOLDFAST_HOME and user.',
+  )
 }
 
 function readOr(path: string, otherwise: string): string {

@@ -26,7 +26,8 @@ type Json = { json?: boolean }
 export function registerKey(program: Command, io: CliIo = processIo): void {
   const key = program.command('key').description('API keys: create, list, rotate, revoke')
 
-  key.command('create')
+  key
+    .command('create')
     .description('make a key; it is shown once')
     .option('--alias <name>', 'a name for people, unique among keys in use')
     .option('--team <name>', 'the team it belongs to')
@@ -43,46 +44,80 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
       })
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
       const born = BornKey.parse(answer)
-      io.out([
-        `Created ${named(born)}.`, '', `  ${born.key}`, '',
-        `Keep it now: it is not shown again. ${mayUse(born)} ${ends(born)}`,
-        ...tail(born), '', 'See what it may use:', `  ${tryIt(client, born.key)}`,
-      ].join('\n'))
+      io.out(
+        [
+          `Created ${named(born)}.`,
+          '',
+          `  ${born.key}`,
+          '',
+          `Keep it now: it is not shown again. ${mayUse(born)} ${ends(born)}`,
+          ...tail(born),
+          '',
+          'See what it may use:',
+          `  ${tryIt(client, born.key)}`,
+        ].join('\n'),
+      )
     })
 
-  key.command('list')
+  key
+    .command('list')
     .description('keys in use; --all also those revoked')
     .option('--all', 'revoked keys too')
     .option('--json', 'print JSON, revoked keys too')
     .action(async (options: Json & { all?: boolean }) => {
       const answer = await openClient(io).request('GET', '/api/v1/keys')
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
-      const keys = z.object({ keys: z.array(Key) }).parse(answer).keys.filter(each => options.all || each.status !== 'revoked')
-      if (keys.length === 0) return io.out("No keys yet. Make one: holdfast key create --alias <name>")
-      io.out(renderTable(['ID', 'ALIAS', 'TEAM', 'MODELS', 'STATUS', 'EXPIRES', 'CREATED'], keys.map(each => [
-        each.id, each.alias ?? '-', each.team ?? '-', sayModels(each.models, each.team === null ? 'all' : "the team's"),
-        each.status, day(each.expiresAt), day(each.createdAt),
-      ])))
+      const keys = z
+        .object({ keys: z.array(Key) })
+        .parse(answer)
+        .keys.filter(each => options.all || each.status !== 'revoked')
+      if (keys.length === 0) return io.out('No keys yet. Make one: holdfast key create --alias <name>')
+      io.out(
+        renderTable(
+          ['ID', 'ALIAS', 'TEAM', 'MODELS', 'STATUS', 'EXPIRES', 'CREATED'],
+          keys.map(each => [
+            each.id,
+            each.alias ?? '-',
+            each.team ?? '-',
+            sayModels(each.models, each.team === null ? 'all' : "the team's"),
+            each.status,
+            day(each.expiresAt),
+            day(each.createdAt),
+          ]),
+        ),
+      )
     })
 
-  key.command('rotate')
+  key
+    .command('rotate')
     .description('give a key a new secret; the old one goes on for a while')
     .argument('<key>', 'id or alias')
     .option('--grace <duration>', 'how long the old secret goes on; 0s ends it at once', '24h')
     .option('--json', 'print JSON')
     .action(async (ref: string, options: Json & { grace: string }) => {
       const client = openClient(io)
-      const answer = await client.request('POST', `/api/v1/keys/${encodeURIComponent(ref)}/rotate`, { grace: options.grace })
+      const answer = await client.request('POST', `/api/v1/keys/${encodeURIComponent(ref)}/rotate`, {
+        grace: options.grace,
+      })
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
       const born = RotatedKey.parse(answer)
-      io.out([
-        `Rotated ${named(born)}.`, '', `  ${born.key}`, '',
-        `Keep it now: it is not shown again. The old secret works until ${born.previousValidUntil}.`,
-        ...tail(born), '', 'Try the new one:', `  ${tryIt(client, born.key)}`,
-      ].join('\n'))
+      io.out(
+        [
+          `Rotated ${named(born)}.`,
+          '',
+          `  ${born.key}`,
+          '',
+          `Keep it now: it is not shown again. The old secret works until ${born.previousValidUntil}.`,
+          ...tail(born),
+          '',
+          'Try the new one:',
+          `  ${tryIt(client, born.key)}`,
+        ].join('\n'),
+      )
     })
 
-  key.command('revoke')
+  key
+    .command('revoke')
     .description('end a key at once, for good')
     .argument('<key>', 'id or alias')
     .option('--json', 'print JSON')
@@ -94,11 +129,13 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
     })
 }
 
-const named = (key: Key): string => key.alias === null ? key.id : `${key.alias} (${key.id})`
+const named = (key: Key): string => (key.alias === null ? key.id : `${key.alias} (${key.id})`)
 const mayUse = ({ models, team }: Key): string =>
   `It may use ${sayModels(models, team === null ? 'every model' : `what the team ${team} may`)}.`
-const ends = ({ expiresAt }: Key): string => expiresAt === null ? 'It does not expire.' : `It expires ${expiresAt}.`
-const day = (moment: string | null): string => moment === null ? 'never' : moment.slice(0, 10)
+const ends = ({ expiresAt }: Key): string => (expiresAt === null ? 'It does not expire.' : `It expires ${expiresAt}.`)
+const day = (moment: string | null): string => (moment === null ? 'never' : moment.slice(0, 10))
 const tryIt = ({ url }: Client, key: string): string => `curl ${url}/v1/models -H 'authorization: Bearer ${key}'`
-const tail = ({ inForce, warnings }: z.output<typeof ChangedKey>): string[] =>
-  [sayInForce(inForce), ...warnings.map(warning => `Note: ${warning}`)]
+const tail = ({ inForce, warnings }: z.output<typeof ChangedKey>): string[] => [
+  sayInForce(inForce),
+  ...warnings.map(warning => `Note: ${warning}`),
+]

@@ -17,11 +17,15 @@ export function registerTeam(program: Command, io: CliIo = processIo): void {
 
   function tell(verb: string, answer: unknown, next: string): void {
     const changed = ChangedTeam.parse(answer)
-    const lines = [`${verb} the team ${changed.name}. It may use ${sayModels(changed.models, 'every model')}.`, sayInForce(changed.inForce)]
+    const lines = [
+      `${verb} the team ${changed.name}. It may use ${sayModels(changed.models, 'every model')}.`,
+      sayInForce(changed.inForce),
+    ]
     io.out([...lines, ...changed.warnings.map(warning => `Note: ${warning}`), next].join('\n'))
   }
 
-  team.command('create')
+  team
+    .command('create')
     .description('make a team')
     .argument('<name>')
     .option('--models <names>', 'models it may use, with commas between (default: all)')
@@ -33,7 +37,8 @@ export function registerTeam(program: Command, io: CliIo = processIo): void {
       tell('Created', answer, `Give it a key: holdfast key create --team ${name}`)
     })
 
-  team.command('list')
+  team
+    .command('list')
     .description('all teams')
     .option('--json', 'print JSON')
     .action(async (options: Json) => {
@@ -41,10 +46,16 @@ export function registerTeam(program: Command, io: CliIo = processIo): void {
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
       const { teams } = z.object({ teams: z.array(Team) }).parse(answer)
       if (teams.length === 0) return io.out('No teams yet. Make one: holdfast team create <name> --models <names>')
-      io.out(renderTable(['NAME', 'MODELS', 'FROM'], teams.map(each => [each.name, sayModels(each.models, 'all'), each.source])))
+      io.out(
+        renderTable(
+          ['NAME', 'MODELS', 'FROM'],
+          teams.map(each => [each.name, sayModels(each.models, 'all'), each.source]),
+        ),
+      )
     })
 
-  team.command('update')
+  team
+    .command('update')
     .description('change what a team may use')
     .argument('<name>')
     .option('--models <names>', 'models it may use from now on, with commas between')
@@ -60,13 +71,20 @@ export function registerTeam(program: Command, io: CliIo = processIo): void {
       tell('Changed', answer, 'See all: holdfast team list')
     })
 
-  team.command('delete')
+  team
+    .command('delete')
     .description('remove a team without keys in use')
     .argument('<name>')
     .option('--json', 'print JSON')
     .action(async (name: string, options: Json) => {
       const answer = await openClient(io).request('DELETE', path(name))
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
-      io.out([`Deleted the team ${name}.`, sayInForce(ChangedTeam.parse(answer).inForce), 'See what is left: holdfast team list'].join('\n'))
+      io.out(
+        [
+          `Deleted the team ${name}.`,
+          sayInForce(ChangedTeam.parse(answer).inForce),
+          'See what is left: holdfast team list',
+        ].join('\n'),
+      )
     })
 }

@@ -3,7 +3,13 @@ import { millis } from '../units.ts'
 import type { Millis } from '../units.ts'
 
 const second = 1000
-const units: Record<string, number> = { s: second, m: 60 * second, h: 3600 * second, d: 86_400 * second, w: 7 * 86_400 * second }
+const units: Record<string, number> = {
+  s: second,
+  m: 60 * second,
+  h: 3600 * second,
+  d: 86_400 * second,
+  w: 7 * 86_400 * second,
+}
 const longest = 36_500 * 86_400 * second
 
 /** `null` when the text is no duration, or one beyond a hundred years. */

@@ -4,7 +4,10 @@ import type { AccessStore } from './ports.ts'
 import type { AccessChange, Key, NumberedChange, Team } from './types.ts'
 
 /** `kept`: how many changes `changesSince` remembers. */
-export function fakeAccessStore({ epoch = 'epoch-1', kept = 1000 }: { epoch?: string; kept?: number } = {}): AccessStore {
+export function fakeAccessStore({
+  epoch = 'epoch-1',
+  kept = 1000,
+}: { epoch?: string; kept?: number } = {}): AccessStore {
   const keys = new Map<string, Key>()
   const teams = new Map<string, Team>()
   const log: NumberedChange[] = []

@@ -1,7 +1,16 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { instant, keyId, modelName, teamName } from '../units.ts'
-import { applyChanges, authenticate, buildAccessTable, grantsOf, keyStatus, mayUse, permittedModels, toAccessImage } from './image.ts'
+import {
+  applyChanges,
+  authenticate,
+  buildAccessTable,
+  grantsOf,
+  keyStatus,
+  mayUse,
+  permittedModels,
+  toAccessImage,
+} from './image.ts'
 import { fakeAccessStore } from './fake.ts'
 import type { AccessChange, AccessImage, Key, Principal, Team } from './types.ts'
 
@@ -10,11 +19,24 @@ const names = [coder, embed, general]
 const now = instant(1_000)
 
 const aKey = (over: Partial<Key> = {}): Key => ({
-  id: keyId('key_1'), alias: 'slack', team: null, models: null, secrets: [{ hash: 'h1', validUntil: null }],
-  createdAt: instant(0), expiresAt: null, revokedAt: null, metadata: {}, ...over,
+  id: keyId('key_1'),
+  alias: 'slack',
+  team: null,
+  models: null,
+  secrets: [{ hash: 'h1', validUntil: null }],
+  createdAt: instant(0),
+  expiresAt: null,
+  revokedAt: null,
+  metadata: {},
+  ...over,
 })
 const aTeam = (over: Partial<Team> = {}): Team => ({
-  name: teamName('platform'), models: null, metadata: {}, createdAt: instant(0), source: 'api', ...over,
+  name: teamName('platform'),
+  models: null,
+  metadata: {},
+  createdAt: instant(0),
+  source: 'api',
+  ...over,
 })
 const tableOf = (image: Partial<AccessImage>) =>
   buildAccessTable({ epoch: 'e', seq: 0, adminHash: 'admin', keys: [], teams: [], ...image })
@@ -22,11 +44,19 @@ const ask = (key: Key, hash = 'h1', at = now) => authenticate(tableOf({ keys: [k
 const principal = (key: Key): Principal => ({ kind: 'key', id: key.id, alias: key.alias, team: key.team })
 
 test('A1 the admin key is the administrator', () => {
-  expect(authenticate(tableOf({}), { hash: 'admin', format: 'foreign' }, now)).toEqual({ ok: true, principal: { kind: 'admin' }, grants: null })
+  expect(authenticate(tableOf({}), { hash: 'admin', format: 'foreign' }, now)).toEqual({
+    ok: true,
+    principal: { kind: 'admin' },
+    grants: null,
+  })
 })
 
 test('A2 a key is known by its secret', () => {
-  expect(ask(aKey())).toEqual({ ok: true, principal: { kind: 'key', id: 'key_1', alias: 'slack', team: null }, grants: null })
+  expect(ask(aKey())).toEqual({
+    ok: true,
+    principal: { kind: 'key', id: 'key_1', alias: 'slack', team: null },
+    grants: null,
+  })
 })
 
 test('A3 an unknown key is mistyped only when it looks like ours and cannot be', () => {
@@ -50,7 +80,12 @@ test('A5 a key opens up to its end and not from it on', () => {
 })
 
 test('A6 during the grace both secrets open the key, after it the new one only', () => {
-  const key = aKey({ secrets: [{ hash: 'new', validUntil: null }, { hash: 'old', validUntil: instant(2_000) }] })
+  const key = aKey({
+    secrets: [
+      { hash: 'new', validUntil: null },
+      { hash: 'old', validUntil: instant(2_000) },
+    ],
+  })
   expect(ask(key, 'old', instant(1_999)).ok).toBe(true)
   expect(ask(key, 'new', instant(1_999)).ok).toBe(true)
   expect(ask(key, 'old', instant(2_000))).toEqual({ ok: false, why: 'expired' })
@@ -107,38 +142,56 @@ test('A12 a secret that a key no longer has opens nothing', () => {
 test('A13 a secret used again belongs to the living key, in whichever order they arrive', () => {
   const dead = aKey({ id: keyId('key_dead'), revokedAt: instant(1) })
   const alive = aKey({ id: keyId('key_alive') })
-  for (const keys of [[dead, alive], [alive, dead]]) {
-    expect(authenticate(tableOf({ keys }), { hash: 'h1', format: 'foreign' }, now)).toMatchObject({ principal: { id: 'key_alive' } })
+  for (const keys of [
+    [dead, alive],
+    [alive, dead],
+  ]) {
+    expect(authenticate(tableOf({ keys }), { hash: 'h1', format: 'foreign' }, now)).toMatchObject({
+      principal: { id: 'key_alive' },
+    })
   }
 })
 
 const models = fc.option(fc.subarray(names), { nil: null })
 const change: fc.Arbitrary<AccessChange> = fc.oneof(
-  fc.record({ n: fc.nat(4), models, team: fc.option(fc.constantFrom('a', 'b').map(teamName), { nil: null }), revoked: fc.boolean() }).map(
-    ({ n, models: some, team, revoked }): AccessChange => ({
+  fc
+    .record({
+      n: fc.nat(4),
+      models,
+      team: fc.option(fc.constantFrom('a', 'b').map(teamName), { nil: null }),
+      revoked: fc.boolean(),
+    })
+    .map(({ n, models: some, team, revoked }): AccessChange => ({
       put: 'key',
       key: aKey({
-        id: keyId(`key_${n}`), alias: `alias-${n}`, secrets: [{ hash: `hash-${n}`, validUntil: null }], models: some, team,
+        id: keyId(`key_${n}`),
+        alias: `alias-${n}`,
+        secrets: [{ hash: `hash-${n}`, validUntil: null }],
+        models: some,
+        team,
         revokedAt: revoked ? instant(1) : null,
       }),
     })),
-  fc.record({ name: fc.constantFrom('a', 'b').map(teamName), models }).map(
-    (team): AccessChange => ({ put: 'team', team: aTeam(team) })),
+  fc
+    .record({ name: fc.constantFrom('a', 'b').map(teamName), models })
+    .map((team): AccessChange => ({ put: 'team', team: aTeam(team) })),
   fc.constantFrom('a', 'b').map((name): AccessChange => ({ drop: 'team', name: teamName(name) })),
 )
 
 test('A14 an image and the changes after it are the later image', async () => {
-  await fc.assert(fc.asyncProperty(fc.array(change, { maxLength: 20 }), fc.nat(20), async (changes, cut) => {
-    const store = fakeAccessStore()
-    await store.commit(changes.slice(0, cut))
-    const table = buildAccessTable({ ...await store.image(), adminHash: 'admin' })
-    await store.commit(changes.slice(cut))
-    expect(applyChanges(table, await store.changesSince(table.seq) ?? [])).toBe('applied')
-    const later = { ...await store.image(), adminHash: 'admin' }
-    expect(toAccessImage(table)).toEqual(later)
-    for (const key of later.keys) {
-      const sent = { hash: key.secrets[0]?.hash ?? '', format: 'ours' as const }
-      expect(authenticate(table, sent, now)).toEqual(authenticate(buildAccessTable(later), sent, now))
-    }
-  }))
+  await fc.assert(
+    fc.asyncProperty(fc.array(change, { maxLength: 20 }), fc.nat(20), async (changes, cut) => {
+      const store = fakeAccessStore()
+      await store.commit(changes.slice(0, cut))
+      const table = buildAccessTable({ ...(await store.image()), adminHash: 'admin' })
+      await store.commit(changes.slice(cut))
+      expect(applyChanges(table, (await store.changesSince(table.seq)) ?? [])).toBe('applied')
+      const later = { ...(await store.image()), adminHash: 'admin' }
+      expect(toAccessImage(table)).toEqual(later)
+      for (const key of later.keys) {
+        const sent = { hash: key.secrets[0]?.hash ?? '', format: 'ours' as const }
+        expect(authenticate(table, sent, now)).toEqual(authenticate(buildAccessTable(later), sent, now))
+      }
+    }),
+  )
 })

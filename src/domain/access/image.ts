@@ -68,7 +68,11 @@ export function applyChanges(table: AccessTable, changes: readonly NumberedChang
 }
 
 /** Who sent this key (A1…A6). `hash` is the SHA-256 of the whole key, in hex; `format` what `checkKeyFormat` says of it. */
-export function authenticate(table: AccessTable, sent: { hash: string; format: KeyFormat }, now: Instant): Authentication {
+export function authenticate(
+  table: AccessTable,
+  sent: { hash: string; format: KeyFormat },
+  now: Instant,
+): Authentication {
   if (sent.hash === table.adminHash) return { ok: true, principal: { kind: 'admin' }, grants: everything }
   const found = table.byHash.get(sent.hash)
   if (found === undefined) return { ok: false, why: sent.format === 'mistyped' ? 'mistyped' : 'unknown' }
@@ -76,7 +80,11 @@ export function authenticate(table: AccessTable, sent: { hash: string; format: K
   if (key.revokedAt !== null) return { ok: false, why: 'revoked' }
   if (hasPassed(key.expiresAt, now) || hasPassed(secret.validUntil, now)) return { ok: false, why: 'expired' }
   const principal: Principal = { kind: 'key', id: key.id, alias: key.alias, team: key.team }
-  return { ok: true, principal, grants: grantsOfKey(key, key.team === null ? null : (table.teams.get(key.team) ?? 'gone')) }
+  return {
+    ok: true,
+    principal,
+    grants: grantsOfKey(key, key.team === null ? null : (table.teams.get(key.team) ?? 'gone')),
+  }
 }
 
 /** What a principal may use now (A7…A11); a key that is gone may use nothing. */
@@ -99,7 +107,7 @@ export function permittedModels(table: AccessTable, principal: Principal, models
 }
 
 /** A7…A11 for one key. `team`: `null` when the key has none, `gone` when it names one that does not exist. */
-export function grantsOfKey(key: Pick<Key, 'models'>, team: Pick<Team, 'models'> | null | 'gone'): Grants {
+function grantsOfKey(key: Pick<Key, 'models'>, team: Pick<Team, 'models'> | null | 'gone'): Grants {
   if (team === 'gone') return nothing
   const teamModels = team?.models ?? null
   if (key.models === null) return teamModels

@@ -1,7 +1,13 @@
 /** Access: who may do what. The gateway starts at `authenticate`; keys are made and kept by src/services/access. */
 export { parseDuration } from './duration.ts'
 export {
-  applyChanges, authenticate, buildAccessTable, grantsOf, grantsOfKey, keyStatus, mayUse, permittedModels, toAccessImage,
+  applyChanges,
+  authenticate,
+  buildAccessTable,
+  keyStatus,
+  mayUse,
+  permittedModels,
+  toAccessImage,
 } from './image.ts'
 export type { AccessTable, Authentication, Grants } from './image.ts'
 export { checkKeyFormat, keyRandomBytes, makeKey, maskKey, randomBase62 } from './key-format.ts'

@@ -36,10 +36,7 @@ export type Team = {
 }
 
 /** One change of access, in the order it happened. */
-export type AccessChange =
-  | { put: 'key'; key: Key }
-  | { put: 'team'; team: Team }
-  | { drop: 'team'; name: TeamName }
+export type AccessChange = { put: 'key'; key: Key } | { put: 'team'; team: Team } | { drop: 'team'; name: TeamName }
 
 /** Everything a gateway needs to know who may do what. `seq` is the last change it holds. */
 export type AccessImage = {
@@ -56,6 +53,4 @@ export type AccessImage = {
 export type NumberedChange = { seq: number; change: AccessChange }
 
 /** Who a request comes from, once authenticated. */
-export type Principal =
-  | { kind: 'admin' }
-  | { kind: 'key'; id: KeyId; alias: string | null; team: TeamName | null }
+export type Principal = { kind: 'admin' } | { kind: 'key'; id: KeyId; alias: string | null; team: TeamName | null }

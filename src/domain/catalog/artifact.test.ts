@@ -8,10 +8,24 @@ const source = (text: string) => {
 }
 
 test('R9 the three forms are read', () => {
-  expect(source('hf:openai/gpt-oss-120b@b5c939de')).toEqual({ kind: 'hf', repository: 'openai/gpt-oss-120b', commit: 'b5c939de', file: null })
-  expect(source('hf:a/b@0123456:x/y.gguf')).toEqual({ kind: 'hf', repository: 'a/b', commit: '0123456', file: 'x/y.gguf' })
+  expect(source('hf:openai/gpt-oss-120b@b5c939de')).toEqual({
+    kind: 'hf',
+    repository: 'openai/gpt-oss-120b',
+    commit: 'b5c939de',
+    file: null,
+  })
+  expect(source('hf:a/b@0123456:x/y.gguf')).toEqual({
+    kind: 'hf',
+    repository: 'a/b',
+    commit: '0123456',
+    file: 'x/y.gguf',
+  })
   expect(source('file:/srv/m.gguf')).toEqual({ kind: 'file', path: '/srv/m.gguf', sha256: null })
-  expect(source(`file:w@v/m.gguf@sha256:${'a'.repeat(64)}`)).toEqual({ kind: 'file', path: 'w@v/m.gguf', sha256: 'a'.repeat(64) })
+  expect(source(`file:w@v/m.gguf@sha256:${'a'.repeat(64)}`)).toEqual({
+    kind: 'file',
+    path: 'w@v/m.gguf',
+    sha256: 'a'.repeat(64),
+  })
   expect(source('builtin:smoke')).toEqual({ kind: 'builtin', name: 'smoke' })
 })
 

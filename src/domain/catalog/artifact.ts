@@ -22,12 +22,19 @@ export function parseArtifactSource(text: string): ArtifactReading {
 
 function parseHuggingFace(rest: string): ArtifactReading {
   const [, repository = '', pin, file] = /^([^@]*)(?:@([^:]*))?(?::(.*))?$/s.exec(rest) ?? []
-  if (!/^([\w.-]+\/)?[\w.-]+$/.test(repository)) return refuse('expected a repository after hf:, such as hf:openai/gpt-oss-20b@<commit>')
-  if (pin === undefined) return refuse(`pin a commit: hf:${repository}@<commit> (7 to 40 hex digits), so that the name always means the same weights`)
+  if (!/^([\w.-]+\/)?[\w.-]+$/.test(repository))
+    return refuse('expected a repository after hf:, such as hf:openai/gpt-oss-20b@<commit>')
+  if (pin === undefined)
+    return refuse(
+      `pin a commit: hf:${repository}@<commit> (7 to 40 hex digits), so that the name always means the same weights`,
+    )
   if (!/^[0-9a-f]{7,40}$/.test(pin)) {
-    return refuse(`pin a commit of 7 to 40 lower-case hex digits after '@'; '${pin}' is a branch or tag, and those move`)
+    return refuse(
+      `pin a commit of 7 to 40 lower-case hex digits after '@'; '${pin}' is a branch or tag, and those move`,
+    )
   }
-  if (file === '' || file?.split('/').some(part => part === '' || part === '..')) return refuse('expected a file inside the repository after the commit')
+  if (file === '' || file?.split('/').some(part => part === '' || part === '..'))
+    return refuse('expected a file inside the repository after the commit')
   return { ok: true, source: { kind: 'hf', repository, commit: pin, file: file ?? null } }
 }
 

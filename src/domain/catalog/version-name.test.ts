@@ -8,7 +8,9 @@ const read = (text: string): string => {
   const reading = parseVersionName(text)
   if (!reading.ok) return `${reading.position}: ${reading.expected}`
   const { channel, service, base, quantisation, prompt } = reading.name
-  return [channel, service.major, service.minor, service.patch, service.preRelease, base, quantisation, prompt].join(' | ')
+  return [channel, service.major, service.minor, service.patch, service.preRelease, base, quantisation, prompt].join(
+    ' | ',
+  )
 }
 
 const word = fc.stringMatching(/^[a-z0-9]{1,6}$/)
@@ -43,16 +45,28 @@ function expectTotal(text: string): void {
 
 test('R1 any text at all is read or refused with a place inside it', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), expectTotal))
-  fc.assert(fc.property(fc.array(fc.constantFrom('-', 'v', '2', '.', 'p', '0', 'q4', 'k', 'm', 'awq', 'rc', 'dev', 'A', '_', '\n')), pieces => expectTotal(pieces.join(''))))
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom('-', 'v', '2', '.', 'p', '0', 'q4', 'k', 'm', 'awq', 'rc', 'dev', 'A', '_', '\n')),
+      pieces => expectTotal(pieces.join('')),
+    ),
+  )
 })
 
 test('R1 a name with one character changed, added or lost prints back or is refused with a place inside it', () => {
-  const edit = fc.record({ at: fc.nat(), how: fc.constantFrom('drop', 'insert', 'replace'), to: fc.constantFrom(...'-.v0p1qkm_A Zéx') })
-  fc.assert(fc.property(parts, edit, (name, { at, how, to }) => {
-    const text = printVersionName(name)
-    const place = at % (text.length + 1)
-    expectTotal(text.slice(0, place) + (how === 'drop' ? '' : to) + text.slice(how === 'insert' ? place : place + 1))
-  }), { numRuns: 500 })
+  const edit = fc.record({
+    at: fc.nat(),
+    how: fc.constantFrom('drop', 'insert', 'replace'),
+    to: fc.constantFrom(...'-.v0p1qkm_A Zéx'),
+  })
+  fc.assert(
+    fc.property(parts, edit, (name, { at, how, to }) => {
+      const text = printVersionName(name)
+      const place = at % (text.length + 1)
+      expectTotal(text.slice(0, place) + (how === 'drop' ? '' : to) + text.slice(how === 'insert' ? place : place + 1))
+    }),
+    { numRuns: 500 },
+  )
 })
 
 test('R1 a refusal tells the first wrong place and what belongs there', () => {
@@ -78,15 +92,22 @@ test('R1 a refusal tells the first wrong place and what belongs there', () => {
 })
 
 test('R2 parts survive printing and reading', () => {
-  fc.assert(fc.property(parts, name => {
-    expect(parseVersionName(printVersionName(name))).toEqual({ ok: true, name })
-  }), { numRuns: 1000 })
+  fc.assert(
+    fc.property(parts, name => {
+      expect(parseVersionName(printVersionName(name))).toEqual({ ok: true, name })
+    }),
+    { numRuns: 1000 },
+  )
 })
 
 test('R2 the names of the product are read as meant', () => {
   expect(read('production-v2.1-llama3-8b-awq-p42')).toBe('production | 2 | 1 |  |  | llama3-8b | awq | p42')
-  expect(read('production-v2.1.3-qwen3-coder-30b-a3b-awq-p42')).toBe('production | 2 | 1 | 3 |  | qwen3-coder-30b-a3b | awq | p42')
-  expect(read('production-v1.0-qwen3-embedding-8b-q4-k-m-p0')).toBe('production | 1 | 0 |  |  | qwen3-embedding-8b | q4-k-m | p0')
+  expect(read('production-v2.1.3-qwen3-coder-30b-a3b-awq-p42')).toBe(
+    'production | 2 | 1 | 3 |  | qwen3-coder-30b-a3b | awq | p42',
+  )
+  expect(read('production-v1.0-qwen3-embedding-8b-q4-k-m-p0')).toBe(
+    'production | 1 | 0 |  |  | qwen3-embedding-8b | q4-k-m | p0',
+  )
   expect(read('dev-v1.0-smoke-2m-q8-0-p0')).toBe('dev | 1 | 0 |  |  | smoke-2m | q8-0 | p0')
 })
 

@@ -41,7 +41,13 @@ export function parseVersionName(text: string): VersionNameReading {
   if (wrong !== null) return { ok: false, position: left.end + wrong.position, expected: wrong.expected }
   return {
     ok: true,
-    name: { channel: left.channel, service: left.service, base, quantisation: right.quantisation, prompt: right.prompt },
+    name: {
+      channel: left.channel,
+      service: left.service,
+      base,
+      quantisation: right.quantisation,
+      prompt: right.prompt,
+    },
   }
 }
 

@@ -53,25 +53,28 @@ function collect(value: unknown, { node, at, found }: { node: Acted; at: string;
   for (const [key, below] of mapOf(value) ?? []) {
     const path = at === '' ? key : `${at}.${key}`
     const next: Acted | undefined = Object.hasOwn(node, key) ? node[key] : undefined
-    if (below === null || path === 'versions[].chatTemplate' && below === 'artifact') continue
+    if (below === null || (path === 'versions[].chatTemplate' && below === 'artifact')) continue
     if (next === undefined) found.add(path)
     else collect(below, { node: next, at: path, found })
   }
 }
 
 /** One that Holdfast would have to start on a host: said once as a whole, by `noteVersion`. */
-const isLeftOutReplica = (at: string, item: unknown): boolean => at === 'versions[].replicas' && field(item, 'host') !== undefined
+const isLeftOutReplica = (at: string, item: unknown): boolean =>
+  at === 'versions[].replicas' && field(item, 'host') !== undefined
 
 function noteVersion(version: unknown, found: Set<string>): void {
   const name = asText(field(version, 'name')) ?? ''
   const kind = asText(valueAt(version, ['engine', 'kind'])) ?? ''
   const from = parseArtifactSource(asText(valueAt(version, ['artifact', 'from'])) ?? '')
   if (kind === 'embedded') {
-    if (from.ok && from.source.kind === 'hf') found.add(`versions[${name}].artifact (weights are not fetched yet: download them and use file:)`)
+    if (from.ok && from.source.kind === 'hf')
+      found.add(`versions[${name}].artifact (weights are not fetched yet: download them and use file:)`)
     return
   }
   const flags = mapOf(valueAt(version, ['engine', 'flags']))
-  if (flags !== null && flags.size > 0) found.add(`versions[${name}].engine.flags (part of the version; the engine is not started with them yet)`)
+  if (flags !== null && flags.size > 0)
+    found.add(`versions[${name}].engine.flags (part of the version; the engine is not started with them yet)`)
   for (const replica of items(version, ['replicas'])) {
     if (field(replica.value, 'url') !== undefined) continue
     const id = asText(field(replica.value, 'id')) ?? ''

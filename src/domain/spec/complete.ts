@@ -33,13 +33,15 @@ function freeId(taken: ReadonlySet<string>): string {
 /** Read from the form that people write, so that it gets the same defaults. */
 function smoke(replica: string): { model: Spec['models'][number]; version: SpecVersion } {
   const reading = parseSpec({
-    versions: [{
-      name: defaultVersion,
-      description: 'The small model that comes with Holdfast, to try it and to test it',
-      artifact: { from: 'builtin:smoke' },
-      engine: { kind: 'embedded', flags: { 'context-size': 512, sequences: 8 } },
-      replicas: [{ id: replica }],
-    }],
+    versions: [
+      {
+        name: defaultVersion,
+        description: 'The small model that comes with Holdfast, to try it and to test it',
+        artifact: { from: 'builtin:smoke' },
+        engine: { kind: 'embedded', flags: { 'context-size': 512, 'sequences': 8 } },
+        replicas: [{ id: replica }],
+      },
+    ],
     models: [{ name: defaultModel, live: defaultVersion }],
   })
   const [version] = reading.ok ? reading.spec.versions : []

@@ -17,19 +17,27 @@ const says = {
 }
 
 /** Text that is not empty. */
-export const text = (meaning: string) => z.string(says.text).min(1, 'must not be empty').meta({ title: 'text', description: meaning })
+export const text = (meaning: string) =>
+  z.string(says.text).min(1, 'must not be empty').meta({ title: 'text', description: meaning })
 
 /** A name that other parts of the spec refer to. */
-export const name = (meaning: string) => z.string(says.name).regex(namePattern, says.name).meta({ title: 'name', description: meaning })
+export const name = (meaning: string) =>
+  z.string(says.name).regex(namePattern, says.name).meta({ title: 'name', description: meaning })
 
 /** A public model name. */
-export const model = (meaning: string) => z.string(says.model).regex(modelPattern, says.model).meta({ title: 'model name', description: meaning })
+export const model = (meaning: string) =>
+  z.string(says.model).regex(modelPattern, says.model).meta({ title: 'model name', description: meaning })
 
 /** An http or https address. */
-export const web = (meaning: string) => z.string(says.web).regex(webPattern, says.web).meta({ title: 'http(s) address', description: meaning })
+export const web = (meaning: string) =>
+  z.string(says.web).regex(webPattern, says.web).meta({ title: 'http(s) address', description: meaning })
 
 /** An IP address, or a network as CIDR. */
-export const network = (meaning: string) => z.string(says.network).regex(networkPattern, says.network).meta({ title: 'IP address or network', description: meaning })
+export const network = (meaning: string) =>
+  z
+    .string(says.network)
+    .regex(networkPattern, says.network)
+    .meta({ title: 'IP address or network', description: meaning })
 
 /** Where a secret is to be found. A secret itself is refused, and never repeated in the message. */
 export const secret = (meaning: string) => {
@@ -41,7 +49,10 @@ export const secret = (meaning: string) => {
 export const wordOrSecret = (word: string, meaning: string) => {
   const say = `expected ${word} or a reference to an address (it holds a password): ${says.reference}`
   const either = new RegExp(`^${word}$|${referencePattern.source}`)
-  return z.string(say).regex(either, say).meta({ title: `\`${word}\` or secret reference`, description: meaning })
+  return z
+    .string(say)
+    .regex(either, say)
+    .meta({ title: `\`${word}\` or secret reference`, description: meaning })
 }
 
 export const port = (meaning: string) => z.int().min(1).max(65_535).meta({ title: 'port', description: meaning })

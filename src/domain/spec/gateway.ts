@@ -5,7 +5,12 @@ import { size, timeout, duration } from './measures.ts'
 
 const listen = z.strictObject({
   host: text('Address to bind; 0.0.0.0 for every interface.').default('127.0.0.1'),
-  port: z.int().min(0).max(65_535).meta({ title: 'port', description: 'Port to bind; 0 takes any free one.' }).default(8080),
+  port: z
+    .int()
+    .min(0)
+    .max(65_535)
+    .meta({ title: 'port', description: 'Port to bind; 0 takes any free one.' })
+    .default(8080),
 })
 
 const limits = z.strictObject({
@@ -24,20 +29,32 @@ const jwt = z.strictObject({
 })
 
 export const gateway = z.strictObject({
-  listen: listen.prefault({}).describe('Where it listens. A command-line flag, then the environment, come before this.'),
+  listen: listen
+    .prefault({})
+    .describe('Where it listens. A command-line flag, then the environment, come before this.'),
   publicUrl: web('The address that clients use, when it is not the one it listens on.').optional(),
-  tls: z.strictObject({
-    cert: text('Path of the certificate chain (PEM).'),
-    key: text('Path of the private key (PEM).'),
-    clientCa: text('Path of the authority (PEM) that client certificates must come from.').optional(),
-  }).describe('TLS in the gateway itself; a web server in front usually does this.').optional(),
+  tls: z
+    .strictObject({
+      cert: text('Path of the certificate chain (PEM).'),
+      key: text('Path of the private key (PEM).'),
+      clientCa: text('Path of the authority (PEM) that client certificates must come from.').optional(),
+    })
+    .describe('TLS in the gateway itself; a web server in front usually does this.')
+    .optional(),
   trustedProxies: z.array(network('Address or network.')).default([]).describe('Whose X-Forwarded-For is believed.'),
   limits: limits.prefault({}).describe('Bounds for each gateway.'),
-  perAddress: z.strictObject({
-    requestsPerMinute: count('Requests a minute from one address.').optional(),
-    connections: count('Connections at once from one address.').optional(),
-  }).describe('Bounds for each client address.').optional(),
+  perAddress: z
+    .strictObject({
+      requestsPerMinute: count('Requests a minute from one address.').optional(),
+      connections: count('Connections at once from one address.').optional(),
+    })
+    .describe('Bounds for each client address.')
+    .optional(),
   jwt: z.array(jwt).default([]).describe('Identity providers whose tokens are accepted beside keys.'),
-  sharedLimits: wordOrSecret('local', 'Where limits are counted: in the one gateway, or in Redis or Valkey.').default('local'),
-  maxStale: duration('How long a gateway serves from its last snapshot when it is cut off from the controller.').prefault('24h'),
+  sharedLimits: wordOrSecret('local', 'Where limits are counted: in the one gateway, or in Redis or Valkey.').default(
+    'local',
+  ),
+  maxStale: duration(
+    'How long a gateway serves from its last snapshot when it is cut off from the controller.',
+  ).prefault('24h'),
 })

@@ -26,7 +26,10 @@ export function keysAt(path: readonly PropertyKey[]): string[] {
   let node: SchemaNode | undefined = known().schema
   for (const step of path) {
     if (typeof step === 'number') node = node?.items
-    else node = ownProperty(node?.properties, String(step)) ?? (typeof node?.additionalProperties === 'object' ? node.additionalProperties : undefined)
+    else
+      node =
+        ownProperty(node?.properties, String(step)) ??
+        (typeof node?.additionalProperties === 'object' ? node.additionalProperties : undefined)
   }
   return Object.keys(node?.properties ?? {})
 }

@@ -7,10 +7,13 @@ const gpu = z.strictObject({
   id: name('What replicas call it; unique on its host.'),
   product: text('The card, as its maker calls it.').optional(),
   memory: size('Its memory.').optional(),
-  pcie: z.strictObject({
-    gen: z.int().min(1).max(7).meta({ title: 'number', description: 'PCIe generation.' }),
-    lanes: z.int().min(1).max(16).meta({ title: 'number', description: 'Lanes that are connected.' }),
-  }).describe('How it is connected.').optional(),
+  pcie: z
+    .strictObject({
+      gen: z.int().min(1).max(7).meta({ title: 'number', description: 'PCIe generation.' }),
+      lanes: z.int().min(1).max(16).meta({ title: 'number', description: 'Lanes that are connected.' }),
+    })
+    .describe('How it is connected.')
+    .optional(),
   numa: z.int().min(0).meta({ title: 'number', description: 'The NUMA node it hangs on.' }).optional(),
   power: power('The most it draws.').optional(),
 })
@@ -21,26 +24,41 @@ export const host = z.strictObject({
   memory: size('Main memory.').optional(),
   memoryBandwidth: rate('Bandwidth of main memory.').optional(),
   gpus: z.array(gpu).prefault([]).describe('Its GPUs.'),
-  power: z.strictObject({
-    supply: power('What the power supply gives.'),
-    rest: power('What everything but the GPUs draws.').optional(),
-  }).describe('Its power budget.').optional(),
-  storage: z.strictObject({
-    models: text('Folder for weights.').optional(),
-    state: text('ZFS data set, or folder, for state.').optional(),
-  }).describe('Where it keeps things.').optional(),
-  ups: z.strictObject({
-    name: name('The UPS, as Network UPS Tools calls it.'),
-    host: text('Where upsd runs.').default('localhost'),
-    user: text('User of upsd.').optional(),
-    password: secret('Password of upsd.').optional(),
-  }).describe('The uninterruptible power supply.').optional(),
-  cost: z.strictObject({
-    hourly: positive('What an hour of it costs, power aside.').optional(),
-    perKwh: positive('What a kilowatt-hour costs.').optional(),
-    currency: z.string().regex(/^[A-Z]{3}$/, 'expected a currency of three letters, such as EUR')
-      .meta({ title: 'currency', description: 'ISO 4217.' }).default('EUR'),
-  }).describe('What it costs, for cost reports.').optional(),
+  power: z
+    .strictObject({
+      supply: power('What the power supply gives.'),
+      rest: power('What everything but the GPUs draws.').optional(),
+    })
+    .describe('Its power budget.')
+    .optional(),
+  storage: z
+    .strictObject({
+      models: text('Folder for weights.').optional(),
+      state: text('ZFS data set, or folder, for state.').optional(),
+    })
+    .describe('Where it keeps things.')
+    .optional(),
+  ups: z
+    .strictObject({
+      name: name('The UPS, as Network UPS Tools calls it.'),
+      host: text('Where upsd runs.').default('localhost'),
+      user: text('User of upsd.').optional(),
+      password: secret('Password of upsd.').optional(),
+    })
+    .describe('The uninterruptible power supply.')
+    .optional(),
+  cost: z
+    .strictObject({
+      hourly: positive('What an hour of it costs, power aside.').optional(),
+      perKwh: positive('What a kilowatt-hour costs.').optional(),
+      currency: z
+        .string()
+        .regex(/^[A-Z]{3}$/, 'expected a currency of three letters, such as EUR')
+        .meta({ title: 'currency', description: 'ISO 4217.' })
+        .default('EUR'),
+    })
+    .describe('What it costs, for cost reports.')
+    .optional(),
 })
 
 export const registryKinds = ['directory', 's3', 'nexus', 'hugging-face'] as const
@@ -57,9 +75,13 @@ export const tunnel = z.strictObject({
   kind: z.enum(['wireguard']).describe('The tunnel’s kind.'),
   listen: port('UDP port.').default(51_820),
   network: text('The tunnel’s own network, as CIDR.'),
-  peers: z.array(z.strictObject({
-    name: name('Whose device it is.'),
-    publicKey: text('Its WireGuard public key.'),
-  })).default([]).describe('Who may come in.'),
+  peers: z
+    .array(
+      z.strictObject({
+        name: name('Whose device it is.'),
+        publicKey: text('Its WireGuard public key.'),
+      }),
+    )
+    .default([])
+    .describe('Who may come in.'),
 })
-

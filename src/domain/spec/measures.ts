@@ -6,8 +6,14 @@ const kilo = 1000
 const kibi = 1024
 const sizeUnits: Record<string, number> = {
   B: 1,
-  kB: kilo, MB: kilo ** 2, GB: kilo ** 3, TB: kilo ** 4,
-  KiB: kibi, MiB: kibi ** 2, GiB: kibi ** 3, TiB: kibi ** 4,
+  kB: kilo,
+  MB: kilo ** 2,
+  GB: kilo ** 3,
+  TB: kilo ** 4,
+  KiB: kibi,
+  MiB: kibi ** 2,
+  GiB: kibi ** 3,
+  TiB: kibi ** 4,
 }
 const durationUnits: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const powerUnits: Record<string, number> = { W: 1, kW: 1000 }
@@ -18,7 +24,8 @@ const longestDurationMs = 3660 * 86_400_000
 const longestTimerMs = 7 * 86_400_000
 
 const number = String.raw`\d{1,12}(?:\.\d{1,6})?`
-const pattern = (units: Record<string, number>, suffix = ''): RegExp => new RegExp(`^(${number})(${Object.keys(units).join('|')})${suffix}$`)
+const pattern = (units: Record<string, number>, suffix = ''): RegExp =>
+  new RegExp(`^(${number})(${Object.keys(units).join('|')})${suffix}$`)
 
 const sizePattern = pattern(sizeUnits)
 const ratePattern = pattern(sizeUnits, '/s')
@@ -43,7 +50,9 @@ const amount = (text: string, form: RegExp, units: Record<string, number>): numb
 
 /** A size in bytes, more than 0. */
 export const size = (meaning: string, { atMost = Number.MAX_SAFE_INTEGER }: { atMost?: number } = {}) =>
-  z.string(says.size).regex(sizePattern, says.size)
+  z
+    .string(says.size)
+    .regex(sizePattern, says.size)
     .transform(text => bytes(Math.round(amount(text, sizePattern, sizeUnits))))
     .refine(value => value > 0, 'must be more than 0')
     .refine(value => value <= atMost, `must be at most ${Math.floor(atMost / kibi ** 2)}MiB`)
@@ -51,13 +60,17 @@ export const size = (meaning: string, { atMost = Number.MAX_SAFE_INTEGER }: { at
 
 /** Bytes for each second. */
 export const rate = (meaning: string) =>
-  z.string(says.rate).regex(ratePattern, says.rate)
+  z
+    .string(says.rate)
+    .regex(ratePattern, says.rate)
     .transform(text => amount(text, ratePattern, sizeUnits))
     .refine(value => value > 0, 'must be more than 0')
     .meta({ title: 'size per second', description: meaning })
 
 const durationUpTo = (meaning: string, atMostMs: number) =>
-  z.string(says.duration).regex(durationPattern, says.duration)
+  z
+    .string(says.duration)
+    .regex(durationPattern, says.duration)
     .transform(text => millis(Math.round(amount(text, durationPattern, durationUnits))))
     .refine(value => value > 0, 'must be more than 0')
     .refine(value => value <= atMostMs, `must be at most ${Math.floor(atMostMs / 86_400_000)}d`)
@@ -71,20 +84,26 @@ export const timeout = (meaning: string) => durationUpTo(meaning, longestTimerMs
 
 /** Watts. */
 export const power = (meaning: string) =>
-  z.string(says.power).regex(powerPattern, says.power)
+  z
+    .string(says.power)
+    .regex(powerPattern, says.power)
     .transform(text => amount(text, powerPattern, powerUnits))
     .meta({ title: 'power', description: meaning })
 
-const fraction = (form: RegExp, say: string) => (value: number | string): number | string => {
-  if (typeof value === 'number') return value >= 0 && value <= 1 ? value : `${say} (for ${value} per cent write ${value}%)`
-  const percent = form.exec(value)?.[1]
-  if (percent === undefined) return say
-  return Number(percent) <= 100 ? Number(percent) / 100 : 'must be at most 100%'
-}
+const fraction =
+  (form: RegExp, say: string) =>
+  (value: number | string): number | string => {
+    if (typeof value === 'number')
+      return value >= 0 && value <= 1 ? value : `${say} (for ${value} per cent write ${value}%)`
+    const percent = form.exec(value)?.[1]
+    if (percent === undefined) return say
+    return Number(percent) <= 100 ? Number(percent) / 100 : 'must be at most 100%'
+  }
 
 const part = (form: RegExp, say: string, title: string) => {
   const read = fraction(form, say)
-  return z.union([z.number(), z.string()], say)
+  return z
+    .union([z.number(), z.string()], say)
     .transform((value, context) => {
       const result = read(value)
       if (typeof result === 'number') return toShare(result)
@@ -95,7 +114,9 @@ const part = (form: RegExp, say: string, title: string) => {
 }
 
 /** A part of a whole, in [0, 1]. */
-export const share = (meaning: string) => part(percentPattern, says.share, 'share').meta({ title: 'share', description: meaning })
+export const share = (meaning: string) =>
+  part(percentPattern, says.share, 'share').meta({ title: 'share', description: meaning })
 
 /** A difference between two shares, in [0, 1]. */
-export const margin = (meaning: string) => part(pointsPattern, says.margin, 'margin').meta({ title: 'margin', description: meaning })
+export const margin = (meaning: string) =>
+  part(pointsPattern, says.margin, 'margin').meta({ title: 'margin', description: meaning })

@@ -41,14 +41,24 @@ function toProblem(issue: Issue, path: Path, value: unknown): SpecProblem {
     case 'invalid_value': {
       const values = issue.values.map(String)
       if (values.length === 1) return problem(path, `must be ${values[0]}`)
-      return problem(path, `expected one of ${values.join(', ')}`, typeof value === 'string' ? nearest(value, values) : null)
+      return problem(
+        path,
+        `expected one of ${values.join(', ')}`,
+        typeof value === 'string' ? nearest(value, values) : null,
+      )
     }
     case 'invalid_key':
       return problem(path, issue.issues[0]?.message ?? issue.message)
     case 'too_small':
-      return problem(path, own(issue) ?? `must ${bound(issue.origin)} ${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`)
+      return problem(
+        path,
+        own(issue) ?? `must ${bound(issue.origin)} ${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}`,
+      )
     case 'too_big':
-      return problem(path, own(issue) ?? `must ${bound(issue.origin)} ${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}`)
+      return problem(
+        path,
+        own(issue) ?? `must ${bound(issue.origin)} ${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}`,
+      )
     case 'invalid_union':
       return problem(path, own(issue) ?? `expected a plain value, got ${kindOf(value)}`)
     default:
@@ -57,12 +67,19 @@ function toProblem(issue: Issue, path: Path, value: unknown): SpecProblem {
 }
 
 /** The schema's own message, where it has one. */
-const own = (issue: Issue): string | null => (/^(Invalid|Too|Unrecognized)\b/.test(issue.message) ? null : issue.message)
+const own = (issue: Issue): string | null =>
+  /^(Invalid|Too|Unrecognized)\b/.test(issue.message) ? null : issue.message
 
 const bound = (origin: string): string => (origin === 'array' ? 'have' : 'be')
 
 const kinds: Record<string, string> = {
-  string: 'text', number: 'a number', int: 'a whole number', boolean: 'true or false', object: 'a map', record: 'a map', array: 'a list',
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  object: 'a map',
+  record: 'a map',
+  array: 'a list',
 }
 
 function kindOf(value: unknown): string {

@@ -10,7 +10,12 @@ export const defaultModel = 'smoke'
 
 /** Every name that is used but not given, or given twice. Works on documents that have other problems too. */
 export function checkReferences(document: unknown): SpecProblem[] {
-  const models = new Set(items(document, ['models']).map(entry => entry.value).map(nameOf).filter(name => name !== null))
+  const models = new Set(
+    items(document, ['models'])
+      .map(entry => entry.value)
+      .map(nameOf)
+      .filter(name => name !== null),
+  )
   if (items(document, ['models']).length === 0) models.add(defaultModel)
   const versions = namesIn(document, ['versions'])
   const teams = namesIn(document, ['teams'])
@@ -46,10 +51,18 @@ export function checkReferences(document: unknown): SpecProblem[] {
 const nameOf = (value: unknown): string | null => asText(field(value, 'name'))
 
 const namesIn = (document: unknown, path: Path): Set<string> =>
-  new Set(items(document, path).map(entry => nameOf(entry.value)).filter(name => name !== null))
+  new Set(
+    items(document, path)
+      .map(entry => nameOf(entry.value))
+      .filter(name => name !== null),
+  )
 
 /** What stands at `path` must be one of the known names. */
-function refer(document: unknown, path: Path, { known, what }: { known: ReadonlySet<string>; what: string }): SpecProblem[] {
+function refer(
+  document: unknown,
+  path: Path,
+  { known, what }: { known: ReadonlySet<string>; what: string },
+): SpecProblem[] {
   const used = asText(valueAt(document, path))
   if (used === null || known.has(used)) return []
   const given = known.size === 0 ? ` (there is none)` : ''
@@ -63,13 +76,21 @@ function checkPlace(document: unknown, path: Path): SpecProblem[] {
   const name = asText(valueAt(document, hostPath))
   if (wrong.length > 0 || name === null) return wrong
   const host = items(document, ['hosts']).find(entry => nameOf(entry.value) === name)
-  const gpus = new Set(items(host?.value, ['gpus']).map(gpu => asText(field(gpu.value, 'id'))).filter(id => id !== null))
-  return items(document, [...path, 'gpus']).flatMap(gpu => refer(document, gpu.path, { known: gpus, what: `GPU of ${name}` }))
+  const gpus = new Set(
+    items(host?.value, ['gpus'])
+      .map(gpu => asText(field(gpu.value, 'id')))
+      .filter(id => id !== null),
+  )
+  return items(document, [...path, 'gpus']).flatMap(gpu =>
+    refer(document, gpu.path, { known: gpus, what: `GPU of ${name}` }),
+  )
 }
 
 function duplicates(document: unknown): SpecProblem[] {
   const replicas = items(document, ['versions']).flatMap(({ path }) => items(document, [...path, 'replicas']))
-  const listed = ['models', 'versions', 'hosts', 'teams', 'registry', 'flags'].flatMap(section => repeated(items(document, [section]), 'name'))
+  const listed = ['models', 'versions', 'hosts', 'teams', 'registry', 'flags'].flatMap(section =>
+    repeated(items(document, [section]), 'name'),
+  )
   return [
     ...listed,
     ...items(document, ['hosts']).flatMap(({ path }) => repeated(items(document, [...path, 'gpus']), 'id')),
@@ -88,7 +109,8 @@ function repeated(list: readonly Item[], key: string): SpecProblem[] {
     const name = asText(field(value, key))
     if (name === null) return []
     const before = first.get(name)
-    if (before !== undefined) return [problem([...path, key], `"${clip(name)}" is already the ${key} of ${printPath(before)}`)]
+    if (before !== undefined)
+      return [problem([...path, key], `"${clip(name)}" is already the ${key} of ${printPath(before)}`)]
     first.set(name, path)
     return []
   })
@@ -101,7 +123,8 @@ function samePorts(replicas: readonly Item[]): SpecProblem[] {
     const port = mapOf(value)?.get('port')
     if (host === null || typeof port !== 'number') return []
     const before = first.get(`${port} ${host}`)
-    if (before !== undefined) return [problem([...path, 'port'], `port ${port} of ${host} is already taken by ${printPath(before)}`)]
+    if (before !== undefined)
+      return [problem([...path, 'port'], `port ${port} of ${host} is already taken by ${printPath(before)}`)]
     first.set(`${port} ${host}`, path)
     return []
   })

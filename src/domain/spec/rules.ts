@@ -24,7 +24,8 @@ export function checkRules(document: unknown): SpecProblem[] {
 }
 
 function checkPrompt(id: string, value: unknown, path: Path): SpecProblem[] {
-  if (id === 'p0') return [problem(path, 'p0 always exists and adds nothing, so it cannot be given a meaning: use another id')]
+  if (id === 'p0')
+    return [problem(path, 'p0 always exists and adds nothing, so it cannot be given a meaning: use another id')]
   if (mapOf(value) === null) return []
   const hasText = field(value, 'text') !== undefined
   const hasFile = field(value, 'file') !== undefined
@@ -39,8 +40,12 @@ function checkRegistry(value: unknown, path: Path): SpecProblem[] {
   const other = kind === 'directory' ? 'url' : 'path'
   return [
     // Hugging Face has a usual address.
-    ...(field(value, needed) === undefined && kind !== 'hugging-face' ? [problem(path, `a registry of kind ${kind} needs ${needed}`)] : []),
-    ...(field(value, other) === undefined ? [] : [problem([...path, other], `does not belong to a registry of kind ${kind}`)]),
+    ...(field(value, needed) === undefined && kind !== 'hugging-face'
+      ? [problem(path, `a registry of kind ${kind} needs ${needed}`)]
+      : []),
+    ...(field(value, other) === undefined
+      ? []
+      : [problem([...path, other], `does not belong to a registry of kind ${kind}`)]),
   ]
 }
 
@@ -49,7 +54,14 @@ function checkVersionName(value: unknown, path: Path, prompts: ReadonlySet<strin
   if (name === null) return []
   const at = [...path, 'name']
   const reading = parseVersionName(name)
-  if (!reading.ok) return [problem(at, `not a version name: at character ${reading.position + 1} expected ${reading.expected}`, meantName(name))]
+  if (!reading.ok)
+    return [
+      problem(
+        at,
+        `not a version name: at character ${reading.position + 1} expected ${reading.expected}`,
+        meantName(name),
+      ),
+    ]
   const { prompt } = reading.name
   if (prompts.has(prompt)) return []
   return [problem(at, `the name ends in ${prompt}, and no prompt is named ${prompt}`, nearest(prompt, prompts))]
@@ -86,10 +98,14 @@ function checkArtifact(value: unknown, path: Path): SpecProblem[] {
 /** The name of the weights' file. A whole repository's name tells too little: engines quantise as they load. */
 function fileOf(source: ArtifactSource): string {
   switch (source.kind) {
-    case 'hf': return source.file ?? ''
-    case 'file': return source.path
-    case 'builtin': return ''
-    default: return source satisfies never
+    case 'hf':
+      return source.file ?? ''
+    case 'file':
+      return source.path
+    case 'builtin':
+      return ''
+    default:
+      return source satisfies never
   }
 }
 
@@ -100,14 +116,24 @@ function checkEngine(value: unknown, path: Path): SpecProblem[] {
   const noArtifact = mapOf(value) !== null && field(value, 'artifact') === undefined
   if (kind !== 'embedded') {
     const started = items(value, ['replicas']).some(replica => field(replica.value, 'host') !== undefined)
-    return noArtifact && started ? [problem(path, 'needs artifact: Holdfast cannot start an engine without knowing its weights')] : []
+    return noArtifact && started
+      ? [problem(path, 'needs artifact: Holdfast cannot start an engine without knowing its weights')]
+      : []
   }
   return [
-    ...(noArtifact ? [problem(path, 'needs artifact: the embedded engine runs weights, such as builtin:smoke or file:<path>')] : []),
+    ...(noArtifact
+      ? [problem(path, 'needs artifact: the embedded engine runs weights, such as builtin:smoke or file:<path>')]
+      : []),
     ...entries(value, ['engine', 'flags']).flatMap(flag => {
       const at = [...path, ...flag.path]
       if (!embeddedFlags.includes(flag.key)) {
-        return [problem(at, `the embedded engine has no flag "${clip(flag.key)}"; it has ${embeddedFlags.join(', ')}`, nearest(flag.key, embeddedFlags))]
+        return [
+          problem(
+            at,
+            `the embedded engine has no flag "${clip(flag.key)}"; it has ${embeddedFlags.join(', ')}`,
+            nearest(flag.key, embeddedFlags),
+          ),
+        ]
       }
       const fine = typeof flag.value === 'number' && Number.isSafeInteger(flag.value) && flag.value > 0
       return fine ? [] : [problem(at, 'expected a whole number, at least 1')]
@@ -128,13 +154,22 @@ function checkReplica(value: unknown, path: Path, version: unknown): SpecProblem
   if (mapOf(value) === null) return []
   const kind = asText(valueAt(version, ['engine', 'kind']))
   const has = (key: string): boolean => field(value, key) !== undefined
-  const extra = (keys: string[], why: string): SpecProblem[] => keys.filter(has).map(key => problem([...path, key], why))
+  const extra = (keys: string[], why: string): SpecProblem[] =>
+    keys.filter(has).map(key => problem([...path, key], why))
 
   if (kind === 'embedded') {
-    return extra(['url', 'apiKey', 'host', 'gpus', 'port', 'runtime'], 'an embedded replica runs inside Holdfast: leave this out')
+    return extra(
+      ['url', 'apiKey', 'host', 'gpus', 'port', 'runtime'],
+      'an embedded replica runs inside Holdfast: leave this out',
+    )
   }
-  if (has('url')) return extra(['host', 'gpus', 'port', 'runtime', 'idle'], 'a replica with a url is run by somebody else: leave this out')
+  if (has('url'))
+    return extra(
+      ['host', 'gpus', 'port', 'runtime', 'idle'],
+      'a replica with a url is run by somebody else: leave this out',
+    )
   if (kind === 'openai') return [problem(path, 'needs url: an engine of kind openai is run by somebody else')]
-  if (!has('host')) return [problem(path, 'needs url (of an engine that runs already), or host and port (for one to be started)')]
+  if (!has('host'))
+    return [problem(path, 'needs url (of an engine that runs already), or host and port (for one to be started)')]
   return has('port') ? [] : [problem(path, 'needs port: what the engine listens on')]
 }

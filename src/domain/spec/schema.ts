@@ -17,11 +17,25 @@ export const specSchema = z.strictObject({
   hosts: z.array(host).default([]).describe('The machines.'),
   registry: z.array(registry).default([]).describe('Where weights are kept.'),
   prompts: prompts.default({}).describe('System prompts by id. `p0` always exists and adds nothing.'),
-  versions: z.array(version).default([])
-    .describe('Immutable combinations of weights, engine, flags, chat template, sampling and prompt. Replicas and description do not count.'),
-  models: z.array(publicModel).default([]).describe('The names that clients send. None: `smoke`, on the embedded engine.'),
-  releases: z.record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'expected a name of letters, digits, dots, dashes and underscores'), release)
-    .default({}).describe('Policies: what a new version must prove. Every phase may be left out.'),
+  versions: z
+    .array(version)
+    .default([])
+    .describe(
+      'Immutable combinations of weights, engine, flags, chat template, sampling and prompt. Replicas and description do not count.',
+    ),
+  models: z
+    .array(publicModel)
+    .default([])
+    .describe('The names that clients send. None: `smoke`, on the embedded engine.'),
+  releases: z
+    .record(
+      z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'expected a name of letters, digits, dots, dashes and underscores'),
+      release,
+    )
+    .default({})
+    .describe('Policies: what a new version must prove. Every phase may be left out.'),
   flags: z.array(featureFlag).default([]).describe('Features that are on for some.'),
   teams: z.array(team).default([]).describe('Who may use what.'),
   capture: capture.prefault({}).describe('What is kept of requests.'),

@@ -19,6 +19,10 @@ export type AccessParts = {
 /** Permissions may be set up before a model is: an unknown name is worth a word, not a refusal. */
 export function warnOfModels({ models }: Pick<AccessParts, 'models'>, named: readonly ModelName[] | null): string[] {
   const known = new Set(models())
-  return (named ?? []).filter(name => !known.has(name)).map(name =>
-    `No model is named '${name}' now; the permission takes effect once there is one. Known: ${[...known].join(', ') || 'none'}.`)
+  return (named ?? [])
+    .filter(name => !known.has(name))
+    .map(
+      name =>
+        `No model is named '${name}' now; the permission takes effect once there is one. Known: ${[...known].join(', ') || 'none'}.`,
+    )
 }

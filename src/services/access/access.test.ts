@@ -18,21 +18,42 @@ function open({ at = 1_000_000 } = {}) {
   let now = at
   const access = manageAccess({
     store,
-    publisher: { publish: async changes => { published.push([...changes]); return { acknowledged: ['gw'], waitingFor: [] } } },
+    publisher: {
+      publish: async changes => {
+        published.push([...changes])
+        return { acknowledged: ['gw'], waitingFor: [] }
+      },
+    },
     adminHash: hashKey(adminKey),
     now: () => instant(now),
     randomBytes,
     models: () => [modelName('coder')],
-    whereDeclared: team => team === 'platform' ? 'holdfast.yaml:12' : null,
+    whereDeclared: team => (team === 'platform' ? 'holdfast.yaml:12' : null),
   })
   const identify = identifyBy({ store, adminHash: hashKey(adminKey), now: () => instant(now) })
   const opens = async (secret: string) =>
-    authenticate(buildAccessTable({ ...await store.image(), adminHash: '' }), { hash: hashKey(secret), format: checkKeyFormat(secret) }, instant(now))
-  return { ...access, store, published, identify, opens, pass: (length: number) => { now += length } }
+    authenticate(
+      buildAccessTable({ ...(await store.image()), adminHash: '' }),
+      { hash: hashKey(secret), format: checkKeyFormat(secret) },
+      instant(now),
+    )
+  return {
+    ...access,
+    store,
+    published,
+    identify,
+    opens,
+    pass: (length: number) => {
+      now += length
+    },
+  }
 }
 
 async function fault(work: Promise<unknown>): Promise<Fault> {
-  const error = await work.then(() => null, (thrown: unknown) => thrown)
+  const error = await work.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  )
   if (error instanceof FaultError) return error.fault
   throw new Error('expected a fault', { cause: error })
 }
@@ -58,8 +79,14 @@ test('a key may be brought from elsewhere, unless it is short, ours, the admin k
   const { keys, opens } = open()
   await keys.create({ ...plain, secret: 'sk-litellm-1234567890' })
   expect(await opens('sk-litellm-1234567890')).toMatchObject({ ok: true })
-  expect(await fault(keys.create({ ...plain, secret: 'sk-short' }))).toMatchObject({ kind: 'request-invalid', param: 'key' })
-  expect(await fault(keys.create({ ...plain, secret: `sk-hf-${'0'.repeat(38)}` }))).toMatchObject({ kind: 'request-invalid', param: 'key' })
+  expect(await fault(keys.create({ ...plain, secret: 'sk-short' }))).toMatchObject({
+    kind: 'request-invalid',
+    param: 'key',
+  })
+  expect(await fault(keys.create({ ...plain, secret: `sk-hf-${'0'.repeat(38)}` }))).toMatchObject({
+    kind: 'request-invalid',
+    param: 'key',
+  })
   expect(await fault(keys.create({ ...plain, secret: adminKey }))).toMatchObject({ kind: 'conflict' })
   expect(await fault(keys.create({ ...plain, secret: 'sk-litellm-1234567890' }))).toMatchObject({ kind: 'conflict' })
 })
@@ -69,7 +96,9 @@ test('a key expires after its time or at its moment, which must be to come', asy
   const { key, secret } = await keys.create({ ...plain, expires: { in: millis(1000) } })
   expect(key.expiresAt).toBe(1_001_000)
   expect((await keys.create({ ...plain, expires: { at: instant(2_000_000) } })).key.expiresAt).toBe(2_000_000)
-  expect(await fault(keys.create({ ...plain, expires: { at: instant(999_999) } }))).toMatchObject({ kind: 'request-invalid' })
+  expect(await fault(keys.create({ ...plain, expires: { at: instant(999_999) } }))).toMatchObject({
+    kind: 'request-invalid',
+  })
   expect(await fault(keys.create({ ...plain, expires: { in: millis(0) } }))).toMatchObject({ kind: 'request-invalid' })
   pass(1000)
   expect(await opens(secret)).toEqual({ ok: false, why: 'expired' })
@@ -87,7 +116,10 @@ test('an alias is unique among living keys, and neither an id nor a secret', asy
 })
 
 test('an unknown team is refused with what to do', async () => {
-  expect(await fault(open().keys.create({ ...plain, team: teamName('nobody') }))).toMatchObject({ kind: 'request-invalid', param: 'team' })
+  expect(await fault(open().keys.create({ ...plain, team: teamName('nobody') }))).toMatchObject({
+    kind: 'request-invalid',
+    param: 'team',
+  })
 })
 
 test('A6 rotation keeps the id, and the old secret for the grace', async () => {
@@ -98,7 +130,10 @@ test('A6 rotation keeps the id, and the old secret for the grace', async () => {
   expect(second.previousValidUntil).toBe(1_005_000)
   expect([await opens(first.secret), await opens(second.secret)]).toMatchObject([{ ok: true }, { ok: true }])
   pass(5000)
-  expect([await opens(first.secret), await opens(second.secret)]).toMatchObject([{ ok: false, why: 'expired' }, { ok: true }])
+  expect([await opens(first.secret), await opens(second.secret)]).toMatchObject([
+    { ok: false, why: 'expired' },
+    { ok: true },
+  ])
 })
 
 test('A6 a second rotation with a longer grace does not revive or lengthen the first secret', async () => {
@@ -146,7 +181,10 @@ test('a rotation that runs beside a revocation does not bring the key back', asy
   const { keys, opens } = open()
   const { key, secret } = await keys.create(plain)
   const [rotated] = await Promise.all([keys.rotate(key.id, { grace: millis(1000) }), keys.revoke(key.id)])
-  expect([await opens(secret), await opens(rotated.secret)]).toEqual([{ ok: false, why: 'revoked' }, { ok: false, why: 'revoked' }])
+  expect([await opens(secret), await opens(rotated.secret)]).toEqual([
+    { ok: false, why: 'revoked' },
+    { ok: false, why: 'revoked' },
+  ])
 })
 
 test('revoking several is all or nothing', async () => {
@@ -174,7 +212,10 @@ test('a team is made, changed, and removed once no key needs it', async () => {
   expect((await teams.update('search', { models: [modelName('soon')] })).warnings).toHaveLength(1)
   expect(await teams.get('search')).toMatchObject({ models: ['soon'], metadata: {} })
   const { key } = await keys.create({ ...plain, alias: 'slack', team: teamName('search') })
-  expect(await fault(teams.remove('search'))).toMatchObject({ kind: 'conflict', problem: expect.stringContaining('slack') })
+  expect(await fault(teams.remove('search'))).toMatchObject({
+    kind: 'conflict',
+    problem: expect.stringContaining('slack'),
+  })
   await keys.revoke(key.id)
   await teams.remove('search')
   expect(await fault(teams.get('search'))).toMatchObject({ kind: 'not-found' })
@@ -184,7 +225,10 @@ test('a team is made, changed, and removed once no key needs it', async () => {
 test("the spec's teams are read-only, and the answer names file and line", async () => {
   const { teams } = open()
   await teams.declare([{ name: teamName('platform'), models: null, metadata: {} }])
-  expect(await fault(teams.update('platform', { models: [] }))).toMatchObject({ kind: 'conflict', problem: expect.stringContaining('holdfast.yaml:12') })
+  expect(await fault(teams.update('platform', { models: [] }))).toMatchObject({
+    kind: 'conflict',
+    problem: expect.stringContaining('holdfast.yaml:12'),
+  })
   expect(await fault(teams.remove('platform'))).toMatchObject({ kind: 'conflict' })
 })
 
@@ -197,7 +241,8 @@ test('declaring again changes only what differs, and drops what is gone from the
   pass(10)
   expect(await teams.declare([platform, search])).toEqual([])
   expect(await teams.declare([{ ...search, models: null }])).toMatchObject([
-    { put: 'team', team: { name: 'search', models: null, createdAt: 1_000_000 } }, { drop: 'team', name: 'platform' },
+    { put: 'team', team: { name: 'search', models: null, createdAt: 1_000_000 } },
+    { drop: 'team', name: 'platform' },
   ])
   expect((await teams.list()).map(team => team.name).toSorted()).toEqual(['hand', 'search'])
 })

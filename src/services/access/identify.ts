@@ -9,9 +9,15 @@ import { hashKey } from './hash-key.ts'
 export type Identify = (authorization: string | undefined) => Promise<Principal>
 
 /** Throws FaultError `key-missing` or `key-refused`. `adminHash`: SHA-256 of the admin key, hex. */
-export function identifyBy(
-  { store, adminHash, now }: { store: Pick<AccessStore, 'keyByHash'>; adminHash: string; now: () => Instant },
-): Identify {
+export function identifyBy({
+  store,
+  adminHash,
+  now,
+}: {
+  store: Pick<AccessStore, 'keyByHash'>
+  adminHash: string
+  now: () => Instant
+}): Identify {
   const admin = Buffer.from(adminHash, 'hex')
   return async authorization => {
     const [, sent] = /^Bearer +(\S+) *$/i.exec(authorization ?? '') ?? []

@@ -1,7 +1,5 @@
 /** Keys: made, rotated, revoked. Every change is durable first, then told to the gateways, then answered. */
-import {
-  checkKeyFormat, keyRandomBytes, keyStatus, makeKey, maskKey, randomBase62,
-} from '../../domain/access/index.ts'
+import { checkKeyFormat, keyRandomBytes, keyStatus, makeKey, maskKey, randomBase62 } from '../../domain/access/index.ts'
 import type { InForce, Key, Secret } from '../../domain/access/index.ts'
 import { FaultError } from '../../domain/fault.ts'
 import { instant, keyId } from '../../domain/units.ts'
@@ -49,37 +47,45 @@ export function manageKeys(parts: AccessParts, turn: InTurn): Keys {
   const { store, publisher, now, randomBytes } = parts
 
   async function find(ref: string): Promise<Key> {
-    const key = await store.key(keyId(ref)) ?? await store.keyByAlias(ref)
+    const key = (await store.key(keyId(ref))) ?? (await store.keyByAlias(ref))
     // A secret sent where an id belongs must not come back in an error.
-    if (key === null) throw new FaultError({ kind: 'not-found', what: 'key', name: ref.startsWith('sk-') ? maskKey(ref) : ref })
+    if (key === null)
+      throw new FaultError({ kind: 'not-found', what: 'key', name: ref.startsWith('sk-') ? maskKey(ref) : ref })
     return key
   }
 
   /** `find`, and else a revoked key by its alias, so that revoking twice by alias says the same twice. */
   async function findAny(ref: string): Promise<Key> {
-    const living = await store.key(keyId(ref)) ?? await store.keyByAlias(ref)
+    const living = (await store.key(keyId(ref))) ?? (await store.keyByAlias(ref))
     if (living !== null) return living
     return (await store.keys()).findLast(key => key.alias === ref) ?? find(ref)
   }
 
   function newSecret(brought: string | null): string {
     if (brought === null) return makeKey(randomBytes(keyRandomBytes))
-    if (!broughtKeyForm.test(brought)) invalid('key', 'A key brought from elsewhere has 20 to 512 visible ASCII characters without spaces.')
-    if (checkKeyFormat(brought) !== 'foreign') invalid('key', 'Keys that start with sk-hf- are made here: leave the key out to get one.')
-    if (hashKey(brought) === parts.adminHash) throw new FaultError({ kind: 'conflict', problem: 'This is the admin key; it cannot be a key as well.' })
+    if (!broughtKeyForm.test(brought))
+      invalid('key', 'A key brought from elsewhere has 20 to 512 visible ASCII characters without spaces.')
+    if (checkKeyFormat(brought) !== 'foreign')
+      invalid('key', 'Keys that start with sk-hf- are made here: leave the key out to get one.')
+    if (hashKey(brought) === parts.adminHash)
+      throw new FaultError({ kind: 'conflict', problem: 'This is the admin key; it cannot be a key as well.' })
     return brought
   }
 
   function endOf(expires: NewKey['expires'], from: Instant): Instant | null {
     if (expires === null) return null
     const end = 'at' in expires ? expires.at : instant(from + expires.in)
-    if (end <= from) invalid('expires', 'The key would have expired already. Give a moment to come, or a duration such as 30d.')
+    if (end <= from)
+      invalid('expires', 'The key would have expired already. Give a moment to come, or a duration such as 30d.')
     return end
   }
 
   async function checkTeam(team: TeamName | null): Promise<void> {
-    if (team === null || await store.team(team) !== null) return
-    invalid('team', `There is no team '${team}'. Create it first (holdfast team create ${team}), or leave the team out.`)
+    if (team === null || (await store.team(team)) !== null) return
+    invalid(
+      'team',
+      `There is no team '${team}'. Create it first (holdfast team create ${team}), or leave the team out.`,
+    )
   }
 
   return {
@@ -111,11 +117,17 @@ export function manageKeys(parts: AccessParts, turn: InTurn): Keys {
         const at = now()
         const status = keyStatus(found, at)
         if (status !== 'active') {
-          throw new FaultError({ kind: 'conflict', problem: `This key is ${status}, and rotating would not bring it back. Create a new one.` })
+          throw new FaultError({
+            kind: 'conflict',
+            problem: `This key is ${status}, and rotating would not bring it back. Create a new one.`,
+          })
         }
         const secret = newSecret(null)
         const until = instant(at + grace)
-        const key = { ...found, secrets: [{ hash: hashKey(secret), validUntil: null }, ...endBy(found.secrets, { until, now: at })] }
+        const key = {
+          ...found,
+          secrets: [{ hash: hashKey(secret), validUntil: null }, ...endBy(found.secrets, { until, now: at })],
+        }
         const previousValidUntil = instant(Math.min(until, found.expiresAt ?? until))
         return { key, secret, previousValidUntil, changes: await store.commit([{ put: 'key', key }]) }
       })
@@ -140,7 +152,10 @@ export function manageKeys(parts: AccessParts, turn: InTurn): Keys {
         const keys = found.map(key => ({ ...key, revokedAt: key.revokedAt ?? at }))
         const ids = new Set(found.filter(key => key.revokedAt === null).map(key => key.id))
         const changed = keys.filter(key => ids.delete(key.id))
-        return { keys, changes: changed.length === 0 ? [] : await store.commit(changed.map(key => ({ put: 'key', key }))) }
+        return {
+          keys,
+          changes: changed.length === 0 ? [] : await store.commit(changed.map(key => ({ put: 'key', key }))),
+        }
       })
       return { keys, inForce: await publisher.publish(changes) }
     },
@@ -159,8 +174,13 @@ function endBy(secrets: readonly Secret[], { until, now }: { until: Instant; now
 
 function checkAlias(alias: string): void {
   if (!aliasForm.test(alias)) invalid('alias', 'An alias has 1 to 128 printable characters and no space at either end.')
-  if (keyIdForm.test(alias)) invalid('alias', 'This alias has the form of a key id, so the two could be mistaken for each other.')
-  if (alias.startsWith('sk-')) invalid('alias', 'This alias looks like a key. Aliases are shown in lists and logs, so a key does not belong there.')
+  if (keyIdForm.test(alias))
+    invalid('alias', 'This alias has the form of a key id, so the two could be mistaken for each other.')
+  if (alias.startsWith('sk-'))
+    invalid(
+      'alias',
+      'This alias looks like a key. Aliases are shown in lists and logs, so a key does not belong there.',
+    )
 }
 
 function invalid(param: string, problem: string): never {

@@ -46,13 +46,17 @@ export function manageTeams(parts: AccessParts, turn: InTurn): Teams {
   return {
     async create(ask) {
       if (!nameForm.test(ask.name)) {
-        const problem = 'A team name has 1 to 64 letters, digits, dots, dashes or underscores, and starts with a letter or digit.'
+        const problem =
+          'A team name has 1 to 64 letters, digits, dots, dashes or underscores, and starts with a letter or digit.'
         throw new FaultError({ kind: 'request-invalid', param: 'name', problem })
       }
       const team: Team = { ...ask, name: teamName(ask.name), createdAt: now(), source: 'api' }
       const changes = await turn(async () => {
-        if (await store.team(team.name) !== null) {
-          throw new FaultError({ kind: 'conflict', problem: `There is a team '${team.name}' already. Update it, or take another name.` })
+        if ((await store.team(team.name)) !== null) {
+          throw new FaultError({
+            kind: 'conflict',
+            problem: `There is a team '${team.name}' already. Update it, or take another name.`,
+          })
         }
         return store.commit([{ put: 'team', team }])
       })
@@ -61,7 +65,7 @@ export function manageTeams(parts: AccessParts, turn: InTurn): Teams {
 
     async update(name, change) {
       const { team, changes } = await turn(async () => {
-        const team = { ...await findWritable(name), ...change }
+        const team = { ...(await findWritable(name)), ...change }
         return { team, changes: await store.commit([{ put: 'team', team }]) }
       })
       return { team, inForce: await publisher.publish(changes), warnings: warnOfModels(parts, change.models ?? null) }
@@ -73,7 +77,10 @@ export function manageTeams(parts: AccessParts, turn: InTurn): Teams {
         const at = now()
         const living = (await store.keys()).filter(key => key.team === team.name && keyStatus(key, at) === 'active')
         if (living.length > 0) {
-          const some = living.slice(0, 3).map(key => key.alias ?? key.id).join(', ')
+          const some = living
+            .slice(0, 3)
+            .map(key => key.alias ?? key.id)
+            .join(', ')
           const problem = `The team '${name}' still has ${living.length} active key(s): ${some}${living.length > 3 ? ' …' : ''}. Revoke them first.`
           throw new FaultError({ kind: 'conflict', problem })
         }
@@ -87,7 +94,10 @@ export function manageTeams(parts: AccessParts, turn: InTurn): Teams {
 
     async declare(declared) {
       const { wanted, changes } = await turn(async () => {
-        const wanted = changesTo(await store.teams(), declared.map(team => ({ ...team, createdAt: now(), source: 'spec' })))
+        const wanted = changesTo(
+          await store.teams(),
+          declared.map(team => ({ ...team, createdAt: now(), source: 'spec' })),
+        )
         return { wanted, changes: wanted.length === 0 ? [] : await store.commit(wanted) }
       })
       if (changes.length > 0) await publisher.publish(changes)
@@ -111,5 +121,6 @@ function changesTo(present: readonly Team[], declared: readonly Team[]): AccessC
 
 /** Both come from the same schema and the same place in it, so equal text is equal meaning; a false alarm costs one change. */
 const isSame = (a: Team, b: Team | undefined): boolean =>
-  b !== undefined && a.source === b.source
-  && JSON.stringify([a.models, a.metadata]) === JSON.stringify([b.models, b.metadata])
+  b !== undefined &&
+  a.source === b.source &&
+  JSON.stringify([a.models, a.metadata]) === JSON.stringify([b.models, b.metadata])
