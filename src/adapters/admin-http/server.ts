@@ -42,6 +42,8 @@ export async function openAdminServer({ version, log }: { version: string; log: 
 
   app.addHook('onSend', async (request, reply) => {
     reply.header('x-request-id', request.id.slice(0, 128))
+    // Fastify ends the connection after a body it refused. The gateway would meet the end before it reads the answer.
+    reply.removeHeader('connection')
   })
   app.setNotFoundHandler(request => {
     throw new FaultError({ kind: 'route-unknown', method: request.method, path: pathOf(request.url) })
