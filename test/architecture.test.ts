@@ -25,6 +25,7 @@ const copied = [
   'src',
   'tools',
   'scripts',
+  'test/support',
   'package.json',
   'tsconfig.json',
   'tsconfig.base.json',

@@ -20,6 +20,8 @@ import type { Home } from './paths.ts'
 
 /** How long running requests may go on after SIGTERM. */
 const drainMs = 30_000
+/** And once the parent is gone: its engines are gone too, and the next service may be waiting for this state folder. */
+const orphanDrainMs = 1_000
 const probeEveryMs = 1_000
 const probeTimeoutMs = 2_000
 
@@ -30,10 +32,15 @@ export type GatewayOptions = {
   listen: { fd: number } | { host: string; port: number }
   /** Told once: the gateway has a snapshot and listens. */
   onReady: () => void
+  /** The parent died: there is no time to drain. */
+  orphaned: AbortSignal
 }
 
 /** Resolves when the gateway has drained after `signal`. */
-export async function runGateway({ home, env, listen, onReady }: GatewayOptions, signal: AbortSignal): Promise<void> {
+export async function runGateway(
+  { home, env, listen, onReady, orphaned }: GatewayOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const log = openLog('gateway', env['HOLDFAST_LOG_LEVEL'])
   const now = () => Date.now()
   const id = gatewayId(join(home.gateway, 'id'))
@@ -157,10 +164,12 @@ export async function runGateway({ home, env, listen, onReady }: GatewayOptions,
     const closed = new Promise<void>(resolve => listening.close(() => resolve()))
     // Connections whose last answer went out after close() are idle from then on.
     const sweep = setInterval(() => listening.closeIdleConnections(), 50)
-    const deadline = setTimeout(() => listening.closeAllConnections(), drainMs)
+    const cut = (): void => listening.closeAllConnections()
+    const deadlines = [setTimeout(cut, drainMs)]
+    void aborted(orphaned).then(() => deadlines.push(setTimeout(cut, orphanDrainMs)))
     await closed
     clearInterval(sweep)
-    clearTimeout(deadline)
+    for (const deadline of deadlines) clearTimeout(deadline)
   }
 }
 

@@ -23,7 +23,11 @@ async function runRole(name: string): Promise<void> {
   }
   const stop = new AbortController()
   process.once('SIGTERM', () => stop.abort())
-  process.once('disconnect', () => stop.abort())
+  const orphaned = new AbortController()
+  process.once('disconnect', () => {
+    orphaned.abort()
+    stop.abort()
+  })
   const onReady = (): void => {
     process.send?.({ type: 'ready' })
   }
@@ -31,7 +35,7 @@ async function runRole(name: string): Promise<void> {
   const home = openHome(homeFolder(env))
   if (name === 'gateway') {
     const { runGateway } = await import('./gateway.ts')
-    await runGateway({ home, env, listen: { fd: 3 }, onReady }, stop.signal)
+    await runGateway({ home, env, listen: { fd: 3 }, onReady, orphaned: orphaned.signal }, stop.signal)
   } else if (name === 'agent') {
     const { runAgent, stopEngines } = await import('./agent.ts')
     process.on('message', () => stop.abort(stopEngines))
