@@ -3,22 +3,26 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { stringify } from 'yaml'
 import { startFakeEngine } from '../tools/fake-engine/index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-dev-'))
 const engines = [await startFakeEngine({ gapMs: 30, tokens: 40 }), await startFakeEngine({ gapMs: 30, tokens: 40 })]
 const spec = join(folder, 'holdfast.yaml')
+const version = 'dev-v1.0-fake-fp16-p0'
 writeFileSync(
   spec,
-  `name: dev
-versions:
-  - name: dev-v1.0-fake-fp16-p0
-    engine: { kind: openai }
-    replicas:
-${engines.map(({ url }, i) => `      - { id: fake-${i + 1}, url: "${url}/v1" }`).join('\n')}
-models:
-  - { name: fake, live: dev-v1.0-fake-fp16-p0 }
-`,
+  stringify({
+    name: 'dev',
+    versions: [
+      {
+        name: version,
+        engine: { kind: 'openai' },
+        replicas: engines.map(({ url }, i) => ({ id: `fake-${i + 1}`, url: `${url}/v1` })),
+      },
+    ],
+    models: [{ name: 'fake', live: version }],
+  }),
 )
 process.stdout.write(
   `Two fake engines: ${engines.map(({ url }) => url).join(', ')}. Make one fail: curl -X POST ${engines[0]?.url}/fake/behave -d '{"status":500}'\n\n`,

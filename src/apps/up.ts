@@ -160,6 +160,8 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
       renderBanner({
         version: productVersion(),
         url,
+        publicUrl: desired.ok ? (desired.spec.gateway.publicUrl?.replace(/\/+$/, '') ?? null) : null,
+        openTo: isLoopbackHost(socket.host) ? null : `${socket.host}:${socket.port}`,
         home: home.root,
         admin,
         adminFile: home.adminKey,
@@ -188,6 +190,8 @@ function portOf(text: string | undefined): number | undefined {
     throw new CliError(`HOLDFAST_PORT is '${text}'; it must be a number from 0 to 65535.`, 2)
   return port
 }
+
+const isLoopbackHost = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.')
 
 /** An address that programs on this machine can use. */
 function hostFor(host: string): string {

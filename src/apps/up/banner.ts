@@ -5,6 +5,10 @@ import type { AdminKey } from '../admin-key.ts'
 export type BannerFacts = {
   version: string
   url: string
+  /** As the spec tells it to people elsewhere; `null`: it does not. */
+  publicUrl: string | null
+  /** Set when others on the network reach it, too. */
+  openTo: string | null
   home: string
   admin: AdminKey
   adminFile: string
@@ -24,6 +28,10 @@ export function renderBanner(facts: BannerFacts): string {
     `Holdfast ${facts.version} is serving.`,
     '',
     `  Address    ${url}/v1`,
+    ...(facts.publicUrl === null ? [] : [`  Public     ${facts.publicUrl}/v1`]),
+    ...(facts.openTo === null
+      ? []
+      : [`  Open to    ${facts.openTo}, unencrypted: put TLS in front before keys cross a network`]),
     `  Admin key  ${keyLine(facts)}`,
     ...models.map((model, i) => `  ${i === 0 ? 'Models   ' : '         '}  ${modelLine(model)}`),
     `  State      ${facts.home}`,
