@@ -13,6 +13,8 @@ import { registerTeam } from './team.ts'
 export type CommandLine = { argv: string[]; env: NodeJS.ProcessEnv; entry: string }
 
 const wrongUsage = 2
+/** Under npm, Ctrl-C comes twice: from the terminal, and forwarded by npm. The second one is no second wish. */
+const sameKeystrokeMs = 1000
 
 /** The whole program, for running and for the reference page. */
 export function defineProgram({ env, entry }: Omit<CommandLine, 'argv'>): Command {
@@ -117,9 +119,11 @@ Examples:
     .action(async (spec: string | undefined, flags: UpFlags) => {
       const { runUp } = await import('../up.ts')
       const stop = new AbortController()
+      let askedAt = 0
       const onSignal = (): void => {
-        // Asked twice: whoever asks does not want to wait.
-        if (stop.signal.aborted) process.exit(130)
+        // Asked again: whoever asks does not want to wait.
+        if (stop.signal.aborted && performance.now() - askedAt > sameKeystrokeMs) process.exit(130)
+        if (!stop.signal.aborted) askedAt = performance.now()
         stop.abort()
       }
       for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
