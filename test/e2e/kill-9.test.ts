@@ -40,13 +40,16 @@ describe(`kill -9 under load (HOLDFAST_TEST_SEED=${seed})`, () => {
       make: n => makeAsk(keys[n % keys.length]!, n),
     })
     const order = shuffled(killed.flatMap(role => Array.from({ length: killsEach }, () => role)))
-    for (const role of order) {
-      await load.after(1 + Math.floor(random() * 200))
-      await killAndAwaitNext(role, home)
-      resumed.push({ role, answer: await askUntilWhole(service.url, adminKey) })
+    try {
+      for (const role of order) {
+        await load.after(1 + Math.floor(random() * 200))
+        await killAndAwaitNext(role, home)
+        resumed.push({ role, answer: await askUntilWhole(service.url, adminKey) })
+      }
+      await load.after(100)
+    } finally {
+      ended = await load.stop()
     }
-    await load.after(100)
-    ended = await load.stop()
     await administrationIsBack(service)
     rows = await readLog(service)
   }, 110_000)
@@ -238,12 +241,13 @@ describe('one process dead, the others at work', () => {
     const mine = [...rolesOf(home).values()].flat()
     expect(mine).toHaveLength(5)
     process.kill(service.pid, 'SIGKILL')
+    const stopped = load.stop()
     await until(
       'every process has ended',
       () => rolesOf(home).size === 0,
       () => [...rolesOf(home)],
     )
-    const ended = await load.stop()
+    const ended = await stopped
     await service.stop()
 
     service = await startService({ home })
