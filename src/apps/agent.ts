@@ -1,11 +1,10 @@
 /** The agent process: one a host. Starts the engines the controller assigns, takes over those that run, brings back those that die. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { z } from 'zod'
 import { keepDialling } from '../adapters/link/index.ts'
 import { adopt, spawnIndependent, startTimeOf } from '../adapters/processes/index.ts'
 import { openLog, type Log } from '../adapters/telemetry/index.ts'
 import type { AgentFrame, EngineAssignment } from '../domain/serving/index.ts'
 import { supervise, type Running } from '../services/supervise.ts'
+import { readEngines, writeEngines, type EngineProcess } from './engines-file.ts'
 import type { Home } from './paths.ts'
 
 export type AgentOptions = { home: Home; env: NodeJS.ProcessEnv; entry: string; onReady: () => void }
@@ -13,29 +12,13 @@ export type AgentOptions = { home: Home; env: NodeJS.ProcessEnv; entry: string; 
 /** The reason of a stop that is for good: the whole service ends. */
 export const stopEngines = 'stop-engines'
 
-/** What the next agent needs to take an engine over, and `status` to show it. */
-const EngineProcess = z.object({
-  replica: z.string(),
-  version: z.string(),
-  pid: z.int(),
-  socket: z.string(),
-  startedAt: z.string(),
-  startTime: z.string().nullable(),
-  digest: z.string(),
-  restarts: z.int(),
-})
-type EngineProcess = z.output<typeof EngineProcess>
-
-/** The assignments this agent has: kept on disk, so that engines come back with the controller dead. */
-type Kept = { engines: EngineAssignment[]; processes: EngineProcess[] }
-
 /**
  * Resolves after `signal`. Engines go on, for the next agent to take over; they end with the parent, with their
  * assignment, or when the signal's reason is `stopEngines`.
  */
 export async function runAgent({ home, env, entry, onReady }: AgentOptions, signal: AbortSignal): Promise<void> {
   const log = openLog('agent', env['HOLDFAST_LOG_LEVEL'])
-  const kept = readKept(home.engines)
+  const kept = readEngines(home.engines)
   const processes = new Map(kept.processes.map(process => [process.replica, process]))
   const running = new Map<string, { digest: string; stop: AbortController; over: Promise<void> }>()
   let assignments = kept.engines
@@ -112,9 +95,7 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
   }
 
   function keep(): void {
-    const state: Kept = { engines: assignments, processes: [...processes.values()] }
-    writeFileSync(`${home.engines}.new`, JSON.stringify(state), { mode: 0o600 })
-    renameSync(`${home.engines}.new`, home.engines)
+    writeEngines(home.engines, { engines: assignments, processes: [...processes.values()] })
   }
 }
 
@@ -123,18 +104,6 @@ function takeOver(known: EngineProcess | undefined, assignment: EngineAssignment
   if (startTimeOf(known.pid) !== known.startTime) return null
   log.info({ replica: known.replica, engine: known.pid }, 'took over a running engine')
   return adopt(known.pid, known.startTime)
-}
-
-function readKept(path: string): Kept {
-  try {
-    const state: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    const parsed = z
-      .object({ engines: z.array(z.custom<EngineAssignment>()), processes: z.array(EngineProcess) })
-      .safeParse(state)
-    return parsed.success ? parsed.data : { engines: [], processes: [] }
-  } catch {
-    return { engines: [], processes: [] }
-  }
 }
 
 const now = (): string => new Date().toISOString()

@@ -1,31 +1,14 @@
 /** `/api/v1/status`, put together from what the parent, the agent, the link and the store each know. */
-import { readFileSync } from 'node:fs'
-import { z } from 'zod'
 import type { Status } from '../adapters/admin-http/index.ts'
 import type { GatewayState } from '../adapters/link/index.ts'
 import { startTimeOf } from '../adapters/processes/index.ts'
 import type { RequestStore } from '../domain/journal/index.ts'
 import type { ReplicaRoute, Snapshot } from '../domain/serving/index.ts'
+import { readEngines, type EngineProcess } from './engines-file.ts'
 import type { SpecState } from './last-good.ts'
 import type { Home } from './paths.ts'
 import { readServiceFacts } from './service-file.ts'
 import { productVersion } from './version.ts'
-
-/** As the agent keeps them for its successor. */
-const Engines = z.object({
-  processes: z.array(
-    z.object({
-      replica: z.string(),
-      version: z.string(),
-      pid: z.int(),
-      socket: z.string(),
-      startedAt: z.string(),
-      startTime: z.string().nullable(),
-      restarts: z.int(),
-    }),
-  ),
-})
-type Engine = z.output<typeof Engines>['processes'][number]
 
 export async function readStatus({
   home,
@@ -41,7 +24,7 @@ export async function readStatus({
   requests: Pick<RequestStore, 'epochs'>
 }): Promise<Status> {
   const facts = readServiceFacts(home.service)
-  const engines = readEngines(home.engines)
+  const engines = readEngines(home.engines).processes
   const replicasOf = new Map(snapshot.versions.map(version => [version.name, version.replicas]))
   return {
     name: snapshot.service,
@@ -71,16 +54,8 @@ export async function readStatus({
   }
 }
 
-function readEngines(path: string): Engine[] {
-  try {
-    return Engines.parse(JSON.parse(readFileSync(path, 'utf8'))).processes
-  } catch {
-    return []
-  }
-}
-
 /** A process id may belong to another process by now: the start time tells. Whether it answers, the gateway knows. */
-function stateOf({ pid, startTime }: Engine): string {
+function stateOf({ pid, startTime }: EngineProcess): string {
   return startTime !== null && startTimeOf(pid) === startTime ? 'running' : 'ended'
 }
 

@@ -14,6 +14,7 @@ import { authenticate, checkKeyFormat, mayUse, permittedModels, type AccessTable
 import type { Acknowledgement, GatewayFrame } from '../domain/serving/index.ts'
 import { instant } from '../domain/units.ts'
 import { openFleet, openServe, watchReplicas, type Authenticate, type Gate } from '../services/serve/index.ts'
+import { aborted } from './aborted.ts'
 import { openGatewayState } from './gateway-state.ts'
 import { plainRoutes } from './gateway-routes.ts'
 import type { Home } from './paths.ts'
@@ -190,12 +191,5 @@ function listenOn(server: Server, listen: GatewayOptions['listen']): Promise<voi
   server.once('error', reject)
   // The kernel's queue for connections that wait while a gateway is replaced.
   server.listen({ ...listen, backlog: 1024 }, resolve)
-  return promise
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  if (signal.aborted) resolve()
-  signal.addEventListener('abort', () => resolve(), { once: true })
   return promise
 }

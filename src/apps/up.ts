@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { findEngines, usualPorts } from '../adapters/discovery/index.ts'
 import { bindListeningSocket, holdLifeline, inheritedSocket, spawnRole } from '../adapters/processes/index.ts'
 import { supervise } from '../services/supervise.ts'
+import { aborted } from './aborted.ts'
 import { readAdminKey } from './admin-key.ts'
 import { CliError } from './cli/client.ts'
 import { readDesired, type UpOrder } from './desired.ts'
@@ -198,13 +199,6 @@ function hostFor(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1'
   if (host === '::') return '[::1]'
   return isIPv6(host) ? `[${host}]` : host
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve: done } = Promise.withResolvers<void>()
-  if (signal.aborted) done()
-  signal.addEventListener('abort', () => done(), { once: true })
-  return promise
 }
 
 const now = (): string => new Date().toISOString()

@@ -1,5 +1,7 @@
 /** Supervise: keeps one process running, with a growing wait between starts while it keeps dying. */
 
+import { setTimeout as pause } from 'node:timers/promises'
+
 /** A started process. `ended` resolves when it is gone, however it went. */
 export type Running = { pid: number; ended: Promise<string>; stop(): void }
 
@@ -32,21 +34,8 @@ export async function supervise({ start, onStarted, onEnded, signal }: Supervise
     if (signal.aborted) return
     waitMs = performance.now() - startedMs > settledMs ? firstWaitMs : waitMs
     onEnded(why, waitMs)
-    await pause(waitMs, signal)
+    // Woken early when it is to stop.
+    await pause(waitMs, undefined, { signal }).catch(() => {})
     waitMs = Math.min(longestWaitMs, waitMs * 2)
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  signal.addEventListener(
-    'abort',
-    () => {
-      clearTimeout(timer)
-      resolve()
-    },
-    { once: true },
-  )
-  return promise
 }

@@ -1,5 +1,6 @@
 /** The link's far end: a gateway or an agent dials the controller, hears frames, and dials again when the line breaks. */
 import { request, type IncomingMessage } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
 
 export type DialParts<Frame> = {
   socketPath: string
@@ -29,7 +30,8 @@ export async function keepDialling<Frame>(parts: DialParts<Frame>): Promise<void
       if (parts.signal.aborted) return
       parts.onLost?.(error instanceof Error ? error.message : String(error))
     }
-    await pause(waitMs, parts.signal)
+    // Woken early when it is to stop.
+    await pause(waitMs, undefined, { signal: parts.signal }).catch(() => {})
     waitMs = Math.min(longestRetryMs, waitMs * 2)
   }
 }
@@ -83,19 +85,5 @@ function dial(parts: { socketPath: string; path: string; signal: AbortSignal }):
   call.on('timeout', () => call.destroy(new Error('the controller is silent')))
   call.on('error', reject)
   call.end()
-  return promise
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  signal.addEventListener(
-    'abort',
-    () => {
-      clearTimeout(timer)
-      resolve()
-    },
-    { once: true },
-  )
   return promise
 }

@@ -169,7 +169,10 @@ function toExchange({ request, response, id, path, modelPath }: ExchangeParts): 
 /** What HTTP/1.1 has and few use. Takes the absolute form of a target, which every server must (RFC 9112, 3.2.2). */
 function refuseUnusual(request: IncomingMessage): void {
   const { headers, httpVersion, url = '/' } = request
-  if (headers.host === undefined && httpVersion !== '1.0') {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+    throw new FaultError({ kind: 'request-invalid', param: null, problem: `Speak HTTP/1.1, not HTTP/${httpVersion}.` })
+  }
+  if (headers.host === undefined && httpVersion === '1.1') {
     throw new FaultError({ kind: 'request-invalid', param: null, problem: 'HTTP/1.1 wants a Host header.' })
   }
   if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
@@ -243,7 +246,7 @@ const parserRefusals: Record<string, [status: number, reason: string, message: s
   HPE_HEADER_OVERFLOW: [
     431,
     'Request Header Fields Too Large',
-    'The request headers are larger than the 16 KiB allowed here.',
+    'The request has more than the 100 headers or the 16 KiB of them allowed here.',
   ],
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout', 'The request did not arrive in time.'],
 }
