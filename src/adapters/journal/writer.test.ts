@@ -224,6 +224,19 @@ test('a record that comes after closing is answered, not written', async () => {
   expect(idsOf(journal)).toEqual([])
 })
 
+test('J12 what comes while the journal closes is before its end or not there', async () => {
+  const journal = open()
+  await appended(journal, 'before')
+  let closed = false
+  const closing = journal.close().then(() => {
+    closed = true
+  })
+  for (let n = 0; !closed; n++) await appended(journal, `late ${n}`)
+  await closing
+  expect(recordsOf(journal).at(-1)).toMatchObject({ t: 'block', end: true })
+  expect(await verifyAudit({ journal: openJournalReader({ folder }), anchors: [] })).toMatchObject({ result: 'intact' })
+})
+
 test('J13 an epoch that its writer still writes is left alone', async () => {
   const draining = open()
   await appended(draining, '1')

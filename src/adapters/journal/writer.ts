@@ -206,12 +206,12 @@ export function openJournal({
     })
   }
 
-  async function syncFiles(): Promise<void> {
+  async function syncFiles(current = segment): Promise<void> {
     const full = retired
     retired = []
     try {
       for (const old of full) await old.sync()
-      await segment?.sync()
+      await current?.sync()
       if (full.length > 0) await syncFolder(join(folder, epoch))
       unsynced = false
     } catch (error) {
@@ -281,13 +281,16 @@ export function openJournal({
       closed = true
       for (const timer of [syncTimer, retryTimer, repairTimer]) if (timer) clearTimeout(timer)
       await Promise.all([syncing, settling])
+      // What came meanwhile.
+      flush()
       if (!segment) return
       if (unwritable && writeGap(segment)) unwritable = false
       sealLines(true)
-      await syncFiles()
-      segment.close()
-      // A late append must not write to whatever gets this descriptor next.
+      const last = segment
+      // A late append must not write after the end, nor to whatever gets this descriptor next.
       segment = null
+      await syncFiles(last)
+      last.close()
       if (unwritable || unsynced) return onProblem(`The journal's last ${lost} records could not be written.`, null)
       rmSync(join(folder, epoch, writerFile), { force: true })
     },
