@@ -7,7 +7,7 @@ import { dialectOf, openWire } from '../adapters/engine/index.ts'
 import { relayedSegments, relayToController } from '../adapters/controller-relay/index.ts'
 import { openJournal } from '../adapters/journal/index.ts'
 import { keepDialling, openGatewayDisk, tell } from '../adapters/link/index.ts'
-import { openHttp, sendFault } from '../adapters/openai-http/index.ts'
+import { endAnswer, openHttp, sendFault } from '../adapters/openai-http/index.ts'
 import { resolveSecret } from '../adapters/secrets/index.ts'
 import { openGatewayMetrics, openLog } from '../adapters/telemetry/index.ts'
 import { authenticate, checkKeyFormat, mayUse, permittedModels, type AccessTable } from '../domain/access/index.ts'
@@ -23,6 +23,8 @@ import type { Home } from './paths.ts'
 const drainMs = 30_000
 /** And once the parent is gone: its engines are gone too, and the next service may be waiting for this state folder. */
 const orphanDrainMs = 1_000
+/** What requests that were cut may take to tell the journal. */
+const lastWordsMs = 1_000
 const probeEveryMs = 1_000
 const probeTimeoutMs = 2_000
 
@@ -111,7 +113,7 @@ export async function runGateway(
     serve,
     plain: plainRoutes({ fleet, state, metrics, lookUp: lookUpIn(state.access), draining: () => signal.aborted, now }),
     relayed: relayedSegments,
-    relay: relayToController({ socketPath: home.controllerSocket, sendFault }),
+    relay: relayToController({ socketPath: home.controllerSocket, sendFault, endAnswer }),
     report: (error, request) => log.error({ err: error, request }, 'a request failed in a way nobody foresaw'),
     draining: () => signal.aborted,
   })
@@ -171,6 +173,10 @@ export async function runGateway(
     await closed
     clearInterval(sweep)
     for (const deadline of deadlines) clearTimeout(deadline)
+    // Those that were cut end a moment after their connections, and the journal is closed next.
+    const untilMs = performance.now() + lastWordsMs
+    do await new Promise(resolve => setTimeout(resolve, 10))
+    while (gate.inFlight > 0 && performance.now() < untilMs)
   }
 }
 

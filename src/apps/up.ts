@@ -7,7 +7,9 @@ import { supervise } from '../services/supervise.ts'
 import { aborted } from './aborted.ts'
 import { readAdminKey } from './admin-key.ts'
 import { CliError } from './cli/client.ts'
+import { compileDesired } from './compile-desired.ts'
 import { readDesired, type UpOrder } from './desired.ts'
+import { readEngines, writeEngines } from './engines-file.ts'
 import { openHome, homeFolder } from './paths.ts'
 import { writeServiceFacts, type ServiceFacts } from './service-file.ts'
 import { awaitModels } from './up/await-models.ts'
@@ -83,6 +85,9 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
     LISTEN_PID: undefined,
     LISTEN_FDNAMES: undefined,
   }
+  // The agent starts from this, so that engines load while the controller is still starting.
+  const { processes } = readEngines(home.engines)
+  writeEngines(home.engines, { engines: compileDesired(desired, home).engines, processes })
   const up = Promise.withResolvers<void>()
   let isUp = false
   // A start that failed is told where the start is awaited.

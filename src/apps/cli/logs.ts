@@ -10,6 +10,8 @@ type Row = {
   alias: string | null
   model: string | null
   version: string | null
+  replica: string | null
+  attempts: number | null
   status: number | null
   outcome: string
   inputTokens: number | null
@@ -37,11 +39,13 @@ export function registerLogs(program: Command, io: CliIo = processIo): void {
       }
       io.out(
         renderTable(
-          ['TIME', 'KEY', 'MODEL', 'STATUS', 'OUTCOME', 'IN', 'OUT', 'MS'],
+          ['TIME', 'KEY', 'MODEL', 'REPLICA', 'TRIES', 'STATUS', 'OUTCOME', 'IN', 'OUT', 'MS'],
           rows.map(row => [
             row.time,
             row.alias ?? row.key ?? '-',
             row.model ?? '-',
+            row.replica ?? '-',
+            show(row.attempts),
             show(row.status),
             row.outcome,
             show(row.inputTokens),
