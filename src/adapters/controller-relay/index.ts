@@ -9,6 +9,7 @@ export const relayedSegments = ['api', 'console', 'key', 'team', 'user', 'model'
 export type RelayParts = {
   socketPath: string
   sendFault: (response: ServerResponse, fault: Fault, id: RequestId) => void
+  endAnswer: (response: ServerResponse, last: null) => void
 }
 
 /** An administrative call that takes longer has met a controller that hangs. */
@@ -26,7 +27,7 @@ const hopByHop = new Set([
 ])
 
 /** Passes bodies on as they come, both ways. Controller down: 503 `controller_unavailable`. */
-export function relayToController({ socketPath, sendFault }: RelayParts) {
+export function relayToController({ socketPath, sendFault, endAnswer }: RelayParts) {
   return (request: IncomingMessage, response: ServerResponse, id: RequestId): void => {
     const framing = framingOf(request)
     const upstream = httpRequest({
@@ -43,12 +44,17 @@ export function relayToController({ socketPath, sendFault }: RelayParts) {
     })
     upstream.on('response', answer => {
       response.writeHead(answer.statusCode ?? 502, { ...keep(answer.headers), 'x-request-id': id })
-      answer.pipe(response)
+      answer.pipe(response, { end: false })
+      answer.once('end', () => endAnswer(response, null))
       answer.on('error', () => response.destroy())
     })
     upstream.on('timeout', () => upstream.destroy(new Error('the controller does not answer')))
     upstream.on('error', () => sendFault(response, { kind: 'controller-unavailable' }, id))
-    response.once('close', () => upstream.destroy())
+    response.once('close', () => {
+      upstream.destroy()
+      // The end of a pipe pauses its source; what is left of the body must still be read away.
+      request.unpipe(upstream).resume()
+    })
     if (framing === 'none') upstream.end()
     else request.pipe(upstream)
   }

@@ -1,5 +1,5 @@
 /** Reads a request's body once, bounded in size and time. */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { FaultError } from '../../domain/fault.ts'
 import { bytes, millis } from '../../domain/units.ts'
 import { ClientGone } from '../../services/serve/index.ts'
@@ -41,9 +41,26 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
 const mostDiscardedBytes = 256 * 1024 * 1024
 const discardMs = 10_000
 
-/** Call when the answer is out: lets an unfinished body run dry, within bounds, and then drops the connection. */
-export function discardRest(request: IncomingMessage): void {
-  if (request.complete || request.destroyed) return
+/**
+ * Ends an answer with its last bytes. When the connection ends with it, an unfinished body is read first: to close on
+ * unread bytes resets the connection, and the answer with it.
+ */
+export function endAnswer(response: ServerResponse, last: Uint8Array | null): void {
+  const { req: request } = response
+  if (response.shouldKeepAlive || request.complete) {
+    response.end(last)
+    return
+  }
+  if (last !== null) response.write(last)
+  discardRest(request, () => response.end())
+}
+
+/** Lets an unfinished body run dry, within bounds, and beyond them drops the connection. */
+export function discardRest(request: IncomingMessage, onOver: () => void = () => {}): void {
+  if (request.complete || request.destroyed) {
+    onOver()
+    return
+  }
   let left = mostDiscardedBytes
   const drop = (): void => {
     request.socket.destroy()
@@ -53,6 +70,10 @@ export function discardRest(request: IncomingMessage): void {
     left -= chunk.length
     if (left < 0) drop()
   })
-  request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer))
+  request.once('close', () => clearTimeout(timer))
+  request.once('end', () => {
+    clearTimeout(timer)
+    onOver()
+  })
   request.resume()
 }

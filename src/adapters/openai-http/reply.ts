@@ -1,6 +1,7 @@
 /** A reply over node:http. */
 import type { ServerResponse } from 'node:http'
 import type { Reply } from '../../services/serve/index.ts'
+import { endAnswer } from './body.ts'
 
 /** A class: it owns the response's life, and one is made for each request. */
 export class HttpReply implements Reply {
@@ -34,8 +35,7 @@ export class HttpReply implements Reply {
 
   end(bytes: Uint8Array | null): void {
     this.#sentBytes += bytes?.length ?? 0
-    if (bytes === null) this.#response.end()
-    else this.#response.end(bytes)
+    endAnswer(this.#response, bytes)
   }
 
   onDrain(listener: () => void): void {

@@ -5,7 +5,7 @@ import { FaultError, toHttp, type Fault } from '../../domain/fault.ts'
 import type { ModelPath } from '../../domain/serving/index.ts'
 import { instant, type RequestId } from '../../domain/units.ts'
 import type { Exchange, Serve } from '../../services/serve/index.ts'
-import { discardRest, readBody } from './body.ts'
+import { discardRest, endAnswer, readBody } from './body.ts'
 import { HttpReply } from './reply.ts'
 import { makeRequestId } from './request-id.ts'
 
@@ -203,7 +203,7 @@ function sendPlain(response: ServerResponse, { status, body, contentType }: Plai
     'content-length': String(bytes.length),
     'x-request-id': id,
   })
-  response.end(bytes)
+  endAnswer(response, bytes)
 }
 
 /** A fault outside the pipeline: unknown paths, wrong methods, a controller that is gone. */
@@ -221,7 +221,7 @@ export function sendFault(response: ServerResponse, fault: Fault, id: RequestId)
     ...(retryAfterSeconds === null ? {} : { 'retry-after': String(retryAfterSeconds) }),
     ...(fault.kind === 'method-not-allowed' ? { allow: fault.allowed.join(', ') } : {}),
   })
-  response.end(bytes)
+  endAnswer(response, bytes)
 }
 
 /** What node:http's parser refuses: told in our words, then the connection ends, since its state is unknown. */

@@ -1,0 +1,492 @@
+/** Clients that mean harm, or know no better: the service answers what it can, refuses the rest, and goes on. */
+import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startFakeEngine, type FakeEngine } from '../../tools/fake-engine/index.ts'
+import { rawPost, sendRaw, type RawAnswer } from '../support/raw-http.ts'
+import { adminKey, startService, type Process, type Service } from '../support/service.ts'
+import { residentMib, until } from '../support/settled.ts'
+
+const auth = { authorization: `Bearer ${adminKey}` }
+const chat = (content: unknown, more: object = {}) => ({
+  model: 'coder',
+  messages: [{ role: 'user', content }],
+  ...more,
+})
+const bodyLimit = 1024 * 1024
+
+const spec = (engineUrl: string): string => `
+apiVersion: holdfast/v1
+name: hostile
+gateway: { limits: { body: 1MiB } }
+versions:
+  - name: dev-v1.0-fake-fp16-p0
+    engine: { kind: openai }
+    replicas: [{ id: fake, url: "${engineUrl}/v1" }]
+models:
+  - { name: coder, live: dev-v1.0-fake-fp16-p0 }
+`
+
+let engine: FakeEngine
+let service: Service
+let port: number
+let before: { processes: Process[]; gatewayMib: number }
+/** Takes longest, so it starts first: a head sent byte by byte. */
+let dribbledHead: Promise<RawAnswer>
+
+beforeAll(async () => {
+  engine = await startFakeEngine()
+  service = await startService({ spec: spec(engine.url) })
+  port = Number(new URL(service.url).port)
+  await Promise.all(Array.from({ length: 50 }, () => goodAnswer()))
+  const processes = await service.processes()
+  before = { processes, gatewayMib: residentMib(pidOf(processes, 'gateway')) }
+  dribbledHead = dribble()
+})
+afterAll(async () => {
+  await service?.stop()
+  await engine?.close()
+})
+
+const pidOf = (processes: Process[], role: string): number =>
+  processes.find(process => process.role === role)?.pid ?? -1
+
+async function goodAnswer(): Promise<void> {
+  const answer = await service.call('/v1/chat/completions', chat('hello'))
+  expect(answer.status, await answer.text()).toBe(200)
+}
+
+/** A slow-loris: one header byte each half second. */
+function dribble(): Promise<RawAnswer> {
+  const { promise, resolve } = Promise.withResolvers<RawAnswer>()
+  const startedMs = performance.now()
+  const socket = connect(port, '127.0.0.1')
+  const head = `GET /health HTTP/1.1\r\nhost: holdfast\r\nx-slow: ${'z'.repeat(1000)}`
+  let sent = 0
+  let text = ''
+  const timer = setInterval(() => socket.write(head.charAt(sent++)), 500)
+  const settle = (closed: boolean): void => {
+    clearInterval(timer)
+    clearTimeout(patience)
+    socket.destroy()
+    resolve({ text, closed, statuses: [], tookMs: performance.now() - startedMs })
+  }
+  const patience = setTimeout(() => settle(false), 20_000)
+  socket.on('data', data => {
+    text += data.toString('latin1')
+  })
+  socket.on('error', () => {})
+  socket.on('close', () => settle(true))
+  return promise
+}
+
+/** An error as every one must look: four keys, and nothing of how it came about. */
+function expectFault(text: string): void {
+  const { error } = JSON.parse(text) as { error: Record<string, unknown> }
+  expect(Object.keys(error).toSorted(), text).toEqual(['code', 'message', 'param', 'type'])
+  expect(text).not.toMatch(/node:internal|\.ts:\d|at Object\./)
+}
+
+async function expectTaken(path: string, body: string | Buffer): Promise<number> {
+  const answer = await service.call(path, undefined, { method: 'POST', body: new Uint8Array(Buffer.from(body)) })
+  const text = await answer.text()
+  expect(answer.status, `${path} ${body.toString().slice(0, 300)} → ${text.slice(0, 300)}`).toBeLessThan(500)
+  if (answer.status >= 400) expectFault(text)
+  return answer.status
+}
+
+describe('bodies', () => {
+  test('a body that ends before its length is nobody’s request', async () => {
+    const received = engine.state().received
+    const body = JSON.stringify(chat('truncated'))
+    const cut = (more: { halfClose: boolean }) =>
+      sendRaw(port, rawPost('/v1/chat/completions', body, { ...auth, 'content-length': '5000' }), {
+        readMs: 500,
+        ...more,
+      })
+    const answers = await Promise.all([cut({ halfClose: true }), cut({ halfClose: false })])
+    for (const { statuses } of answers) expect(statuses.every(status => status === 400)).toBe(true)
+    expect(engine.state().received).toBe(received)
+  })
+
+  test('a body over the limit is 413 and its sender gets to read it, declared or chunked', async () => {
+    const large = Buffer.alloc(5 * bodyLimit, 0x20)
+    const chunk = Buffer.concat([Buffer.from('10000\r\n'), Buffer.alloc(0x10000, 0x20), Buffer.from('\r\n')])
+    const declared = rawPost('/v1/chat/completions', large, { ...auth, connection: 'close' })
+    const head = rawPost('/v1/chat/completions', '', { ...auth, 'transfer-encoding': 'chunked', 'connection': 'close' })
+    const chunked = [head, ...Array.from({ length: 80 }, () => chunk), '0\r\n\r\n']
+    for (const { text, statuses } of await Promise.all([sendRaw(port, declared), sendRaw(port, chunked)])) {
+      expect(statuses).toEqual([413])
+      expect(text).toContain(`larger than the ${bodyLimit} bytes`)
+    }
+  })
+
+  test('a large administrative body is 413 too', async () => {
+    const answer = await service.call('/api/v1/keys', { metadata: { a: 'x'.repeat(3 * bodyLimit) } })
+    expect(answer.status).toBe(413)
+    expectFault(await answer.text())
+  })
+
+  test('Expect: 100-continue is answered before the body comes', async () => {
+    const body = JSON.stringify(chat('expected'))
+    const request = rawPost('/v1/chat/completions', body, { ...auth, expect: '100-continue', connection: 'close' })
+    const { text, statuses } = await sendRaw(port, request)
+    expect(text).toMatch(/^HTTP\/1\.1 100 /)
+    expect(statuses).toEqual([200])
+  })
+
+  test('bytes that are not UTF-8, NULs, lone surrogates, doubled and magic keys are refused or passed on whole', async () => {
+    const bad = Buffer.concat([
+      Buffer.from('{"model":"coder","messages":[{"role":"user","content":"'),
+      Buffer.from([0xff, 0xc3, 0x28]),
+      Buffer.from('"}]}'),
+    ])
+    expect(await expectTaken('/v1/chat/completions', bad)).toBe(400)
+    const refused = [
+      '',
+      '\0',
+      '\0\0{}',
+      '{',
+      '"',
+      '[]',
+      'null',
+      '1e999',
+      '{"model":"coder"',
+      '﻿{}',
+      "{'model':1}",
+      'NaN',
+      '{"a":1}}',
+    ]
+    for (const body of refused) expect(await expectTaken('/v1/chat/completions', body), body).toBe(400)
+    const taken = [
+      String.raw`{"model":"coder","messages":[{"role":"user","content":"\ud800 and \u0000"}]}`,
+      '{"model":"nobody","model":"coder","messages":[{"role":"user","content":"doubled"}]}',
+      '{"model":"coder","__proto__":{"stream":true},"constructor":{"prototype":{}},"messages":[{"role":"user","content":"magic","__proto__":null}]}',
+      '{"model":"coder","max_tokens":1e400,"seed":123456789012345678901234567890,"temperature":-0.0e-999,"messages":[{"role":"user","content":"giant"}]}',
+    ]
+    for (const body of taken) expect(await expectTaken('/v1/chat/completions', body), body).toBeLessThan(401)
+  })
+
+  test('100,000 levels of brackets and braces are refused everywhere', async () => {
+    const levels = 100_000
+    const arrays = '['.repeat(levels) + ']'.repeat(levels)
+    const objects = '{"a":'.repeat(levels) + '1' + '}'.repeat(levels)
+    for (const deep of [arrays, objects]) {
+      expect(await expectTaken('/v1/chat/completions', deep)).toBe(400)
+      expect(
+        await expectTaken(
+          '/v1/chat/completions',
+          `{"model":"coder","messages":[{"role":"user","content":"hi"}],"x":${deep}}`,
+        ),
+      ).toBe(400)
+      expect(await expectTaken('/v1/embeddings', `{"model":"coder","input":[${deep}]}`)).toBe(400)
+      expect(await expectTaken('/v1/chat/completions', deep.slice(0, levels))).toBe(400)
+      for (const path of ['/api/v1/keys', '/api/v1/teams', '/key/generate']) {
+        expect(await expectTaken(path, `{"metadata":{"a":${deep}}}`), path).toBe(400)
+      }
+    }
+  })
+
+  test('any JSON in any field is taken or refused, never a failure', async () => {
+    const odd = fc.oneof(
+      fc.jsonValue({ maxDepth: 4 }),
+      fc.constantFrom<unknown>(
+        null,
+        true,
+        false,
+        -1,
+        0,
+        1e308,
+        Number.MAX_SAFE_INTEGER + 2,
+        '',
+        ' ',
+        '\0',
+        '\ud800',
+        'coder',
+        [],
+        {},
+        [null],
+        [[]],
+        { type: 'object' },
+      ),
+      fc.string({ unit: 'binary', maxLength: 40 }),
+    )
+    const fields = [
+      'model',
+      'messages',
+      'prompt',
+      'input',
+      'stream',
+      'stream_options',
+      'max_tokens',
+      'max_completion_tokens',
+      'temperature',
+      'top_p',
+      'n',
+      'stop',
+      'tools',
+      'tool_choice',
+      'response_format',
+      'seed',
+      'logprobs',
+      'user',
+      'metadata',
+      'encoding_format',
+      '__proto__',
+      'constructor',
+    ]
+    const message = fc.oneof(
+      odd,
+      fc.record({ role: fc.oneof(fc.constantFrom('system', 'user', 'assistant', 'tool'), odd), content: odd }),
+    )
+    const request = fc.record({
+      path: fc.constantFrom('/v1/chat/completions', '/v1/completions', '/v1/embeddings'),
+      messages: fc.option(fc.array(message, { maxLength: 4 })),
+      odd: fc.dictionary(fc.constantFrom(...fields), odd, { maxKeys: 4 }),
+    })
+    const base = { model: 'coder', messages: [{ role: 'user', content: 'hi' }], prompt: 'hi', input: 'hi' }
+    await fc.assert(
+      fc.asyncProperty(fc.array(request, { minLength: 20, maxLength: 20 }), async requests => {
+        await Promise.all(
+          requests.map(({ path, messages, odd: fuzzed }) =>
+            expectTaken(path, JSON.stringify({ ...base, ...(messages === null ? {} : { messages }), ...fuzzed })),
+          ),
+        )
+      }),
+      { numRuns: 100, endOnFailure: true },
+    )
+  })
+
+  test('any JSON sent to administration is taken or refused, never a failure', async () => {
+    const odd = fc.oneof(
+      fc.jsonValue({ maxDepth: 3 }),
+      fc.constantFrom<unknown>('\0', '\ud800', '30d', '1e9', -1, [], {}),
+      fc.string({ unit: 'binary', maxLength: 40 }),
+    )
+    const fields = [
+      'alias',
+      'team',
+      'models',
+      'expiresIn',
+      'expiresAt',
+      'metadata',
+      'key',
+      'key_alias',
+      'duration',
+      'team_id',
+      'user_id',
+      'name',
+      'keys',
+      'key_aliases',
+      'grace',
+      '__proto__',
+    ]
+    const request = fc.record({
+      path: fc.constantFrom(
+        '/api/v1/keys',
+        '/api/v1/teams',
+        '/key/generate',
+        '/key/delete',
+        '/api/v1/keys/nobody/rotate',
+        '/key/nonsense',
+      ),
+      body: fc.oneof(fc.dictionary(fc.constantFrom(...fields), odd, { maxKeys: 4 }), odd),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(request, { minLength: 8, maxLength: 8 }), async requests => {
+        await Promise.all(requests.map(({ path, body }) => expectTaken(path, JSON.stringify(body))))
+      }),
+      { numRuns: 40, endOnFailure: true },
+    )
+  })
+})
+
+describe('heads', () => {
+  test('ninety headers are served, two hundred or 100 KB of them are 431, a very long address is refused', async () => {
+    const headers = (count: number) => ({
+      headers: { ...auth, ...Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-${i}`, 'y'])) },
+    })
+    expect((await service.call('/v1/models', undefined, headers(90))).status).toBe(200)
+    expect((await service.call('/v1/models', undefined, headers(200))).status).toBe(431)
+    const huge = await sendRaw(port, rawPost('/v1/models', '', { 'x-huge': 'y'.repeat(100_000) }))
+    expect(huge.statuses).toEqual([431])
+    expectFault(huge.text.slice(huge.text.indexOf('\r\n\r\n')))
+    expect((await sendRaw(port, rawPost(`/${'y'.repeat(100_000)}`, ''))).statuses).toEqual([431])
+    expect((await sendRaw(port, rawPost(`/${'y'.repeat(10_000)}`, '', { connection: 'close' }))).statuses).toEqual([
+      404,
+    ])
+  })
+
+  test('other methods, versions and targets are refused or answered, and no other route is reached through them', async () => {
+    const tail = 'host: holdfast\r\nconnection: close\r\n\r\n'
+    const ask = async (line: string) => (await sendRaw(port, `${line}\r\n${tail}`)).statuses
+    expect(await ask('OPTIONS /v1/chat/completions HTTP/1.1')).toEqual([405])
+    expect(await ask('PUT /v1/chat/completions HTTP/1.1')).toEqual([405])
+    expect(await ask('HEAD /health HTTP/1.1')).toEqual([200])
+    expect(await ask('OPTIONS * HTTP/1.1')).toEqual([404])
+    expect(await ask('GET http://elsewhere/health HTTP/1.1')).toEqual([200])
+    expect(await ask('GET http://elsewhere/link/v1/gateway?gateway=x HTTP/1.1')).toEqual([404])
+    expect(await ask('CONNECT elsewhere:443 HTTP/1.1')).toEqual([])
+    expect(await ask('NONSENSE /health HTTP/1.1')).toEqual([400])
+    expect(await ask('GET /health HTTP/9.9')).toEqual([400])
+    expect(await ask('PRI * HTTP/2.0')).toEqual([400])
+    expect(await ask('GET /health')).toEqual([400])
+    expect(await ask('GET /v1/models/% HTTP/1.1')).toEqual([401])
+    for (const path of [
+      '/api/../link/v1/gateway?gateway=x',
+      '/api/%2e%2e/link/v1/gateway?gateway=x',
+      '/link/v1/gateway?gateway=x',
+      '//link/v1/gateway?gateway=x',
+    ]) {
+      expect(await ask(`GET ${path} HTTP/1.1`), path).toEqual([404])
+    }
+    expect((await sendRaw(port, 'GET /health HTTP/1.1\r\n\r\n')).statuses).toEqual([400])
+    expect((await service.call('/v1/models/%', undefined)).status).toBe(400)
+  })
+
+  test('a TLS greeting on the plain port is refused, and so are random bytes', async () => {
+    const greeting = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    await new Promise(resolve => greeting.once('error', resolve))
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { minLength: 10, maxLength: 10 }),
+        async list => {
+          const answers = await Promise.all(list.map(bytes => sendRaw(port, Buffer.from(bytes), { halfClose: true })))
+          for (const { closed, statuses } of answers) {
+            expect(closed).toBe(true)
+            expect(statuses.every(status => status === 400)).toBe(true)
+          }
+        },
+      ),
+      { numRuns: 20 },
+    )
+  })
+
+  test('a good request with a few bytes changed is never a failure', async () => {
+    const body = JSON.stringify(chat('mutated'))
+    const request = rawPost('/v1/chat/completions', body, { ...auth, connection: 'close' })
+    const change = fc.record({
+      at: fc.nat(request.length - 1),
+      byte: fc.nat(255),
+      kind: fc.constantFrom('set', 'insert', 'drop'),
+    })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(change, { minLength: 1, maxLength: 3 }), { minLength: 10, maxLength: 10 }),
+        async lists => {
+          const answers = await Promise.all(
+            lists.map(changes => {
+              const bytes = [...request]
+              for (const { at, byte, kind } of changes)
+                bytes.splice(at, kind === 'insert' ? 0 : 1, ...(kind === 'drop' ? [] : [byte]))
+              return sendRaw(port, Buffer.from(bytes), { halfClose: true })
+            }),
+          )
+          for (const { statuses, text } of answers)
+            expect(
+              statuses.filter(status => status >= 500),
+              text,
+            ).toEqual([])
+        },
+      ),
+      { numRuns: 30 },
+    )
+  })
+
+  test('pipelined requests are answered in order', async () => {
+    const one = (i: number) => rawPost('/v1/chat/completions', JSON.stringify(chat(`pipelined ${i}`)), auth)
+    const last = rawPost('/nowhere', '', { connection: 'close' })
+    const { statuses } = await sendRaw(port, Buffer.concat([...Array.from({ length: 20 }, (_, i) => one(i)), last]), {
+      readMs: 10_000,
+    })
+    expect(statuses).toEqual([...Array.from({ length: 20 }, () => 200), 404])
+  })
+})
+
+describe('requests hidden in others', () => {
+  const hidden = rawPost('/v1/chat/completions', JSON.stringify(chat('smuggled')), auth).toString('latin1')
+  const start = `POST /v1/chat/completions HTTP/1.1\r\nhost: holdfast\r\nauthorization: Bearer ${adminKey}\r\ncontent-type: application/json\r\n`
+  const asChunk = `${Buffer.byteLength(hidden).toString(16)}\r\n${hidden}\r\n0\r\n\r\n`
+  const shapes: Record<string, string> = {
+    'a length and chunks': `${start}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n${asChunk}`,
+    'chunks and a length': `${start}transfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n${hidden}`,
+    'two lengths': `${start}content-length: 0\r\ncontent-length: ${hidden.length}\r\n\r\n${hidden}`,
+    'two equal lengths': `${start}content-length: 5\r\ncontent-length: 5\r\n\r\nhello${hidden}`,
+    'a list of lengths': `${start}content-length: 5, 5\r\n\r\nhello${hidden}`,
+    'a signed length': `${start}content-length: +5\r\n\r\nhello${hidden}`,
+    'a negative length': `${start}content-length: -1\r\n\r\n${hidden}`,
+    'a length in hex': `${start}content-length: 0x5\r\n\r\nhello${hidden}`,
+    'a length beyond 64 bits': `${start}content-length: 99999999999999999999999\r\n\r\n${hidden}`,
+    'an unknown coding': `${start}transfer-encoding: xchunked\r\n\r\n${asChunk}`,
+    'chunked, and another coding after it': `${start}transfer-encoding: chunked, identity\r\n\r\n${asChunk}`,
+    'two codings in two headers': `${start}transfer-encoding: chunked\r\ntransfer-encoding: x\r\n\r\n${asChunk}`,
+    'a coding after a vertical tab': `${start}transfer-encoding: \x0bchunked\r\n\r\n${asChunk}`,
+    'a space before the colon': `${start}transfer-encoding : chunked\r\n\r\n${asChunk}`,
+    'a folded header': `${start}transfer-encoding:\r\n chunked\r\n\r\n${asChunk}`,
+    'a chunk size that is no number': `${start}transfer-encoding: chunked\r\n\r\nzz\r\n${hidden}`,
+    'a chunk size with a prefix': `${start}transfer-encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n${hidden}`,
+    'a negative chunk size': `${start}transfer-encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n${hidden}`,
+    'a chunk size beyond 64 bits': `${start}transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n${hidden}`,
+    'a chunk longer than it says': `${start}transfer-encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n${hidden}`,
+    'bare line feeds': `${start}content-length: 0\r\n\r\n${hidden}`.replaceAll('\r\n', '\n'),
+    'a bare carriage return in a header': `${start}x: a\rcontent-length: 0\r\n\r\n${hidden}`,
+    'a NUL in a header': `${start}x: a\0b\r\ncontent-length: 0\r\n\r\n${hidden}`,
+    'a header without a name': `${start}: x\r\ncontent-length: 0\r\n\r\n${hidden}`,
+  }
+
+  test.each(Object.entries(shapes))(
+    '%s: refused, the connection ended, nothing hidden is served',
+    async (_name, bytes) => {
+      const { statuses, closed } = await sendRaw(port, bytes)
+      expect(statuses).toEqual([400])
+      expect(closed).toBe(true)
+      expect(JSON.stringify(engine.state().lastRequests)).not.toContain('smuggled')
+    },
+  )
+
+  test('a body on GET reaches the controller as a body, not as a second request', async () => {
+    const link = 'GET /link/v1/gateway?gateway=smuggled HTTP/1.1\r\nhost: x\r\n\r\n'
+    const chunk = `${link.length.toString(16)}\r\n${link}\r\n0\r\n\r\n`
+    const many = Array.from({ length: 110 }, (_, i) => `x-${i}: y\r\n`).join('')
+    const bodies = [
+      `GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${chunk}`,
+      `GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n${many}transfer-encoding: chunked\r\n\r\n${chunk}`,
+      `GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n${many}content-length: ${link.length}\r\n\r\n${link}`,
+      `DELETE /api/v1/keys/x HTTP/1.1\r\nhost: x\r\n${many}transfer-encoding: chunked\r\n\r\n${chunk}`,
+      `HEAD /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${chunk}`,
+    ]
+    const answers = await Promise.all(bodies.map(bytes => sendRaw(port, bytes, { readMs: 1_000 })))
+    for (const { statuses } of answers) expect(statuses).toHaveLength(1)
+    const { stdout } = await service.cli('status', '--json')
+    expect(stdout).not.toContain('smuggled')
+  })
+})
+
+describe('connections', () => {
+  test('five hundred idle ones keep nobody out', async () => {
+    const sockets = Array.from({ length: 500 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+    await Promise.all(sockets.map(socket => new Promise(resolve => socket.once('connect', resolve))))
+    await goodAnswer()
+    for (const socket of sockets) socket.destroy()
+  })
+
+  test('a head that comes byte by byte is given up within 12 seconds', async () => {
+    const { closed, tookMs, text } = await dribbledHead
+    expect(closed).toBe(true)
+    expect(tookMs).toBeLessThan(13_000)
+    expect(text).toMatch(/^HTTP\/1\.1 408 /)
+  })
+})
+
+test('after all that nothing was restarted, memory is back, and good requests are answered', async () => {
+  await goodAnswer()
+  const processes = await service.processes()
+  expect(processes).toEqual(before.processes)
+  expect(processes.map(({ restarts }) => restarts)).toEqual(processes.map(() => 0))
+  await until('the gateway has answered everything', async () =>
+    /holdfast_requests_in_flight 0\n/.test(await (await service.call('/metrics')).text()),
+  )
+  expect(residentMib(pidOf(processes, 'gateway'))).toBeLessThan(before.gatewayMib + 150)
+  expect(service.said.stderr).not.toContain('nobody foresaw')
+})
