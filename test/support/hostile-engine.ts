@@ -53,8 +53,8 @@ export const misbehaviours = {
   'redirect': says(answer('302 Found', { location: 'http://127.0.0.1:1/v1/chat/completions' })),
   'switching': says('HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'),
   'gzip': says(answer('200 OK', { ...json, 'content-encoding': 'gzip' }, gzipSync(good))),
-  'array': says(answer('200 OK', json, '[1]')),
-  'null': says(answer('200 OK', json, 'null')),
+  'json-array': says(answer('200 OK', json, '[1]')),
+  'json-null': says(answer('200 OK', json, 'null')),
   'short-body': says(answer('200 OK', { ...json, 'content-length': '5000' }, good)),
   'two-lengths': says(answer('200 OK', { ...json, 'Content-Length': '5' }, good)),
   'bad-chunks': says('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}'),
@@ -80,11 +80,7 @@ export const misbehaviours = {
 
 /** Odd, and to be taken: the client gets its answer. */
 export const oddities = {
-  'early-hints': says(
-    'HTTP/1.1 100 Continue\r\n\r\n',
-    'HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n',
-    answer('200 OK', json, good),
-  ),
+  'early-hints': says('HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n', answer('200 OK', json, good)),
   'bad-utf8-stream': says(
     streamHead,
     Buffer.concat([

@@ -65,7 +65,7 @@ export function relay({ exchange, replica, wire, limits, request }: RelayParts):
           answer.end()
           finish()
         })
-      else stop(new FaultError(replica.dialect.toFault(status, Buffer.concat(errorBody).toString('utf8'))))
+      else refuse()
     },
     failed(error) {
       if (linger !== null) clearTimeout(linger)
@@ -110,9 +110,15 @@ export function relay({ exchange, replica, wire, limits, request }: RelayParts):
   }
 
   function collectError(chunk: Buffer): boolean {
-    if (errorLength < errorBytes) errorBody.push(chunk.subarray(0, errorBytes - errorLength))
+    errorBody.push(chunk.subarray(0, errorBytes - errorLength))
     errorLength += chunk.length
+    // More than anybody reads, and perhaps without end.
+    if (errorLength >= errorBytes) refuse()
     return true
+  }
+
+  function refuse(): void {
+    stop(new FaultError(replica.dialect.toFault(status, Buffer.concat(errorBody).toString('utf8'))))
   }
 
   /** Runs a step of the answer; what it throws ends the attempt. */

@@ -7,14 +7,11 @@ import { FaultError } from '../../domain/fault.ts'
 import type { Exchange } from './exchange.ts'
 import { answerHeaders, noteFirstByte, type Answer } from './answer.ts'
 import { noteUsage } from './usage.ts'
-
-/** An event longer than this is not a token. */
-const longestEvent = 8 * 1024 * 1024
+import { wholeEvents } from './whole-events.ts'
 
 export function streamAnswer(exchange: Exchange): Answer {
   const { reply } = exchange
-  /** The beginning of an event whose end has not come. */
-  let carry: Buffer | null = null
+  const eventsOf = wholeEvents()
 
   return {
     head(contentType) {
@@ -37,18 +34,8 @@ export function streamAnswer(exchange: Exchange): Answer {
     },
 
     data(chunk) {
-      const bytes: Buffer = carry === null ? chunk : Buffer.concat([carry, chunk])
-      const end = endOfLastEvent(bytes)
-      carry = end === bytes.length ? null : bytes.subarray(end)
-      if (carry !== null && carry.length > longestEvent) {
-        throw new FaultError({
-          kind: 'engine-failed',
-          status: 200,
-          detail: `an event of its stream is longer than ${longestEvent} bytes`,
-        })
-      }
-      if (end === 0) return 'more'
-      const events = end === bytes.length ? bytes : bytes.subarray(0, end)
+      const events = eventsOf(chunk)
+      if (events === null) return 'more'
       if (isPlain(events)) {
         noteFirstByte(exchange)
         return reply.write(events) ? 'more' : 'wait'
@@ -110,13 +97,6 @@ function isPlain(events: Buffer): boolean {
     !events.includes(errorMark) &&
     !events.includes(doneMark)
   )
-}
-
-/** Where the last whole event ends; 0: there is none. */
-function endOfLastEvent(bytes: Buffer): number {
-  const lf = bytes.lastIndexOf('\n\n')
-  const crlf = bytes.lastIndexOf('\r\n\r\n')
-  return Math.max(lf === -1 ? 0 : lf + 2, crlf === -1 ? 0 : crlf + 4)
 }
 
 /** The data of an event; `null`: it has none (a comment). */

@@ -39,7 +39,8 @@ export function wholeAnswer(exchange: Exchange): Answer {
 function readUsage(body: Buffer): unknown {
   try {
     const answer: unknown = JSON.parse(body.toString('utf8'))
-    if (typeof answer === 'object' && answer !== null) return 'usage' in answer ? answer.usage : null
+    if (typeof answer === 'object' && answer !== null && !Array.isArray(answer))
+      return 'usage' in answer ? answer.usage : null
   } catch (error) {
     throw new FaultError({ kind: 'engine-failed', status: 200, detail: 'its answer is not JSON' }, { cause: error })
   }
