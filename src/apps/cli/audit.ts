@@ -1,7 +1,7 @@
 /** `holdfast audit verify`: whether the journal is as it was written. */
 import type { Command } from 'commander'
 import { CliError, openClient } from './client.ts'
-import { processIo, type CliIo } from './output.ts'
+import { examples, processIo, type CliIo } from './output.ts'
 
 type Verification = {
   intact: boolean
@@ -17,7 +17,7 @@ export function registerAudit(program: Command, io: CliIo = processIo): void {
     .command('verify')
     .description('Recompute the journal’s chains and compare them with the anchors the controller keeps.')
     .option('--json', 'As JSON.')
-    .addHelpText('after', '\nExamples:\n  $ holdfast audit verify\n  $ holdfast audit verify --json')
+    .addHelpText('after', examples('audit verify', 'audit verify --json'))
     .action(async (options: { json?: boolean }) => {
       const found = (await openClient({ env: io.env }).request('GET', '/api/v1/audit/verify')) as Verification
       if (options.json === true) io.out(JSON.stringify(found))

@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { CliError, openClient, type Client } from './client.ts'
-import { processIo, type CliIo } from './output.ts'
+import { examples, processIo, type CliIo } from './output.ts'
 
 type Message = { role: 'system' | 'user' | 'assistant'; content: string }
 type Flags = { model?: string; system?: string; maxTokens?: string; json?: boolean }
@@ -16,10 +16,7 @@ export function registerChat(program: Command, io: CliIo = processIo): void {
     .option('--system <text>', 'A system prompt of your own.')
     .option('--max-tokens <n>', 'Longest answer, in tokens.')
     .option('--json', 'One message only: the whole answer as JSON.')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  $ holdfast chat "What is the capital of France?"\n  $ holdfast chat --model smoke',
-    )
+    .addHelpText('after', examples('chat "What is the capital of France?"', 'chat --model smoke'))
     .action(async (words: string[], flags: Flags) => {
       const client = openClient({ env: io.env })
       const model = flags.model ?? (await firstModel(client))

@@ -7,6 +7,7 @@ import { checkSpec } from './check.ts'
 import { CliError } from './client.ts'
 import { registerKey } from './key.ts'
 import { registerLogs } from './logs.ts'
+import { examples } from './output.ts'
 import { registerStatus } from './status.ts'
 import { registerTeam } from './team.ts'
 
@@ -46,6 +47,7 @@ Exit codes: 0 done, 1 it said no, 2 wrong usage.`,
     .command('version')
     .description('Print the version.')
     .option('--json', 'As JSON.')
+    .addHelpText('after', examples('version'))
     .action((options: { json?: boolean }) => {
       process.stdout.write(
         options.json === true
@@ -83,7 +85,7 @@ function registerCheck(program: Command): void {
     .description('Validate a spec: every problem at once, with file, line, column and what to do.')
     .argument('[spec]', 'The spec.', 'holdfast.yaml')
     .option('--json', 'As JSON.')
-    .addHelpText('after', '\nExamples:\n  $ holdfast check\n  $ holdfast check examples/two-replicas/holdfast.yaml')
+    .addHelpText('after', examples('check', 'check examples/two-replicas/holdfast.yaml'))
     .action(async (spec: string, options: { json?: boolean }) => {
       const { exitCode, output } = await checkSpec(spec, { json: options.json === true })
       process.stdout.write(output)
@@ -109,12 +111,12 @@ function registerUp(program: Command, { env, entry }: Omit<CommandLine, 'argv'>)
     .option('--json', 'When it is up, print one line of JSON.')
     .addHelpText(
       'after',
-      `
-Examples:
-  $ holdfast up
-  $ holdfast up holdfast.yaml --port 9000
-  $ holdfast up --gguf ./qwen2.5-coder-7b-instruct-q4_k_m.gguf
-  $ holdfast up --engine http://127.0.0.1:11434/v1`,
+      examples(
+        'up',
+        'up holdfast.yaml --port 9000',
+        'up --gguf ./qwen2.5-coder-7b-instruct-q4_k_m.gguf',
+        'up --engine http://127.0.0.1:11434/v1',
+      ),
     )
     .action(async (spec: string | undefined, flags: UpFlags) => {
       const { runUp } = await import('../up.ts')

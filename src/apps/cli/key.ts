@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { openClient } from './client.ts'
 import type { Client } from './client.ts'
-import { processIo, renderTable } from './output.ts'
+import { examples, processIo, renderTable } from './output.ts'
 import type { CliIo } from './output.ts'
 import { InForce, listOf, sayInForce, sayModels } from './say.ts'
 
@@ -24,16 +24,20 @@ const RotatedKey = BornKey.extend({ previousValidUntil: z.string() })
 type Json = { json?: boolean }
 
 export function registerKey(program: Command, io: CliIo = processIo): void {
-  const key = program.command('key').description('API keys: create, list, rotate, revoke')
+  const key = program.command('key').description('API keys: create, list, rotate, revoke.')
 
   key
     .command('create')
-    .description('make a key; it is shown once')
-    .option('--alias <name>', 'a name for people, unique among keys in use')
-    .option('--team <name>', 'the team it belongs to')
-    .option('--models <names>', 'models it may use, with commas between (default: what its team may, else all)')
-    .option('--expires <duration>', 'how long it lives: 12h, 30d, 2w (default: for good)')
-    .option('--json', 'print JSON')
+    .description('Make a key; it is shown once.')
+    .option('--alias <name>', 'A name for people, unique among keys in use.')
+    .option('--team <name>', 'The team it belongs to.')
+    .option('--models <names>', 'Models it may use, with commas between (default: what its team may, else all).')
+    .option('--expires <duration>', 'How long it lives: 12h, 30d, 2w (default: for good).')
+    .option('--json', 'As JSON.')
+    .addHelpText(
+      'after',
+      examples('key create --alias anna', 'key create --alias ci --team dev --models coder,embed --expires 30d --json'),
+    )
     .action(async (options: Json & { alias?: string; team?: string; models?: string; expires?: string }) => {
       const client = openClient(io)
       const answer = await client.request('POST', '/api/v1/keys', {
@@ -61,9 +65,10 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
 
   key
     .command('list')
-    .description('keys in use; --all also those revoked')
-    .option('--all', 'revoked keys too')
-    .option('--json', 'print JSON, revoked keys too')
+    .description('Keys in use; --all also those revoked.')
+    .option('--all', 'Revoked keys too.')
+    .option('--json', 'As JSON, revoked keys too.')
+    .addHelpText('after', examples('key list', 'key list --all --json'))
     .action(async (options: Json & { all?: boolean }) => {
       const answer = await openClient(io).request('GET', '/api/v1/keys')
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
@@ -90,10 +95,11 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
 
   key
     .command('rotate')
-    .description('give a key a new secret; the old one goes on for a while')
-    .argument('<key>', 'id or alias')
-    .option('--grace <duration>', 'how long the old secret goes on; 0s ends it at once', '24h')
-    .option('--json', 'print JSON')
+    .description('Give a key a new secret; the old one goes on for a while.')
+    .argument('<key>', 'Id or alias.')
+    .option('--grace <duration>', 'How long the old secret goes on; 0s ends it at once.', '24h')
+    .option('--json', 'As JSON.')
+    .addHelpText('after', examples('key rotate anna', 'key rotate anna --grace 1h'))
     .action(async (ref: string, options: Json & { grace: string }) => {
       const client = openClient(io)
       const answer = await client.request('POST', `/api/v1/keys/${encodeURIComponent(ref)}/rotate`, {
@@ -118,9 +124,10 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
 
   key
     .command('revoke')
-    .description('end a key at once, for good')
-    .argument('<key>', 'id or alias')
-    .option('--json', 'print JSON')
+    .description('End a key at once, for good.')
+    .argument('<key>', 'Id or alias.')
+    .option('--json', 'As JSON.')
+    .addHelpText('after', examples('key revoke anna'))
     .action(async (ref: string, options: Json) => {
       const answer = await openClient(io).request('DELETE', `/api/v1/keys/${encodeURIComponent(ref)}`)
       if (options.json) return io.out(JSON.stringify(answer, null, 2))

@@ -1,7 +1,7 @@
 /** `holdfast logs`: the requests the journal has, the newest last, as one reads a log. */
 import { InvalidArgumentError, type Command } from 'commander'
 import { openClient, type Client } from './client.ts'
-import { processIo, renderTable, type CliIo } from './output.ts'
+import { examples, processIo, renderTable, type CliIo } from './output.ts'
 
 type Row = {
   id: string
@@ -30,7 +30,7 @@ export function registerLogs(program: Command, io: CliIo = processIo): void {
     .option('--model <name>', 'Only this model’s.')
     .option('--outcome <outcome>', 'Only these: ok, refused, failed, cancelled, interrupted, open.')
     .option('--json', 'One JSON object a line.')
-    .addHelpText('after', '\nExamples:\n  $ holdfast logs --limit 20\n  $ holdfast logs --outcome failed --json')
+    .addHelpText('after', examples('logs --limit 20', 'logs --outcome failed --json'))
     .action(async ({ json, limit, ...filter }: Flags) => {
       const rows = (await newest(openClient({ env: io.env }), limit, filter)).toReversed()
       if (json === true) {

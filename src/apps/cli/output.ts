@@ -23,3 +23,8 @@ export function renderTable(head: readonly string[], rows: readonly (readonly st
     )
     .join('\n')
 }
+
+/** What stands below a command's help. Each line is what follows `holdfast`. */
+export function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map(line => `  $ holdfast ${line}`).join('\n')}`
+}

@@ -1,7 +1,7 @@
 /** `holdfast status`: what runs, where, and how it is. */
 import type { Command } from 'commander'
 import { openClient } from './client.ts'
-import { processIo, renderTable, type CliIo } from './output.ts'
+import { examples, processIo, renderTable, type CliIo } from './output.ts'
 
 /** As `/api/v1/status` answers; only what is printed here. */
 type Status = {
@@ -17,7 +17,7 @@ export function registerStatus(program: Command, io: CliIo = processIo): void {
     .command('status')
     .description('Show the processes with role and pid, the spec, and the models.')
     .option('--json', 'As JSON.')
-    .addHelpText('after', '\nExamples:\n  $ holdfast status\n  $ holdfast status --json')
+    .addHelpText('after', examples('status', 'status --json'))
     .action(async (options: { json?: boolean }) => {
       const status = (await openClient({ env: io.env }).request('GET', '/api/v1/status')) as Status
       if (options.json === true) {

@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { CliError, openClient } from './client.ts'
-import { processIo, renderTable } from './output.ts'
+import { examples, processIo, renderTable } from './output.ts'
 import type { CliIo } from './output.ts'
 import { InForce, listOf, sayInForce, sayModels } from './say.ts'
 
@@ -12,7 +12,7 @@ const ChangedTeam = Team.extend({ inForce: InForce, warnings: z.array(z.string()
 type Json = { json?: boolean }
 
 export function registerTeam(program: Command, io: CliIo = processIo): void {
-  const team = program.command('team').description('teams: which models the keys of a group may use')
+  const team = program.command('team').description('Teams: which models the keys of a group may use.')
   const path = (name: string): string => `/api/v1/teams/${encodeURIComponent(name)}`
 
   function tell(verb: string, answer: unknown, next: string): void {
@@ -26,10 +26,11 @@ export function registerTeam(program: Command, io: CliIo = processIo): void {
 
   team
     .command('create')
-    .description('make a team')
+    .description('Make a team.')
     .argument('<name>')
-    .option('--models <names>', 'models it may use, with commas between (default: all)')
-    .option('--json', 'print JSON')
+    .option('--models <names>', 'Models it may use, with commas between (default: all).')
+    .option('--json', 'As JSON.')
+    .addHelpText('after', examples('team create dev --models coder,embed'))
     .action(async (name: string, options: Json & { models?: string }) => {
       const models = options.models === undefined ? null : listOf(options.models)
       const answer = await openClient(io).request('POST', '/api/v1/teams', { name, models })
@@ -39,8 +40,9 @@ export function registerTeam(program: Command, io: CliIo = processIo): void {
 
   team
     .command('list')
-    .description('all teams')
-    .option('--json', 'print JSON')
+    .description('All teams.')
+    .option('--json', 'As JSON.')
+    .addHelpText('after', examples('team list'))
     .action(async (options: Json) => {
       const answer = await openClient(io).request('GET', '/api/v1/teams')
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
@@ -56,11 +58,12 @@ export function registerTeam(program: Command, io: CliIo = processIo): void {
 
   team
     .command('update')
-    .description('change what a team may use')
+    .description('Change what a team may use.')
     .argument('<name>')
-    .option('--models <names>', 'models it may use from now on, with commas between')
-    .option('--all-models', 'every model')
-    .option('--json', 'print JSON')
+    .option('--models <names>', 'Models it may use from now on, with commas between.')
+    .option('--all-models', 'Every model.')
+    .option('--json', 'As JSON.')
+    .addHelpText('after', examples('team update dev --models coder', 'team update dev --all-models'))
     .action(async (name: string, options: Json & { models?: string; allModels?: boolean }) => {
       if ((options.models === undefined) === (options.allModels === undefined)) {
         throw new CliError('Say what changes: either --models a,b or --all-models.', 2)
@@ -73,9 +76,10 @@ export function registerTeam(program: Command, io: CliIo = processIo): void {
 
   team
     .command('delete')
-    .description('remove a team without keys in use')
+    .description('Remove a team without keys in use.')
     .argument('<name>')
-    .option('--json', 'print JSON')
+    .option('--json', 'As JSON.')
+    .addHelpText('after', examples('team delete dev'))
     .action(async (name: string, options: Json) => {
       const answer = await openClient(io).request('DELETE', path(name))
       if (options.json) return io.out(JSON.stringify(answer, null, 2))
