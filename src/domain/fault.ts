@@ -257,6 +257,12 @@ export type HttpFault = {
   retryAfterSeconds: number | null
 }
 
+/** A key that was put where a name belongs is repeated to nobody: errors end up in logs. */
+function hideKeys<T extends string | null>(text: T): T {
+  // replaceAll gives a string for a string, and null stays null.
+  return text === null ? text : (text.replaceAll(/\bsk-[\w-]{8,}/g, 'sk-...') as T)
+}
+
 /** The one place a Fault becomes HTTP: OpenAI's error shape with all four keys. */
 export function toHttp(fault: Fault): HttpFault {
   // Each kind's row takes that kind; TypeScript can't follow the pairing through the lookup.
@@ -266,9 +272,9 @@ export function toHttp(fault: Fault): HttpFault {
     status: typeof row.status === 'function' ? row.status(fault) : row.status,
     body: {
       error: {
-        message: row.say(fault),
+        message: hideKeys(row.say(fault)),
         type: row.type,
-        param: row.param?.(fault) ?? null,
+        param: hideKeys(row.param?.(fault) ?? null),
         code: typeof row.code === 'function' ? row.code(fault) : row.code,
       },
     },

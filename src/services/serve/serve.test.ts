@@ -4,6 +4,7 @@ import { startFakeEngine, type FakeEngine, type FakeEngineOptions } from '../../
 import {
   ask,
   startGateway,
+  testKey,
   testVersion,
   type GatewayOptions,
   type TestGateway,
@@ -142,7 +143,7 @@ describe('refusals', () => {
     ['an unknown model', { body: JSON.stringify({ ...ask('Hi'), model: 'gpt-9' }) }, 404, 'model_not_found'],
     [
       'a body in a coding we do not read',
-      { headers: { 'authorization': 'Bearer sk-test-key-of-the-suite', 'content-encoding': 'br' } },
+      { headers: { 'authorization': `Bearer ${testKey}`, 'content-encoding': 'br' } },
       415,
       'unsupported_encoding',
     ],
@@ -317,7 +318,7 @@ describe('a client that leaves', () => {
       host: '127.0.0.1',
       path: '/v1/chat/completions',
       method: 'POST',
-      headers: { authorization: 'Bearer sk-test-key-of-the-suite' },
+      headers: { authorization: `Bearer ${testKey}` },
     })
     call.on('error', () => {})
     call.end(JSON.stringify(ask('Hi', { stream })))
@@ -341,7 +342,7 @@ describe('a client that leaves', () => {
           path: '/v1/chat/completions',
           method: 'POST',
           agent: false,
-          headers: { authorization: 'Bearer sk-test-key-of-the-suite' },
+          headers: { authorization: `Bearer ${testKey}` },
         })
         call.on('error', () => {})
         call.end(JSON.stringify(ask('Hi', { stream: i % 2 === 0 })))
