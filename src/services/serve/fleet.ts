@@ -1,5 +1,5 @@
 /** The fleet: the snapshot's replicas as this gateway knows them now: in flight, healthy, waited for. */
-import { FaultError, type Fault } from '../../domain/fault.ts'
+import type { Fault } from '../../domain/fault.ts'
 import {
   isUsable,
   pickReplica,
@@ -200,14 +200,16 @@ function carryOn(known: Replica | undefined, next: Replica): Replica {
   return Object.assign(known, { version: next.version, route: next.route, dialect: next.dialect, target: next.target })
 }
 
-/** What a failed call says of its replica; a client's mistake says that the engine works. */
+/**
+ * What a failed call says of its replica; a client's mistake says that the engine works. The engine's own words stay
+ * out of it: they may hold the request that failed, and what is known of a replica is told to every client.
+ */
 function eventOf(fault: Fault): HealthEvent | null {
-  const { message } = new FaultError(fault)
   switch (fault.kind) {
     case 'engine-lost':
-      return { kind: 'call-lost', why: message }
+      return { kind: 'call-lost', why: 'the connection broke' }
     case 'engine-failed':
-      return { kind: 'call-failed', why: message }
+      return { kind: 'call-failed', why: fault.status === null ? 'it failed' : `it failed (HTTP ${fault.status})` }
     case 'not-ready':
       return { kind: 'probe-loading' }
     case 'engine-refused':
