@@ -404,65 +404,6 @@ describe('heads', () => {
   })
 })
 
-describe('requests hidden in others', () => {
-  const hidden = rawPost('/v1/chat/completions', JSON.stringify(chat('smuggled')), auth).toString('latin1')
-  const start = `POST /v1/chat/completions HTTP/1.1\r\nhost: holdfast\r\nauthorization: Bearer ${adminKey}\r\ncontent-type: application/json\r\n`
-  const asChunk = `${Buffer.byteLength(hidden).toString(16)}\r\n${hidden}\r\n0\r\n\r\n`
-  const shapes: Record<string, string> = {
-    'a length and chunks': `${start}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n${asChunk}`,
-    'chunks and a length': `${start}transfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n${hidden}`,
-    'two lengths': `${start}content-length: 0\r\ncontent-length: ${hidden.length}\r\n\r\n${hidden}`,
-    'two equal lengths': `${start}content-length: 5\r\ncontent-length: 5\r\n\r\nhello${hidden}`,
-    'a list of lengths': `${start}content-length: 5, 5\r\n\r\nhello${hidden}`,
-    'a signed length': `${start}content-length: +5\r\n\r\nhello${hidden}`,
-    'a negative length': `${start}content-length: -1\r\n\r\n${hidden}`,
-    'a length in hex': `${start}content-length: 0x5\r\n\r\nhello${hidden}`,
-    'a length beyond 64 bits': `${start}content-length: 99999999999999999999999\r\n\r\n${hidden}`,
-    'an unknown coding': `${start}transfer-encoding: xchunked\r\n\r\n${asChunk}`,
-    'chunked, and another coding after it': `${start}transfer-encoding: chunked, identity\r\n\r\n${asChunk}`,
-    'two codings in two headers': `${start}transfer-encoding: chunked\r\ntransfer-encoding: x\r\n\r\n${asChunk}`,
-    'a coding after a vertical tab': `${start}transfer-encoding: \x0bchunked\r\n\r\n${asChunk}`,
-    'a space before the colon': `${start}transfer-encoding : chunked\r\n\r\n${asChunk}`,
-    'a folded header': `${start}transfer-encoding:\r\n chunked\r\n\r\n${asChunk}`,
-    'a chunk size that is no number': `${start}transfer-encoding: chunked\r\n\r\nzz\r\n${hidden}`,
-    'a chunk size with a prefix': `${start}transfer-encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n${hidden}`,
-    'a negative chunk size': `${start}transfer-encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n${hidden}`,
-    'a chunk size beyond 64 bits': `${start}transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n${hidden}`,
-    'a chunk longer than it says': `${start}transfer-encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n${hidden}`,
-    'bare line feeds': `${start}content-length: 0\r\n\r\n${hidden}`.replaceAll('\r\n', '\n'),
-    'a bare carriage return in a header': `${start}x: a\rcontent-length: 0\r\n\r\n${hidden}`,
-    'a NUL in a header': `${start}x: a\0b\r\ncontent-length: 0\r\n\r\n${hidden}`,
-    'a header without a name': `${start}: x\r\ncontent-length: 0\r\n\r\n${hidden}`,
-  }
-
-  test.each(Object.entries(shapes))(
-    '%s: refused, the connection ended, nothing hidden is served',
-    async (_name, bytes) => {
-      const { statuses, closed } = await sendRaw(port, bytes)
-      expect(statuses).toEqual([400])
-      expect(closed).toBe(true)
-      expect(JSON.stringify(engine.state().lastRequests)).not.toContain('smuggled')
-    },
-  )
-
-  test('a body on GET reaches the controller as a body, not as a second request', async () => {
-    const link = 'GET /link/v1/gateway?gateway=smuggled HTTP/1.1\r\nhost: x\r\n\r\n'
-    const chunk = `${link.length.toString(16)}\r\n${link}\r\n0\r\n\r\n`
-    const many = Array.from({ length: 110 }, (_, i) => `x-${i}: y\r\n`).join('')
-    const bodies = [
-      `GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${chunk}`,
-      `GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n${many}transfer-encoding: chunked\r\n\r\n${chunk}`,
-      `GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n${many}content-length: ${link.length}\r\n\r\n${link}`,
-      `DELETE /api/v1/keys/x HTTP/1.1\r\nhost: x\r\n${many}transfer-encoding: chunked\r\n\r\n${chunk}`,
-      `HEAD /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${chunk}`,
-    ]
-    const answers = await Promise.all(bodies.map(bytes => sendRaw(port, bytes, { readMs: 1_000 })))
-    for (const { statuses } of answers) expect(statuses).toHaveLength(1)
-    const { stdout } = await service.cli('status', '--json')
-    expect(stdout).not.toContain('smuggled')
-  })
-})
-
 describe('connections', () => {
   test('five hundred idle ones keep nobody out', async () => {
     const sockets = Array.from({ length: 500 }, () => connect(port, '127.0.0.1').on('error', () => {}))
