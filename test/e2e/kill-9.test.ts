@@ -24,13 +24,14 @@ const random = seededRandom(seed)
 const backWithinMs = 10_000
 
 describe(`kill -9 under load (HOLDFAST_TEST_SEED=${seed})`, () => {
-  const home = mkdtempSync(join(tmpdir(), 'holdfast-kill-'))
+  let home: string
   let service: Service
   let ended: readonly Ended[]
   let rows: Map<string, Row[]>
   const resumed: { role: Role; answer: Ended }[] = []
 
   beforeAll(async () => {
+    home = makeHome()
     service = await startService({ home })
     const keys = [adminKey, await makeKey(service, 'anna'), await makeKey(service, 'bert')]
     const load = startLoad({
@@ -157,9 +158,10 @@ describe(`kill -9 under load (HOLDFAST_TEST_SEED=${seed})`, () => {
 })
 
 describe('one process dead, the others at work', () => {
-  const home = mkdtempSync(join(tmpdir(), 'holdfast-kill-'))
+  let home: string
   let service: Service
   beforeAll(async () => {
+    home = makeHome()
     service = await startService({ home })
   })
   afterAll(async () => {
@@ -276,6 +278,8 @@ function story(stream: boolean, maxTokens = 40, s = 1): Record<string, unknown> 
     messages: [{ role: 'user', content: 'Tell me a story about a cat.' }],
   }
 }
+
+const makeHome = (): string => mkdtempSync(join(tmpdir(), 'holdfast-kill-'))
 
 /** Every other one streams; most streams are long enough to be cut. */
 function makeAsk(key: string, n: number): { key: string; body: Record<string, unknown> } {
