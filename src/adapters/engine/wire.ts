@@ -113,6 +113,12 @@ class CallHandler implements Dispatcher.DispatchHandler, WireCall {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    // What can't be sent at all fails within `dispatch`: nobody holds the call yet.
+    if (this.#controller === null) queueMicrotask(() => this.#fail(error))
+    else this.#fail(error)
+  }
+
+  #fail(error: Error): void {
     if (this.#over) return
     this.#over = true
     this.#listener.failed(error)

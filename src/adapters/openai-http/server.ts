@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { FaultError, toHttp, type Fault } from '../../domain/fault.ts'
 import type { ModelPath } from '../../domain/serving/index.ts'
 import { instant, type RequestId } from '../../domain/units.ts'
-import type { Exchange, Serve } from '../../services/serve/index.ts'
+import { ClientGone, type Exchange, type Serve } from '../../services/serve/index.ts'
 import { discardRest, endAnswer, readBody } from './body.ts'
 import { HttpReply } from './reply.ts'
 import { makeRequestId } from './request-id.ts'
@@ -145,7 +145,7 @@ function toExchange({ request, response, id, path, modelPath }: ExchangeParts): 
     arrivedAt: instant(Date.now()),
     startedMs: performance.now(),
     gone: false,
-    whenGone: null,
+    interrupt: null,
     principal: null,
     ask: null,
     model: null,
@@ -161,7 +161,7 @@ function toExchange({ request, response, id, path, modelPath }: ExchangeParts): 
   response.once('close', () => {
     if (response.writableFinished) return
     exchange.gone = true
-    exchange.whenGone?.()
+    exchange.interrupt?.(new ClientGone())
   })
   return exchange
 }

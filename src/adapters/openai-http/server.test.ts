@@ -1,0 +1,187 @@
+import { connect, type AddressInfo } from 'node:net'
+import { afterEach, expect, test } from 'vitest'
+import { FaultError } from '../../domain/fault.ts'
+import type { Exchange, Serve } from '../../services/serve/index.ts'
+import { openHttp, sendFault, type HttpParts } from './server.ts'
+
+const closers: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close()
+})
+
+const seen: Exchange[] = []
+/** Answers with the body's length; reads it when the path is `embeddings`. */
+const serve: Serve = async exchange => {
+  seen.push(exchange)
+  if (exchange.head.path === 'completions') {
+    exchange.reply.head(413, { 'content-length': '2' })
+    exchange.reply.end(Buffer.from('no'))
+    return
+  }
+  const body = Buffer.from(String((await exchange.readBody(1_000_000)).length))
+  exchange.reply.head(200, { 'content-length': String(body.length) })
+  exchange.reply.end(body)
+}
+
+async function start(parts: Partial<HttpParts> = {}): Promise<{ url: string; port: number; reported: unknown[] }> {
+  const reported: unknown[] = []
+  const server = openHttp({
+    serve,
+    plain: {
+      '/health': () => ({ status: 200, body: { status: 'ok' } }),
+      '/text': () => ({ status: 200, body: 'words', contentType: 'text/plain' }),
+      '/tree/': ({ path, key }) => ({ status: 200, body: { path, key } }),
+      '/fault': () => {
+        throw new FaultError({ kind: 'not-ready', why: 'testing' })
+      },
+      '/later-fault': () => Promise.reject(new FaultError({ kind: 'not-ready', why: 'testing' })),
+      '/bug': () => {
+        throw new TypeError('secret detail')
+      },
+      '/later-bug': () => Promise.reject(new TypeError('secret detail')),
+    },
+    relayed: ['api'],
+    relay: (request, response, id) =>
+      sendFault(response, { kind: 'not-found', what: 'relayed', name: `${request.url} ${id.length}` }, id),
+    report: error => reported.push(error),
+    draining: () => false,
+    ...parts,
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  closers.push(async () => {
+    server.closeAllConnections()
+    await new Promise(resolve => server.close(resolve))
+  })
+  // A TCP server that listens has an address object.
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}`, port, reported }
+}
+
+/** Writes and reads until the server closes. */
+function raw(port: number, bytes: string | Buffer): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
+  let text = ''
+  socket
+    .on('data', data => {
+      text += data.toString()
+    })
+    .on('error', () => {})
+    .on('close', () => resolve(text))
+  return promise
+}
+
+test('plain routes answer JSON or text, by path or by what is below it, with the key that was sent', async () => {
+  const { url } = await start()
+  expect(await (await fetch(`${url}/health?x=1`)).json()).toEqual({ status: 'ok' })
+  expect(await (await fetch(`${url}/text`)).text()).toBe('words')
+  const asked = (headers: Record<string, string>) => fetch(`${url}/tree/a/b`, { headers }).then(answer => answer.json())
+  expect(await asked({ authorization: 'bearer  abc ' })).toEqual({ path: '/tree/a/b', key: 'abc' })
+  expect(await asked({ 'x-api-key': 'abc' })).toEqual({ path: '/tree/a/b', key: 'abc' })
+  expect(await asked({ authorization: 'Basic abc' })).toMatchObject({ key: null })
+  expect(await asked({ authorization: 'Bearer a b' })).toMatchObject({ key: null })
+  // Who says Authorization is not asked for another header.
+  expect(await asked({ 'authorization': 'Basic abc', 'x-api-key': 'abc' })).toMatchObject({ key: null })
+})
+
+test('unknown paths are 404, wrong methods 405 with what is allowed, both in four keys and with an id', async () => {
+  const { url } = await start()
+  for (const [method, path, status, allow] of [
+    ['GET', '/nowhere', 404, null],
+    ['GET', '/', 404, null],
+    ['GET', '/constructor', 404, null],
+    ['GET', '/__proto__', 404, null],
+    ['GET', '/v1/embeddings', 405, 'POST'],
+    ['POST', '/health', 405, 'GET, HEAD'],
+    ['DELETE', '/tree/x', 405, 'GET, HEAD'],
+  ] as const) {
+    const answer = await fetch(url + path, { method })
+    expect([answer.status, answer.headers.get('allow')], path).toEqual([status, allow])
+    expect(answer.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/)
+    const { error } = (await answer.json()) as { error: object }
+    expect(Object.keys(error).toSorted()).toEqual(['code', 'message', 'param', 'type'])
+  }
+  expect(await (await fetch(`${url}/api/x`)).text()).toContain('relayed')
+})
+
+test('a fault is told as it is, a bug only to the log', async () => {
+  const { url, reported } = await start()
+  for (const path of ['/fault', '/later-fault']) {
+    const answer = await fetch(url + path)
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1'])
+  }
+  expect(reported).toEqual([])
+  for (const path of ['/bug', '/later-bug']) {
+    const answer = await fetch(url + path)
+    expect(answer.status).toBe(500)
+    expect(await answer.text()).not.toContain('secret detail')
+  }
+  expect(reported).toHaveLength(2)
+})
+
+test('model routes become exchanges, with or without /v1, and a client’s own id is cut short', async () => {
+  const { url } = await start()
+  seen.length = 0
+  const answer = await fetch(`${url}/embeddings`, {
+    method: 'POST',
+    body: 'x'.repeat(1000),
+    headers: { 'x-request-id': 'y'.repeat(500) },
+  })
+  expect(await answer.text()).toBe('1000')
+  expect(seen[0]?.head).toMatchObject({
+    path: 'embeddings',
+    route: '/embeddings',
+    key: null,
+    declaredBytes: 1000,
+    from: '127.0.0.1',
+    clientId: 'y'.repeat(128),
+  })
+  expect(seen[0]?.id).not.toContain('y')
+})
+
+test.each(['keep-alive', 'close'])(
+  'a body that is refused unread is read away, so that its sender reads the answer (%s)',
+  async connection => {
+    const { port } = await start()
+    const size = 3_000_000
+    const head = `POST /v1/completions HTTP/1.1\r\nhost: x\r\nconnection: ${connection}\r\ncontent-length: ${size}\r\n\r\n`
+    const after = connection === 'close' ? '' : 'GET /text HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'
+    const text = await raw(port, Buffer.concat([Buffer.from(head), Buffer.alloc(size), Buffer.from(after)]))
+    expect(text).toMatch(/^HTTP\/1\.1 413 /)
+    expect(text.split('HTTP/1.1 ')).toHaveLength(connection === 'close' ? 2 : 3)
+  },
+)
+
+test('while the gateway drains, an answer ends its connection', async () => {
+  const { port } = await start({ draining: () => true })
+  expect(await raw(port, 'GET /health HTTP/1.1\r\nhost: x\r\n\r\n')).toMatch(/connection: close/i)
+})
+
+test('what the parser refuses is told in our words', async () => {
+  const { port } = await start()
+  for (const [bytes, status] of [
+    ['nonsense\r\n\r\n', 400],
+    [`GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, 431],
+  ] as const) {
+    const text = await raw(port, bytes)
+    expect(text).toContain(`HTTP/1.1 ${status} `)
+    expect(Object.keys((JSON.parse(text.slice(text.indexOf('{'))) as { error: object }).error).toSorted()).toEqual([
+      'code',
+      'message',
+      'param',
+      'type',
+    ])
+  }
+})
+
+test('the absolute form of a target is taken; a missing host, another expectation or version are not', async () => {
+  const { port } = await start()
+  const ask = async (head: string) =>
+    /^HTTP\/1\.1 (\d+)/.exec(await raw(port, `${head}\r\nconnection: close\r\n\r\n`))?.[1]
+  expect(await ask('GET http://elsewhere:80/health HTTP/1.1\r\nhost: x')).toBe('200')
+  expect(await ask('GET HTTPS://elsewhere/health?x HTTP/1.1\r\nhost: x')).toBe('200')
+  expect(await ask('GET http://elsewhere HTTP/1.1\r\nhost: x')).toBe('404')
+  expect(await ask('GET /health HTTP/1.1')).toBe('400')
+  expect(await ask('GET /health HTTP/1.0')).toBe('200')
+  expect(await ask('GET /health HTTP/1.1\r\nhost: x\r\nexpect: a-miracle')).toBe('400')
+})
