@@ -13,7 +13,7 @@ import { openGatewayMetrics, openLog } from '../adapters/telemetry/index.ts'
 import { authenticate, checkKeyFormat, mayUse, permittedModels, type AccessTable } from '../domain/access/index.ts'
 import type { Acknowledgement, GatewayFrame } from '../domain/serving/index.ts'
 import { instant } from '../domain/units.ts'
-import { openFleet, openServe, watchReplicas, type Authenticate, type Gate } from '../services/serve/index.ts'
+import { openFleet, openGate, openServe, watchReplicas, type Authenticate } from '../services/serve/index.ts'
 import { aborted } from './aborted.ts'
 import { openGatewayState } from './gateway-state.ts'
 import { plainRoutes } from './gateway-routes.ts'
@@ -74,7 +74,7 @@ export async function runGateway(
     whenUnwritable: state.snapshot().whenUnwritable,
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
   })
-  const gate: Gate = { inFlight: 0 }
+  const gate = openGate()
   const metrics = openGatewayMetrics({
     inFlight: () => gate.inFlight,
     queued: fleet.queued,
@@ -167,7 +167,11 @@ export async function runGateway(
     const closed = new Promise<void>(resolve => listening.close(() => resolve()))
     // Connections whose last answer went out after close() are idle from then on.
     const sweep = setInterval(() => listening.closeIdleConnections(), 50)
-    const cut = (): void => listening.closeAllConnections()
+    const cut = (): void => {
+      gate.cut()
+      // Their last words go out first; who still does not let go is dropped.
+      deadlines.push(setTimeout(() => listening.closeAllConnections(), lastWordsMs))
+    }
     const deadlines = [setTimeout(cut, drainMs)]
     void aborted(orphaned).then(() => deadlines.push(setTimeout(cut, orphanDrainMs)))
     await closed

@@ -1,4 +1,5 @@
 /** Faults: everything that can go wrong on purpose, and the one place that turns each into HTTP. */
+import { millis } from './units.ts'
 import type { Bytes, Millis, ModelName, Tokens } from './units.ts'
 
 /** Closed: a new kind fails to compile until the table below says what a client sees. */
@@ -24,6 +25,7 @@ export type Fault =
   | { kind: 'conflict'; problem: string }
   // the service
   | { kind: 'overloaded'; retryAfter: Millis; inFlight: number }
+  | { kind: 'draining' }
   | { kind: 'no-replica'; model: ModelName; state: string; retryAfter: Millis }
   | { kind: 'journal-full' }
   | { kind: 'controller-unavailable' }
@@ -178,6 +180,13 @@ const table: Table = {
     retryAfter: f => f.retryAfter,
     say: f => `The gateway already serves ${f.inFlight} requests, its limit. Try again in ${seconds(f.retryAfter)} s.`,
   },
+  'draining': {
+    status: 503,
+    type: 'overloaded_error',
+    code: 'draining',
+    retryAfter: () => millis(1_000),
+    say: () => 'This gateway is stopping and could not wait any longer. Try again: it, or another one, will answer.',
+  },
   'no-replica': {
     status: 503,
     type: 'overloaded_error',
@@ -191,7 +200,7 @@ const table: Table = {
     status: 503,
     type: 'overloaded_error',
     code: 'journal_unwritable',
-    retryAfter: () => 10_000 as Millis,
+    retryAfter: () => millis(10_000),
     say: () =>
       'The journal cannot be written (disk full?) and the spec says to refuse requests then (capture.whenUnwritable).',
   },
@@ -199,7 +208,7 @@ const table: Table = {
     status: 503,
     type: 'server_error',
     code: 'controller_unavailable',
-    retryAfter: () => 1000 as Millis,
+    retryAfter: () => millis(1_000),
     say: () =>
       'The controller does not answer, so nothing can be administered now. Requests for models are not affected.',
   },
@@ -207,7 +216,7 @@ const table: Table = {
     status: 503,
     type: 'server_error',
     code: 'not_ready',
-    retryAfter: () => 1000 as Millis,
+    retryAfter: () => millis(1_000),
     say: f => `Not ready: ${f.why}`,
   },
   'engine-refused': {

@@ -5,7 +5,7 @@ import { openHttp } from '../../src/adapters/openai-http/index.ts'
 import type { CloseRecord, OpenRecord } from '../../src/domain/journal/index.ts'
 import type { ReplicaRoute, Snapshot, VersionRoute } from '../../src/domain/serving/index.ts'
 import { bytes, keyId, millis, modelName, replicaId, versionName } from '../../src/domain/units.ts'
-import { openFleet, openServe, watchReplicas, type Gate } from '../../src/services/serve/index.ts'
+import { openFleet, openServe, watchReplicas, openGate } from '../../src/services/serve/index.ts'
 
 export const testKey = 'sk-test-key-of-the-suite'
 export const testVersion = versionName('dev-v1.0-fake-fp16-p1')
@@ -29,7 +29,7 @@ export async function startGateway(options: GatewayOptions) {
   const records: (OpenRecord | CloseRecord)[] = []
   const unexpected: unknown[] = []
   const watchers = new Set<() => void>()
-  const gate: Gate = { inFlight: 0 }
+  const gate = openGate()
   const wire = openWire()
   const fleet = openFleet({
     dialectOf: version => dialectOf(version.engine),

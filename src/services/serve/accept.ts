@@ -3,10 +3,25 @@ import { FaultError } from '../../domain/fault.ts'
 import { millis } from '../../domain/units.ts'
 import type { GatewayLimits } from '../../domain/serving/index.ts'
 import type { Recorder } from './ports.ts'
-import type { Stage } from './exchange.ts'
+import type { Exchange, Stage } from './exchange.ts'
 
-/** What is being served now, for the limit and for `/metrics`. */
-export type Gate = { inFlight: number }
+/** What is being served now: for the limit, for `/metrics`, and for a drain that has to end. */
+export type Gate = ReturnType<typeof openGate>
+
+export function openGate() {
+  const running = new Set<Exchange>()
+  return {
+    get inFlight(): number {
+      return running.size
+    },
+    enter: (exchange: Exchange) => void running.add(exchange),
+    leave: (exchange: Exchange) => void running.delete(exchange),
+    /** Ends every exchange with `draining`: streams with an error event, the others with a 503. */
+    cut(): void {
+      for (const exchange of running) exchange.interrupt?.(new FaultError({ kind: 'draining' }))
+    },
+  }
+}
 
 export type AcceptParts = {
   limits: () => GatewayLimits
@@ -27,10 +42,10 @@ export const accept =
     const { inFlight, body } = limits()
     if (gate.inFlight >= inFlight) throw new FaultError({ kind: 'overloaded', retryAfter, inFlight })
     if ((exchange.head.declaredBytes ?? 0) > body) throw new FaultError({ kind: 'body-too-large', limit: body })
-    gate.inFlight++
+    gate.enter(exchange)
     try {
       await next(exchange)
     } finally {
-      gate.inFlight--
+      gate.leave(exchange)
     }
   }

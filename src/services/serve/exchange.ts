@@ -45,8 +45,8 @@ export type Exchange = {
 
   /** The client left before its answer ended. */
   gone: boolean
-  /** Called once when the client leaves; set by whoever has something to stop. */
-  whenGone: (() => void) | null
+  /** Stops what is under way, for the reason given (ClientGone, a fault); set by whoever has something to stop. */
+  interrupt: ((why: Error) => void) | null
 
   principal: Principal | null
   ask: Ask | null

@@ -1,5 +1,5 @@
 /** Serve: the life of a request. Start at `serve.ts`, which lists the stages in order. */
-export type { Gate } from './accept.ts'
+export { openGate } from './accept.ts'
 export type { Permissions } from './admit.ts'
 export type { Authenticate } from './authenticate.ts'
 export { ClientGone } from './exchange.ts'

@@ -3,7 +3,7 @@ import { FaultError, type Fault } from '../../domain/fault.ts'
 import type { GatewayLimits } from '../../domain/serving/index.ts'
 import { millis } from '../../domain/units.ts'
 import type { Answer } from './answer.ts'
-import { ClientGone, type Exchange } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
 import type { Replica } from './fleet.ts'
 import type { Wire, WireCall } from './ports.ts'
 import { streamAnswer } from './stream-answer.ts'
@@ -72,7 +72,7 @@ export function relay({ exchange, replica, wire, limits, request }: RelayParts):
       stop(new FaultError({ kind: 'engine-lost', sentBytes: exchange.reply.sentBytes }, { cause: error }))
     },
   })
-  exchange.whenGone = () => stop(new ClientGone())
+  exchange.interrupt = stop
   exchange.reply.onDrain(onDrain)
   return promise
 
@@ -136,7 +136,7 @@ export function relay({ exchange, replica, wire, limits, request }: RelayParts):
     settled = true
     clearTimeout(total)
     if (quiet !== null) clearTimeout(quiet)
-    exchange.whenGone = null
+    exchange.interrupt = null
     return true
   }
 

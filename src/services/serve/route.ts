@@ -1,7 +1,7 @@
 /** Route: the model's live version, and a wait for it while its engines load. */
 import { FaultError } from '../../domain/fault.ts'
 import type { Fleet } from './fleet.ts'
-import { ClientGone, type Exchange, type Stage } from './exchange.ts'
+import type { Exchange, Stage } from './exchange.ts'
 
 export const route =
   (fleet: Fleet): Stage =>
@@ -27,9 +27,13 @@ export async function awaitReplica(fleet: Fleet, exchange: Exchange): Promise<bo
   const { model, version } = exchange
   if (model === null || version === null) throw new TypeError('no route yet')
   const waiting = fleet.whenUsable(version, model)
-  exchange.whenGone = waiting.cancel
+  let interrupted: Error | null = null
+  exchange.interrupt = why => {
+    interrupted = why
+    waiting.cancel()
+  }
   const usable = await waiting.promise
-  exchange.whenGone = null
-  if (exchange.gone) throw new ClientGone()
+  exchange.interrupt = null
+  if (interrupted !== null) throw interrupted
   return usable
 }

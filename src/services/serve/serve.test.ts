@@ -358,6 +358,25 @@ describe('a client that leaves', () => {
   }, 60_000)
 })
 
+describe('a drain that has to end', () => {
+  test('ends streams with an error event and the others with a 503, and says so in the journal', async () => {
+    const fake = await engine({ tokens: 1_000, gapMs: 20 })
+    const { post, gate, untilClosed } = await gateway({ replicas: [fake] })
+    const stream = await post('/v1/chat/completions', ask('Hi', { stream: true }))
+    const whole = post('/v1/chat/completions', ask('Hi'))
+    await fake.until(({ running }) => running === 2)
+    gate.cut()
+    expect(JSON.parse((await events(stream)).at(-1) ?? '')).toMatchObject({ error: { code: 'draining' } })
+    expect((await whole).status).toBe(503)
+    const closed = await untilClosed(2)
+    expect(closed.map(({ outcome, fault }) => [outcome, fault])).toEqual([
+      ['failed', 'draining'],
+      ['failed', 'draining'],
+    ])
+    await fake.until(({ running }) => running === 0)
+  })
+})
+
 describe('the journal', () => {
   test('when records are refused, the answer is a 503 and not the engine’s', async () => {
     const { post } = await gateway({ replicas: [await engine()], journalError: () => new Error('ENOSPC') })
