@@ -15,9 +15,12 @@ export type SpawnParts = {
   stopMessage?: { type: string }
 }
 
+/** Not this process's own flags: with `node -e …` among them a child would run its parent's program again, and again. */
+const flags = ['--disable-warning=ExperimentalWarning']
+
 /** A child with an IPC channel: when this process ends, the channel closes, and the child ends too. */
 export function spawnRole({ entry, role, env, fd, onMessage, stopMessage }: SpawnParts): Running {
-  const child = spawn(process.execPath, [...process.execArgv, entry, role], {
+  const child = spawn(process.execPath, [...flags, entry, role], {
     env,
     stdio: ['ignore', 'inherit', 'inherit', fd ?? 'ignore', 'ipc'],
     // A group of its own: Ctrl-C reaches the parent alone, which decides the order of stopping.
@@ -36,7 +39,7 @@ export function spawnRole({ entry, role, env, fd, onMessage, stopMessage }: Spaw
 
 /** A process that outlives this one: no channel, nothing inherited but standard error. */
 export function spawnIndependent({ entry, role, env }: SpawnParts): Running {
-  const child = spawn(process.execPath, [...process.execArgv, entry, role], {
+  const child = spawn(process.execPath, [...flags, entry, role], {
     env,
     stdio: ['ignore', 'ignore', 'inherit'],
     detached: true,
