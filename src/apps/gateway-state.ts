@@ -11,6 +11,8 @@ export type StateParts = { disk: GatewayDisk; onSnapshot: (snapshot: Snapshot) =
 export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
   let snapshot = disk.snapshot()
   let access = fromDisk()
+  /** What is held has a hole: it goes on being served, and everything is asked for anew. */
+  let broken = false
   let connected = false
   let lastHeard = now()
   if (snapshot !== null) onSnapshot(snapshot)
@@ -36,14 +38,20 @@ export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
         return true
       case 'access':
         access = buildAccessTable(frame.image)
+        broken = false
         disk.saveAccess(frame.image)
         return true
       case 'changes':
-        if (access === null || access.epoch !== frame.epoch || applyChanges(access, frame.changes) === 'hole') {
-          access = null
+        if (
+          access === null ||
+          broken ||
+          access.epoch !== frame.epoch ||
+          applyChanges(access, frame.changes) === 'hole'
+        ) {
+          broken = true
           throw new Error('the changes of access do not follow what is held')
         }
-        if (!disk.appendChanges(frame.changes)) disk.saveAccess(toAccessImage(access))
+        if (!disk.appendChanges(frame)) disk.saveAccess(toAccessImage(access))
         return true
       default:
         return frame satisfies never
@@ -63,8 +71,8 @@ export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
     },
     /** What the controller need not say again. */
     held: (): { epoch: string | null; seq: number; snapshot: string | null } => ({
-      epoch: access?.epoch ?? null,
-      seq: access?.seq ?? 0,
+      epoch: broken ? null : (access?.epoch ?? null),
+      seq: broken ? 0 : (access?.seq ?? 0),
       snapshot: snapshot?.id ?? null,
     }),
     linked(): void {

@@ -2,13 +2,14 @@
 import {
   closeSync,
   existsSync,
+  fstatSync,
   fsyncSync,
+  ftruncateSync,
   openSync,
   readFileSync,
   renameSync,
-  statSync,
+  truncateSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { AccessImage, NumberedChange } from '../../domain/access/index.ts'
@@ -28,16 +29,14 @@ export function openGatewayDisk(folder: string) {
   return {
     /** `null`: this gateway was never told, or the file is damaged. */
     snapshot(): Snapshot | null {
-      return readJson<Snapshot>(snapshotFile)
+      return readJson<Snapshot>(snapshotFile, 'id')
     },
 
     access(): { image: AccessImage; changes: NumberedChange[] } | null {
-      const image = readJson<AccessImage>(accessFile)
+      const image = readJson<AccessImage>(accessFile, 'epoch')
       if (image === null) return null
-      const lines = existsSync(changesFile) ? readFileSync(changesFile, 'utf8').split('\n') : []
-      // The text after the last newline is a write that a crash cut short: it was not acknowledged.
-      const changes = lines.slice(0, -1).map(line => JSON.parse(line) as NumberedChange)
-      return { image, changes: changes.filter(({ seq }) => seq > image.seq) }
+      const lines = readChanges().filter(({ epoch, seq }) => epoch === image.epoch && seq > image.seq)
+      return { image, changes: lines.map(({ seq, change }) => ({ seq, change })) }
     },
 
     saveSnapshot(snapshot: Snapshot): void {
@@ -46,29 +45,63 @@ export function openGatewayDisk(folder: string) {
 
     saveAccess(image: AccessImage): void {
       replaceFile(accessFile, JSON.stringify(image))
-      // Changes up to the image's are left out when read, so a crash between the two writes does no harm.
+      // Changes up to the image's, and of another epoch, are left out when read: a crash between the two does no harm.
       writeFileSync(changesFile, '', { mode: 0o600 })
     },
 
     /** `false`: the list has grown long; save the image instead. */
-    appendChanges(changes: readonly NumberedChange[]): boolean {
-      if (existsSync(changesFile) && statSync(changesFile).size > mostChangesBytes) return false
+    appendChanges({ epoch, changes }: { epoch: string; changes: readonly NumberedChange[] }): boolean {
       const file = openSync(changesFile, 'a', 0o600)
       try {
-        writeSync(file, changes.map(change => `${JSON.stringify(change)}\n`).join(''))
-        fsyncSync(file)
+        const { size } = fstatSync(file)
+        if (size > mostChangesBytes) return false
+        const lines = changes.map(({ seq, change }) => `${JSON.stringify({ epoch, seq, change } satisfies Line)}\n`)
+        try {
+          writeFileSync(file, lines.join(''))
+          fsyncSync(file)
+        } catch (error) {
+          // The next append must not go on in the middle of a line.
+          ftruncateSync(file, size)
+          throw error
+        }
+        return true
       } finally {
         closeSync(file)
       }
-      return true
     },
+  }
+
+  /** All whole lines, in the order written. What a crash cut short was not acknowledged: it is taken off the file. */
+  function readChanges(): Line[] {
+    const bytes = existsSync(changesFile) ? readFileSync(changesFile) : Buffer.alloc(0)
+    const changes: Line[] = []
+    let good = 0
+    for (let end = bytes.indexOf(newline); end !== -1; end = bytes.indexOf(newline, good)) {
+      const line = parse<Line>(bytes.toString('utf8', good, end), 'change')
+      if (line === null) break
+      changes.push(line)
+      good = end + 1
+    }
+    if (good < bytes.length) truncateSync(changesFile, good)
+    return changes
   }
 }
 
-/** Written by this module only, whole or not at all; so its shape is taken as it is. */
-function readJson<T>(path: string): T | null {
+/** A change as a line of the file. Numbers mean something within one epoch only. */
+type Line = NumberedChange & { epoch: string }
+
+const newline = 0x0a
+
+function readJson<T>(path: string, mark: keyof T & string): T | null {
+  return existsSync(path) ? parse<T>(readFileSync(path, 'utf8'), mark) : null
+}
+
+/** `null`: damaged. Written by this module only; so what has one of its fields is taken to have the others. */
+function parse<T>(text: string, mark: keyof T & string): T | null {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as T
+    const value: unknown = JSON.parse(text)
+    // See above: this is what was written.
+    return typeof value === 'object' && value !== null && mark in value ? (value as T) : null
   } catch {
     return null
   }
@@ -79,7 +112,7 @@ function replaceFile(path: string, text: string): void {
   const temporary = `${path}.new`
   const file = openSync(temporary, 'w', 0o600)
   try {
-    writeSync(file, text)
+    writeFileSync(file, text)
     fsyncSync(file)
   } finally {
     closeSync(file)

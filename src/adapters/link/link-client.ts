@@ -74,15 +74,18 @@ async function listen<Frame>(
 
 function dial(parts: { socketPath: string; path: string; signal: AbortSignal }): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  let line: { destroy(error: Error): unknown }
   const call = request({ ...parts, method: 'GET', timeout: silenceMs }, answer => {
+    line = answer
     if (answer.statusCode === 200) resolve(answer)
     else {
       answer.resume()
       reject(new Error(`the controller answered ${answer.statusCode ?? 0}`))
     }
   })
+  line = call
   // Counts while the answer is read, too: a line without beats is dead.
-  call.on('timeout', () => call.destroy(new Error('the controller is silent')))
+  call.on('timeout', () => line.destroy(new Error('the controller is silent')))
   call.on('error', reject)
   call.end()
   return promise

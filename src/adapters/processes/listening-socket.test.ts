@@ -26,6 +26,7 @@ async function serveIn(socket: ListeningSocket, name: string): Promise<ChildProc
   const program = `require('node:net').createServer(c => c.end('${name}')).listen({ fd: 3 }, () => process.stdout.write('up'))`
   const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit', socket.fd] })
   children.push(child)
+  if (child.stdout === null) throw new Error('the child has no output')
   await once(child.stdout, 'data')
   return child
 }
