@@ -31,6 +31,8 @@ export async function findEngines(ports: typeof usualPorts, ownPort: number): Pr
 export async function listModels(url: string, apiKey: string | null, timeoutMs: number): Promise<string[]> {
   const answer = await fetch(`${url}/models`, {
     signal: AbortSignal.timeout(timeoutMs),
+    // The answer of this address counts, and the key is for nobody else.
+    redirect: 'manual',
     headers: apiKey === null ? {} : { authorization: `Bearer ${apiKey}` },
   })
   if (!answer.ok) throw new Error(`${url}/models answers ${answer.status}`)

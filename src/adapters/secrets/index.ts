@@ -12,13 +12,19 @@ export function resolveSecret(reference: string, env: Record<string, string | un
     return value
   }
   if (kind === 'file' && name !== undefined) {
-    try {
-      return readFileSync(name, 'utf8').trim()
-    } catch (error) {
-      throw new Error(`${reference}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
-    }
+    const value = readSecretFile(reference, name)
+    if (value === '') throw new Error(`${reference}: the file is empty`)
+    return value
   }
   if (kind !== undefined)
     throw new Error(`${reference}: secrets from ${kind} are not read yet; use \${env:NAME} or \${file:/path}`)
   throw new Error('this is not a reference to a secret: write ${env:NAME} or ${file:/path}')
+}
+
+function readSecretFile(reference: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch (error) {
+    throw new Error(`${reference}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
 }

@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest'
+import { FaultError, listFaults, toHttp, type Fault } from './fault.ts'
+import { bytes, millis, modelName, tokens } from './units.ts'
+
+/** One of each kind; the compiler refuses a table that lacks one. */
+const samples: { readonly [K in Fault['kind']]: Extract<Fault, { kind: K }> } = {
+  'body-not-json': { kind: 'body-not-json', detail: 'x' },
+  'body-too-large': { kind: 'body-too-large', limit: bytes(10) },
+  'body-not-utf8': { kind: 'body-not-utf8' },
+  'body-encoding-unsupported': { kind: 'body-encoding-unsupported', encoding: 'gzip' },
+  'body-too-slow': { kind: 'body-too-slow', after: millis(60_000) },
+  'request-invalid': { kind: 'request-invalid', param: 'n', problem: 'x' },
+  'context-exceeded': { kind: 'context-exceeded', asked: tokens(2), limit: tokens(1) },
+  'route-unknown': { kind: 'route-unknown', method: 'GET', path: '/x' },
+  'method-not-allowed': { kind: 'method-not-allowed', method: 'GET', path: '/x', allowed: ['POST'] },
+  'key-missing': { kind: 'key-missing' },
+  'key-refused': { kind: 'key-refused', why: 'expired' },
+  'admin-required': { kind: 'admin-required', what: 'x' },
+  'model-unknown': { kind: 'model-unknown', model: 'x', available: [] },
+  'model-not-permitted': { kind: 'model-not-permitted', model: modelName('x') },
+  'not-found': { kind: 'not-found', what: 'key', name: 'x' },
+  'conflict': { kind: 'conflict', problem: 'x' },
+  'overloaded': { kind: 'overloaded', retryAfter: millis(1), inFlight: 1 },
+  'no-replica': { kind: 'no-replica', model: modelName('x'), state: 'down', retryAfter: millis(1) },
+  'draining': { kind: 'draining' },
+  'journal-full': { kind: 'journal-full' },
+  'controller-unavailable': { kind: 'controller-unavailable' },
+  'not-ready': { kind: 'not-ready', why: 'x' },
+  'engine-refused': { kind: 'engine-refused', status: 422, message: 'x', param: null, code: null },
+  'engine-failed': { kind: 'engine-failed', status: 500, detail: 'x' },
+  'engine-lost': { kind: 'engine-lost', sentBytes: 0 },
+  'engine-silent': { kind: 'engine-silent', what: 'next byte', waited: millis(1) },
+  'unsupported': { kind: 'unsupported', what: 'x', instead: 'y' },
+  'internal': { kind: 'internal' },
+}
+
+test.each(Object.values(samples))(
+  '$kind: four keys, a status for errors, and when to come back if it is 503',
+  fault => {
+    const { status, body, retryAfterSeconds } = toHttp(fault)
+    expect(status).toBeGreaterThanOrEqual(400)
+    expect(status).toBeLessThan(600)
+    expect(Object.keys(body)).toEqual(['error'])
+    const { message, type, param, code } = body.error
+    expect(Object.keys(body.error).toSorted()).toEqual(['code', 'message', 'param', 'type'])
+    expect(message.length).toBeGreaterThan(0)
+    expect(message).not.toMatch(/undefined|NaN|\[object/)
+    expect(type).toMatch(/^[a-z_]+_error$/)
+    expect(code === null || /^[a-z0-9_]+$/.test(code)).toBe(true)
+    expect(param === null || param.length > 0).toBe(true)
+    if (status === 503) expect(retryAfterSeconds).toBeGreaterThanOrEqual(1)
+    expect(new FaultError(fault).message).toBe(message)
+  },
+)
+
+test('every kind is in the reference, once', () => {
+  expect(
+    listFaults()
+      .map(({ kind }) => kind)
+      .toSorted(),
+  ).toEqual(Object.keys(samples).toSorted())
+})
+
+test('each reason for which a key is refused has its words', () => {
+  const says = (why: Extract<Fault, { kind: 'key-refused' }>['why']) =>
+    toHttp({ kind: 'key-refused', why }).body.error.message
+  expect(says('mistyped')).toContain('mistyped')
+  expect(says('unknown')).toContain('not known')
+  expect(says('revoked')).toContain('revoked')
+  expect(says('expired')).toContain('expired')
+})
+
+test('a key that stands where a name belongs is not repeated', () => {
+  const key = 'sk-hf-QqUW8meJUVBlsAPUofmkiSY3IcUjU38V3hcSOm'
+  const faults: Fault[] = [
+    { kind: 'model-unknown', model: key, available: [] },
+    { kind: 'route-unknown', method: 'GET', path: `/v1/${key}/x` },
+    { kind: 'request-invalid', param: key, problem: `Unrecognized key: "${key}"` },
+    { kind: 'engine-refused', status: 400, message: `bad key ${key}`, param: key, code: null },
+  ]
+  for (const fault of faults) {
+    expect(JSON.stringify(toHttp(fault))).not.toContain(key.slice(0, 12))
+    expect(new FaultError(fault).message).not.toContain(key.slice(0, 12))
+  }
+  expect(toHttp({ kind: 'model-unknown', model: 'task-force', available: [] }).body.error.message).toContain(
+    'task-force',
+  )
+})
