@@ -1,5 +1,9 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { adminKey, runCli, startService, type Service } from '../support/service.ts'
+import { startFakeEngine } from '../../tools/fake-engine/index.ts'
+import { adminKey, repository, runCli, startService, type Service } from '../support/service.ts'
 
 describe('holdfast up, with nothing but itself', () => {
   let service: Service
@@ -88,4 +92,39 @@ describe('holdfast up, with nothing but itself', () => {
 test('a spec that can’t be used is told whole, and nothing is started', async () => {
   const failing = startService({ spec: 'modles: []\ngateway: { listen: { port: high } }\n' })
   await expect(failing).rejects.toThrow(/holdfast\.yaml:1:1[\s\S]*models[\s\S]*holdfast\.yaml:2/)
+})
+
+test('--gguf serves other weights under a name of their own, --engine an engine that runs already', async () => {
+  const engine = await startFakeEngine({ name: 'meta/llama-3.1:8b', apiKey: 'canary-engine-key' })
+  const service = await startService({
+    flags: ['--gguf', `${repository}weights/smoke/smoke.gguf`, '--engine', engine.url],
+    env: { HOLDFAST_ENGINE_KEY: 'canary-engine-key' },
+  })
+  try {
+    expect(await (await service.call('/v1/models')).json()).toMatchObject({
+      models: [
+        { name: 'smoke', version: expect.stringMatching(/^dev-v1\.0-smoke-/) as string, status: 'loaded' },
+        { name: 'meta/llama-3.1:8b', version: expect.stringMatching(/^dev-v1\.0-meta-llama-3-1-8b-/) as string },
+      ],
+    })
+    for (const model of ['smoke', 'meta/llama-3.1:8b']) {
+      const answer = await service.call('/v1/chat/completions', { model, messages: [{ role: 'user', content: 'Hi' }] })
+      expect(answer.status).toBe(200)
+    }
+  } finally {
+    await service.stop()
+    await engine.close()
+  }
+})
+
+test.each([
+  [['--gguf', '/nowhere/weights.gguf'], 'there is no file'],
+  [['--engine', 'http://127.0.0.1:9'], 'Is it running?'],
+  [['--engine', 'not an address'], 'is not an http address'],
+  [['--host', 'example.com'], 'is not an IP address'],
+])('up %j says what is wrong and ends with 1', async (flags, words) => {
+  const env = { ...process.env, HOLDFAST_HOME: mkdtempSync(join(tmpdir(), 'holdfast-up-')) }
+  const { exitCode, stderr } = await runCli(['up', '--port', '0', ...flags], env)
+  rmSync(env.HOLDFAST_HOME, { recursive: true })
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining(words)])
 })
