@@ -67,7 +67,7 @@ test('what answers otherwise than an engine is told apart', async () => {
       /does not answer as an OpenAI-compatible engine/,
     )
   }
-  const odd = await listen(json({ data: [{ id: 'm' }, { id: 3 }, null, 'x', {}] }))
+  const odd = await listen(json({ data: [{ id: 'm' }, { id: 3 }, { id: '\u001b[2Jm' }, null, 'x', {}] }))
   expect(await listModels(`http://127.0.0.1:${odd}/v1`, null, 1_000)).toEqual(['m'])
 })
 

@@ -40,9 +40,13 @@ export async function listModels(url: string, apiKey: string | null, timeoutMs: 
   if (typeof body !== 'object' || body === null || !('data' in body) || !Array.isArray(body.data)) {
     throw new Error(`${url}/models does not answer as an OpenAI-compatible engine does`)
   }
-  return body.data
-    .flatMap((entry: unknown) =>
-      typeof entry === 'object' && entry !== null && 'id' in entry && typeof entry.id === 'string' ? [entry.id] : [],
-    )
-    .slice(0, mostModels)
+  return (
+    body.data
+      .flatMap((entry: unknown) =>
+        typeof entry === 'object' && entry !== null && 'id' in entry && typeof entry.id === 'string' ? [entry.id] : [],
+      )
+      // Names are shown on terminals, which obey control characters.
+      .filter((id: string) => !/\p{C}/u.test(id))
+      .slice(0, mostModels)
+  )
 }

@@ -20,7 +20,8 @@ export async function awaitModels({ url, key, longestMs, signal, onProgress }: A
   for (;;) {
     const models = await listOwn(url, key)
     const loading = (models ?? []).filter(({ status }) => status === 'loading')
-    if (models !== null && (loading.length === 0 || performance.now() > untilMs)) return models
+    if (models !== null && loading.length === 0) return models
+    if (performance.now() > untilMs) return models ?? []
     if (signal.aborted) return []
     onProgress(loading.map(({ name }) => name))
     await new Promise(resolve => setTimeout(resolve, lookEveryMs))

@@ -25,7 +25,7 @@ type Part = { versions: NonNullable<SpecInput['versions']>; models: NonNullable<
 
 function ofGguf(path: string): Part {
   if (!existsSync(path)) throw new Error(`--gguf: there is no file ${resolve(path)}`)
-  const { base, version } = nameFor(basename(path).replace(/\.gguf$/i, ''))
+  const { base, version } = nameFor(basename(path).replace(/\.gguf$/i, ''), new Set())
   return {
     versions: [
       {
@@ -50,44 +50,52 @@ async function ofEngine(address: string, engineKey: string | null): Promise<Part
     })
   })
   if (ids.length === 0) throw new Error(`--engine: ${base} serves no model yet. Load one there first.`)
-  const used = new Set<string>()
-  const served = ids.map(id => {
-    const named = nameFor(id)
-    // Two ids may differ in what a version name can't say.
-    let name = named.version
-    for (let n = 1; used.has(name); n++) name = nameFor(`${id}-${n}`).version
-    used.add(name)
-    return { id, name }
-  })
+  const taken = new Set<string>()
+  const served = ids.map(id => ({ id, ...nameFor(id, taken) }))
   return {
-    versions: served.map(({ id, name }) => ({
-      name,
+    versions: served.map(({ id, key, version }) => ({
+      name: version,
       engine: { kind: 'openai' as const, servedName: id },
       replicas: [
         {
-          id: `${slug(id)}-engine`,
+          id: `${key}-engine`,
           url: base,
           ...(engineKey === null ? {} : { apiKey: '${env:HOLDFAST_ENGINE_KEY}' }),
         },
       ],
     })),
-    models: served.map(({ id, name }) => ({ name: id, live: name })),
+    models: served.map(({ id, key, version }) => ({ name: publicModel.test(id) ? id : key, live: version })),
   }
 }
 
-/** `Qwen2.5-Coder-7B-Instruct-Q4_K_M` → base `qwen2-5-coder-7b-instruct`, version `dev-v1.0-…-q4-k-m-p0`. */
-function nameFor(text: string): { base: string; version: string } {
+/** What the spec takes as a public name; an engine may call its models otherwise. */
+const publicModel = /^[A-Za-z0-9._:/-]{1,128}$/
+/** With the quantisation and `-engine`, a replica's id has at most 63 characters. */
+const longestBase = 40
+
+/**
+ * `Qwen2.5-Coder-7B-Instruct-Q4_K_M` → base `qwen2-5-coder-7b-instruct`, version `dev-v1.0-…-q4-k-m-p0`.
+ * `taken`: keys in use; ids may differ in what a version name can't say, and get a number then.
+ */
+function nameFor(text: string, taken: Set<string>): { key: string; base: string; version: string } {
   const quantisation = findQuantisation(text)
   const whole = slug(text)
-  const base = (quantisation === null ? whole : whole.replace(`-${quantisation}`, '')) || 'model'
-  const version = printVersionName({
-    channel: 'dev',
-    service: { major: 1, minor: 0, patch: null, preRelease: null },
-    base,
-    quantisation: quantisation ?? untold,
-    prompt: 'p0',
-  })
-  return { base, version }
+  const plain = quantisation === null ? whole : whole.replace(`-${quantisation}`, '')
+  const start = plain.slice(0, longestBase).replace(/-+$/, '') || 'model'
+  for (let n = 1; ; n++) {
+    const base = n === 1 ? start : `${start}-${n}`
+    const key = `${base}-${quantisation ?? untold}`
+    if (taken.has(key)) continue
+    taken.add(key)
+    const version = printVersionName({
+      channel: 'dev',
+      service: { major: 1, minor: 0, patch: null, preRelease: null },
+      base,
+      quantisation: quantisation ?? untold,
+      prompt: 'p0',
+    })
+    return { key, base, version }
+  }
 }
 
 const slug = (text: string): string =>
@@ -95,7 +103,6 @@ const slug = (text: string): string =>
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '')
-    .slice(0, 80)
 
 function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
