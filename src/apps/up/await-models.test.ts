@@ -1,0 +1,69 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, expect, test } from 'vitest'
+import { awaitModels } from './await-models.ts'
+
+let server: Server | null = null
+afterEach(async () => {
+  server?.closeAllConnections()
+  await new Promise<void>(resolve => {
+    if (server === null) resolve()
+    else server.close(() => resolve())
+  })
+  server = null
+})
+
+/** Answers with one step after another, and then with the last again and again. */
+async function gateway(...steps: (string | null)[]): Promise<string> {
+  let at = 0
+  server = createServer((request, response) => {
+    const status = steps[Math.min(at++, steps.length - 1)]
+    if (request.headers.authorization !== 'Bearer k') response.writeHead(401).end('{}')
+    else if (status === null) response.destroy()
+    else response.end(JSON.stringify({ object: 'list', data: [], models: [{ name: 'coder', version: 'v1', status }] }))
+  })
+  await new Promise<void>(resolve => server?.listen(0, '127.0.0.1', resolve))
+  // A TCP server that listens has an address object.
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+const parts = (url: string) => ({
+  url,
+  key: 'k',
+  longestMs: 10_000,
+  signal: new AbortController().signal,
+  onProgress: () => {},
+})
+
+test('it waits until no model is loading, and tells which are', async () => {
+  const url = await gateway('loading', 'loading', 'loaded')
+  const told: string[][] = []
+  expect(await awaitModels({ ...parts(url), onProgress: loading => told.push(loading) })).toEqual([
+    { name: 'coder', version: 'v1', status: 'loaded' },
+  ])
+  expect(told).toEqual([['coder'], ['coder']])
+})
+
+test('a model that will not load by itself is not waited for', async () => {
+  expect(await awaitModels(parts(await gateway('unavailable')))).toMatchObject([{ status: 'unavailable' }])
+})
+
+test('a gateway that breaks off or is not there yet is asked again', async () => {
+  expect(await awaitModels(parts(await gateway(null, null, 'loaded')))).toMatchObject([{ status: 'loaded' }])
+})
+
+test('after the longest wait the models are told as they are', async () => {
+  expect(await awaitModels({ ...parts(await gateway('loading')), longestMs: 100 })).toMatchObject([
+    { status: 'loading' },
+  ])
+})
+
+test('it ends when it is told to', async () => {
+  const stop = new AbortController()
+  const url = await gateway('loading')
+  expect(await awaitModels({ ...parts(url), signal: stop.signal, onProgress: () => stop.abort() })).toEqual([])
+})
+
+test('a gateway that never lists its models is not waited for without end', async () => {
+  expect(await awaitModels({ ...parts(await gateway('loaded')), key: 'wrong', longestMs: 100 })).toEqual([])
+})
