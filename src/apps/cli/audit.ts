@@ -21,7 +21,10 @@ export function registerAudit(program: Command, io: CliIo = processIo): void {
     .action(async (options: { json?: boolean }) => {
       const found = (await openClient({ env: io.env }).request('GET', '/api/v1/audit/verify')) as Verification
       if (options.json === true) io.out(JSON.stringify(found))
-      else if (found.intact) io.out(`The journal is intact: ${found.lines} lines, ${found.epochs} ${found.epochs === 1 ? 'epoch' : 'epochs'}.`)
+      else if (found.intact)
+        io.out(
+          `The journal is intact: ${found.lines} lines, ${found.epochs} ${found.epochs === 1 ? 'epoch' : 'epochs'}.`,
+        )
       if (found.intact) return
       const places = found.broken.map(
         ({ epoch, segment, line, what, detail }) =>
