@@ -5,24 +5,27 @@ import { millis } from '../../domain/units.ts'
 import { parseAsk, type GatewayLimits } from '../../domain/serving/index.ts'
 import type { Stage } from './exchange.ts'
 
-/** What all requests together may hold of bodies. Beyond it the next one waits outside. */
+/** What all requests together may hold of bodies, also of those still arriving. Beyond it the next one comes back later. */
 const heldBodiesBytes = 512 * 1024 * 1024
 const retryAfter = millis(1_000)
 
-export const read = (limits: () => GatewayLimits): Stage => {
+export const read = (limits: () => GatewayLimits, most = heldBodiesBytes): Stage => {
   let held = 0
   return next => async exchange => {
-    if (held > heldBodiesBytes) throw new FaultError({ kind: 'overloaded', retryAfter, inFlight: limits().inFlight })
-    const bytes = await exchange.readBody(limits().body)
-    held += bytes.length
+    const { body: limit, inFlight } = limits()
+    // A body that declares no length may become as long as the limit.
+    const reserved = exchange.head.declaredBytes ?? limit
+    if (held > 0 && held + reserved > most) throw new FaultError({ kind: 'overloaded', retryAfter, inFlight })
+    held += reserved
     try {
+      const bytes = await exchange.readBody(limit)
       if (!isUtf8(bytes)) throw new FaultError({ kind: 'body-not-utf8' })
       const parsed = parseAsk(exchange.head.path, parseJson(bytes))
       if (!parsed.ok) throw new FaultError(parsed.fault)
       exchange.ask = parsed.ask
       await next(exchange)
     } finally {
-      held -= bytes.length
+      held -= reserved
     }
   }
 }

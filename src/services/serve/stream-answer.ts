@@ -48,18 +48,25 @@ export function streamAnswer(exchange: Exchange): Answer {
     },
   }
 
+  /** Written as one piece, however many events there are: an engine may send thousands of comments at once. */
   function passEvents(events: Buffer): 'more' | 'wait' | 'complete' {
+    let passed = ''
     let more = true
-    for (const event of events.toString('utf8').replaceAll('\r\n', '\n').split('\n\n')) {
-      if (event === '') continue
-      const data = dataOf(event)
-      if (data === '[DONE]') {
-        exchange.lastBytes = Buffer.from(`${event}\n\n`)
-        return 'complete'
+    try {
+      for (const event of events.toString('utf8').replaceAll('\r\n', '\n').split('\n\n')) {
+        if (event === '') continue
+        const data = dataOf(event)
+        if (data === '[DONE]') {
+          exchange.lastBytes = Buffer.from(`${event}\n\n`)
+          return 'complete'
+        }
+        if (data !== null && !passes(data)) continue
+        if (data !== null) noteFirstByte(exchange)
+        passed += `${event}\n\n`
       }
-      if (data !== null && !passes(data)) continue
-      if (data !== null) noteFirstByte(exchange)
-      more = reply.write(Buffer.from(`${event}\n\n`)) && more
+    } finally {
+      // Also what came before an error.
+      if (passed !== '') more = reply.write(Buffer.from(passed))
     }
     return more ? 'more' : 'wait'
   }
