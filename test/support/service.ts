@@ -53,7 +53,10 @@ export async function startService({ spec, flags = [], env = {}, home }: Service
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said.stderr += text
   })
-  const { url } = await untilReady(child, said)
+  const { url } = await untilReady(child, said).catch((error: unknown) => {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  })
 
   async function cli(...args: string[]): Promise<CliAnswer> {
     return runCli(args, environment)
