@@ -130,10 +130,27 @@ export const ask = (content: string, more: Record<string, unknown> = {}) => ({
   ...more,
 })
 
+/** Serves nothing. */
+export const emptySnapshot: Snapshot = {
+  id: 'empty',
+  service: 'test',
+  models: [],
+  versions: [],
+  limits: {
+    body: bytes(1024 * 1024),
+    inFlight: 500,
+    firstByte: millis(5_000),
+    idle: millis(2_000),
+    request: millis(20_000),
+  },
+  maxStale: millis(60_000),
+  whenUnwritable: 'serve',
+}
+
 function toSnapshot({ replicas, version, limits, queue }: GatewayOptions): Snapshot {
   return {
+    ...emptySnapshot,
     id: 'test',
-    service: 'test',
     models: [
       {
         name: modelName('coder'),
@@ -161,15 +178,6 @@ function toSnapshot({ replicas, version, limits, queue }: GatewayOptions): Snaps
         ...version,
       },
     ],
-    limits: {
-      body: bytes(1024 * 1024),
-      inFlight: 500,
-      firstByte: millis(5_000),
-      idle: millis(2_000),
-      request: millis(20_000),
-      ...limits,
-    },
-    maxStale: millis(60_000),
-    whenUnwritable: 'serve',
+    limits: { ...emptySnapshot.limits, ...limits },
   }
 }

@@ -40,7 +40,6 @@ export type FleetParts = {
 
 /** Empty until it is given a snapshot. Everything here is synchronous but waiting. */
 export function openFleet({ dialectOf, secret, now }: FleetParts) {
-  let snapshot: Snapshot | null = null
   let models = new Map<string, ModelRoute>()
   let versions = new Map<VersionName, VersionRoute>()
   let replicas = new Map<ReplicaId, Replica>()
@@ -53,31 +52,28 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     const kept = new Map<ReplicaId, Replica>()
     const nextByVersion = new Map<VersionName, Replica[]>()
     for (const version of next.versions) {
-      const list = version.replicas.map(route => {
-        const known = replicas.get(route.id)
-        const same = known !== undefined && JSON.stringify(known.route.address) === JSON.stringify(route.address)
-        return {
-          id: route.id,
-          version: version.name,
-          route,
-          dialect: dialectOf(version),
-          target: { address: route.address, apiKey: route.apiKey === null ? null : secret(route.apiKey) },
-          inFlight: same ? known.inFlight : 0,
-          health: same ? known.health : unknownHealth,
-        }
-      })
-      for (const replica of list) kept.set(replica.id, carryOn(replicas.get(replica.id), replica))
-      nextByVersion.set(
-        version.name,
-        list.map(replica => kept.get(replica.id) ?? replica),
-      )
+      const list = version.replicas.map(route => carryOn(replicas.get(route.id), toReplica(version, route)))
+      for (const replica of list) kept.set(replica.id, replica)
+      nextByVersion.set(version.name, list)
     }
-    snapshot = next
     models = new Map(next.models.map(model => [model.name, model]))
     versions = new Map(next.versions.map(version => [version.name, version]))
     replicas = kept
     byVersion = nextByVersion
-    for (const version of next.versions) wake(version.name)
+    // Also those who wait for a version that is gone: nothing will come for them.
+    for (const version of waiting.keys()) wake(version)
+  }
+
+  function toReplica(version: VersionRoute, route: ReplicaRoute): Replica {
+    return {
+      id: route.id,
+      version: version.name,
+      route,
+      dialect: dialectOf(version),
+      target: { address: route.address, apiKey: route.apiKey === null ? null : secret(route.apiKey) },
+      inFlight: 0,
+      health: unknownHealth,
+    }
   }
 
   function pick(version: VersionRoute, tried: ReadonlySet<ReplicaId>): Replica | null {
@@ -183,7 +179,6 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     whenUsable,
     noReplica,
     status,
-    snapshot: (): Snapshot | null => snapshot,
     model: (name: string): ModelRoute | null => models.get(name) ?? null,
     models: (): ModelName[] => [...models.values()].map(({ name }) => name),
     version: (name: VersionName): VersionRoute | null => versions.get(name) ?? null,

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { startFakeEngine, type FakeEngine, type FakeEngineOptions } from '../../../tools/fake-engine/index.ts'
 import {
   ask,
+  emptySnapshot,
   startGateway,
   testKey,
   testVersion,
@@ -295,6 +296,20 @@ describe('fail-over', () => {
     await expect.poll(() => fleet.queued()).toBe(1)
     fake.behave({ loadingMs: 0 })
     expect((await answer).status).toBe(200)
+    expect(fleet.queued()).toBe(0)
+  })
+
+  test('a request that waits is told at once when a new snapshot has nothing left to wait for', async () => {
+    const fake = await engine({ loadingMs: 60_000 })
+    const { post, fleet } = await gateway({
+      replicas: [fake],
+      probeEveryMs: 20,
+      queue: { waiting: 5, deadlineMs: 120_000 },
+    })
+    const answer = post('/v1/chat/completions', ask('Hi'))
+    await expect.poll(() => fleet.queued()).toBe(1)
+    fleet.use({ ...emptySnapshot, id: 'next' })
+    expect((await answer).status).toBe(503)
     expect(fleet.queued()).toBe(0)
   })
 
