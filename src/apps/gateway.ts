@@ -1,8 +1,9 @@
 /** The gateway process: the data plane. Serves from what it was last told; needs nobody to start or to go on. */
-import { hash as digest, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { dialectOf, openWire } from '../adapters/engine/index.ts'
 import { relayedSegments, relayToController } from '../adapters/controller-relay/index.ts'
 import { openJournal } from '../adapters/journal/index.ts'
@@ -13,6 +14,7 @@ import { openGatewayMetrics, openLog } from '../adapters/telemetry/index.ts'
 import { authenticate, checkKeyFormat, mayUse, permittedModels, type AccessTable } from '../domain/access/index.ts'
 import type { Acknowledgement, GatewayFrame } from '../domain/serving/index.ts'
 import { instant } from '../domain/units.ts'
+import { hashKey } from '../services/access/index.ts'
 import { openFleet, openGate, openServe, watchReplicas, type Authenticate } from '../services/serve/index.ts'
 import { aborted } from './aborted.ts'
 import { openGatewayState } from './gateway-state.ts'
@@ -178,9 +180,9 @@ export async function runGateway(
     clearInterval(sweep)
     for (const deadline of deadlines) clearTimeout(deadline)
     // Those that were cut end a moment after their connections, and the journal is closed next.
-    const untilMs = performance.now() + lastWordsMs
-    do await new Promise(resolve => setTimeout(resolve, 10))
-    while (gate.inFlight > 0 && performance.now() < untilMs)
+    await Promise.race([gate.idle(), pause(lastWordsMs)])
+    // Who left the gate tells the journal within this turn.
+    await nextTurn()
   }
 }
 
@@ -191,9 +193,7 @@ function gatewayId(file: string): string {
 }
 
 function lookUpIn(table: () => AccessTable): Authenticate {
-  return (key, now) => {
-    return authenticate(table(), { hash: digest('sha256', key), format: checkKeyFormat(key) }, instant(now))
-  }
+  return (key, now) => authenticate(table(), { hash: hashKey(key), format: checkKeyFormat(key) }, instant(now))
 }
 
 function listenOn(server: Server, listen: GatewayOptions['listen']): Promise<void> {

@@ -82,7 +82,8 @@ export function openHttp(parts: HttpParts): Server {
     const modelPath = modelPaths[path]
     if (modelPath !== undefined) {
       requireMethod({ method, path, allowed: ['POST'] })
-      void parts.serve(toExchange({ request, response, id, path, modelPath }))
+      // It answers every fault itself: what comes here would else end the process.
+      parts.serve(toExchange({ request, response, id, path, modelPath })).catch(error => fail(error, response, id))
       return
     }
     if (parts.relayed.includes(path.split('/', 2)[1] ?? '')) {

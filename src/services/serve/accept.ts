@@ -10,12 +10,20 @@ export type Gate = ReturnType<typeof openGate>
 
 export function openGate() {
   const running = new Set<Exchange>()
+  let onIdle: (() => void)[] = []
   return {
     get inFlight(): number {
       return running.size
     },
     enter: (exchange: Exchange) => void running.add(exchange),
-    leave: (exchange: Exchange) => void running.delete(exchange),
+    leave(exchange: Exchange): void {
+      running.delete(exchange)
+      if (running.size > 0) return
+      for (const tell of onIdle) tell()
+      onIdle = []
+    },
+    /** Resolves when nothing is being served. */
+    idle: (): Promise<void> => (running.size === 0 ? Promise.resolve() : new Promise(resolve => onIdle.push(resolve))),
     /** Ends every exchange with `draining`: streams with an error event, the others with a 503. */
     cut(): void {
       for (const exchange of running) exchange.interrupt?.(new FaultError({ kind: 'draining' }))

@@ -11,25 +11,34 @@ import type { Meter, Recorder, ReportUnexpected } from './ports.ts'
 /** nginx's status for a client that left; nobody receives it. */
 const clientLeft = 499
 
+/** How a request ended. */
+type End = Pick<CloseRecord, 'outcome' | 'status' | 'fault'>
+
 export type RecordParts = { recorder: Recorder; meter: Meter; report: ReportUnexpected }
 
 export const record =
   ({ recorder, meter, report }: RecordParts): Stage =>
   next =>
   async exchange => {
-    try {
-      await next(exchange)
-      await close('ok', 200, null)
-    } catch (error) {
-      if (error instanceof ClientGone || exchange.gone) return close('cancelled', clientLeft, null)
-      if (!(error instanceof FaultError)) report(error, exchange)
-      const fault: Fault = error instanceof FaultError ? error.fault : { kind: 'internal' }
-      const { status } = answerFault(exchange, fault)
-      await close(status < 500 ? 'refused' : 'failed', status, fault)
+    await close(await run())
+
+    /** Serves the exchange, prepares the answer to a fault, and tells how it ended. */
+    async function run(): Promise<End> {
+      try {
+        await next(exchange)
+        return { outcome: 'ok', status: 200, fault: null }
+      } catch (error) {
+        if (error instanceof ClientGone || exchange.gone)
+          return { outcome: 'cancelled', status: clientLeft, fault: null }
+        if (!(error instanceof FaultError)) report(error, exchange)
+        const fault: Fault = error instanceof FaultError ? error.fault : { kind: 'internal' }
+        const { status } = answerFault(exchange, fault)
+        return { outcome: status < 500 ? 'refused' : 'failed', status, fault: fault.kind }
+      }
     }
 
-    async function close(outcome: CloseRecord['outcome'], status: number, fault: Fault | null): Promise<void> {
-      const entry = toRecord(exchange, { outcome, status, fault: fault?.kind ?? null })
+    async function close(end: End): Promise<void> {
+      const entry = toRecord(exchange, end)
       meter.finished(entry)
       const { promise, resolve } = Promise.withResolvers<Error | undefined>()
       recorder.append(entry, resolve)
@@ -66,7 +75,7 @@ function answerFault(exchange: Exchange, fault: Fault): { status: number } {
   return { status }
 }
 
-function toRecord(exchange: Exchange, end: Pick<CloseRecord, 'outcome' | 'status' | 'fault'>): CloseRecord {
+function toRecord(exchange: Exchange, end: End): CloseRecord {
   return {
     t: 'close',
     ...describe(exchange),
