@@ -18,7 +18,7 @@ export const probe: EngineDialect['probe'] = async (target, wire, signal) => {
 }
 
 /** The system's short name for what went wrong (`ECONNREFUSED`), which people search for. */
-export function codeOf(error: unknown): string {
+function codeOf(error: unknown): string {
   if (error instanceof Error) {
     if ('code' in error && typeof error.code === 'string') return error.code
     return error.message

@@ -7,5 +7,5 @@ import { toRequest } from './request.ts'
 export const openai: EngineDialect = { kind: 'openai', toRequest, toFault, probe }
 
 export { toFault } from './errors.ts'
-export { codeOf } from './health.ts'
+export { probe } from './health.ts'
 export { toRequest } from './request.ts'
