@@ -149,3 +149,28 @@ test('a gateway that is cut off serves until maxStale, and again as soon as it i
   state.linked()
   expect([state.connected(), state.stale()]).toEqual([true, null])
 })
+
+test('what the disk refuses is in force, and is asked for again until the disk has it', () => {
+  const disk = openGatewayDisk(folder)
+  const full = (): never => {
+    throw new Error('ENOSPC')
+  }
+  let refusing = true
+  const state = openGatewayState({
+    disk: {
+      ...disk,
+      saveSnapshot: saved => (refusing ? full() : disk.saveSnapshot(saved)),
+      saveAccess: saved => (refusing ? full() : disk.saveAccess(saved)),
+    },
+    onSnapshot: () => {},
+    now: () => 0,
+  })
+  expect(() => state.take({ type: 'snapshot', snapshot: snapshot('s1') })).toThrow('ENOSPC')
+  expect(() => state.take({ type: 'access', image: image(3, key('a')) })).toThrow('ENOSPC')
+  expect(who(state, 'a')).toBe('known')
+  expect(state.held()).toEqual({ epoch: null, seq: 0, snapshot: null })
+  refusing = false
+  state.take({ type: 'snapshot', snapshot: snapshot('s1') })
+  state.take({ type: 'access', image: image(3, key('a')) })
+  expect(state.held()).toEqual({ epoch: 'e1', seq: 3, snapshot: 's1' })
+})

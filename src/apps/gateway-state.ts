@@ -10,8 +10,9 @@ export type StateParts = { disk: GatewayDisk; onSnapshot: (snapshot: Snapshot) =
 /** Starts from the disk. */
 export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
   let snapshot = disk.snapshot()
+  let savedSnapshot = snapshot?.id ?? null
   let access = fromDisk()
-  /** What is held has a hole: it goes on being served, and everything is asked for anew. */
+  /** What is held has a hole, or is not on the disk: it goes on being served, and everything is asked for anew. */
   let broken = false
   let connected = false
   let lastHeard = now()
@@ -25,7 +26,10 @@ export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
     return table
   }
 
-  /** In force first, then on disk; `true` when there is something to acknowledge. Throws at a hole, so that the link begins anew. */
+  /**
+   * In force first, then on disk; `true` when there is something to acknowledge. Throws at a hole, and when
+   * the disk refuses, so that the link begins anew.
+   */
   function take(frame: GatewayFrame): boolean {
     lastHeard = now()
     switch (frame.type) {
@@ -35,11 +39,13 @@ export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
         snapshot = frame.snapshot
         onSnapshot(snapshot)
         disk.saveSnapshot(snapshot)
+        savedSnapshot = snapshot.id
         return true
       case 'access':
         access = buildAccessTable(frame.image)
-        broken = false
+        broken = true
         disk.saveAccess(frame.image)
+        broken = false
         return true
       case 'changes':
         if (
@@ -51,7 +57,9 @@ export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
           broken = true
           throw new Error('the changes of access do not follow what is held')
         }
+        broken = true
         if (!disk.appendChanges(frame)) disk.saveAccess(toAccessImage(access))
+        broken = false
         return true
       default:
         return frame satisfies never
@@ -73,7 +81,7 @@ export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
     held: (): { epoch: string | null; seq: number; snapshot: string | null } => ({
       epoch: broken ? null : (access?.epoch ?? null),
       seq: broken ? 0 : (access?.seq ?? 0),
-      snapshot: snapshot?.id ?? null,
+      snapshot: savedSnapshot,
     }),
     linked(): void {
       connected = true

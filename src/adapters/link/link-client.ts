@@ -56,10 +56,9 @@ export function tell(socketPath: string, path: string, body: unknown): Promise<v
 
 async function listen<Frame>(
   { socketPath, path, onFrame, onConnected, signal }: DialParts<Frame>,
-  onAnswer: () => void,
+  onTaken: () => void,
 ): Promise<void> {
   const answer = await dial({ socketPath, path: path(), signal })
-  onAnswer()
   onConnected?.()
   let rest = ''
   answer.setEncoding('utf8')
@@ -67,7 +66,12 @@ async function listen<Frame>(
     const lines = (rest + String(chunk)).split('\n')
     rest = lines.pop() ?? ''
     // The controller is the only writer of this socket, and both ends are one program.
-    for (const line of lines) if (line !== '') await onFrame(JSON.parse(line) as Frame)
+    for (const line of lines) {
+      if (line === '') continue
+      await onFrame(JSON.parse(line) as Frame)
+      // Not before: what can't be taken would be sent ten times a second.
+      onTaken()
+    }
   }
   throw new Error('the controller closed the link')
 }
