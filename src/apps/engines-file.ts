@@ -1,7 +1,8 @@
 /** What an agent keeps in the state folder: its assignments, for the next agent, and its engines' processes, for status too. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import type { EngineAssignment } from '../domain/serving/index.ts'
+import { replaceFile } from './replace-file.ts'
 
 /** A running engine. Its start time tells it from another process that got its pid later. */
 const EngineProcess = z.object({
@@ -34,6 +35,5 @@ export function readEngines(path: string): EnginesFile {
 
 /** Readers see the old file or the new one. */
 export function writeEngines(path: string, file: EnginesFile): void {
-  writeFileSync(`${path}.new`, JSON.stringify(file), { mode: 0o600 })
-  renameSync(`${path}.new`, path)
+  replaceFile(path, JSON.stringify(file))
 }

@@ -1,5 +1,5 @@
 /** What the controller serves: compiled from the spec, or the last that could be when the spec now can't. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Team } from '../domain/access/index.ts'
@@ -9,6 +9,7 @@ import { compileDesired } from './compile-desired.ts'
 import { readDesired } from './desired.ts'
 import type { Desired, UpOrder } from './desired.ts'
 import type { Home } from './paths.ts'
+import { replaceFile } from './replace-file.ts'
 
 export type Serving = {
   snapshot: Snapshot
@@ -49,8 +50,7 @@ function toServing(desired: Extract<Desired, { ok: true }>, home: Home): Serving
 }
 
 function keep(file: string, serving: Serving): void {
-  writeFileSync(`${file}.new`, JSON.stringify(serving), { mode: 0o600 })
-  renameSync(`${file}.new`, file)
+  replaceFile(file, JSON.stringify(serving))
 }
 
 function readKept(file: string): Serving | null {

@@ -1,6 +1,7 @@
 /** Facts of the running service, written by the parent into the state folder and read by whoever asks for status. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { replaceFile } from './replace-file.ts'
 
 export const ServiceFacts = z.object({
   url: z.string(),
@@ -21,6 +22,5 @@ export function readServiceFacts(path: string): ServiceFacts | null {
 
 /** Readers see the old facts or the new ones, never half of them. */
 export function writeServiceFacts(path: string, facts: ServiceFacts): void {
-  writeFileSync(`${path}.new`, JSON.stringify(facts), { mode: 0o600 })
-  renameSync(`${path}.new`, path)
+  replaceFile(path, JSON.stringify(facts))
 }

@@ -54,12 +54,13 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
   const desired = await readDesired(order)
   if (!desired.ok)
     throw new CliError(`The spec can't be used:\n\n${desired.problems.join('\n')}\n\nNothing was started.`, 1)
+  const { spec, notes } = desired
 
   const home = openHome(homeFolder(env))
   const admin = await refuse(() => readAdminKey(home.adminKey, env))
   const listen = {
-    host: options.host ?? env['HOLDFAST_HOST'] ?? desired.spec.gateway.listen.host,
-    port: options.port ?? portOf(env['HOLDFAST_PORT']) ?? desired.spec.gateway.listen.port,
+    host: options.host ?? env['HOLDFAST_HOST'] ?? spec.gateway.listen.host,
+    port: options.port ?? portOf(env['HOLDFAST_PORT']) ?? spec.gateway.listen.port,
   }
   const inherited = inheritedSocket(env, process.pid)
   const socket =
@@ -166,13 +167,13 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
       renderBanner({
         version: productVersion(),
         url,
-        publicUrl: desired.ok ? (desired.spec.gateway.publicUrl?.replace(/\/+$/, '') ?? null) : null,
+        publicUrl: spec.gateway.publicUrl?.replace(/\/+$/, '') ?? null,
         openTo: isLoopbackHost(socket.host) ? null : `${socket.host}:${socket.port}`,
         home: home.root,
         admin,
         adminFile: home.adminKey,
         models,
-        notes: desired.ok ? desired.notes : [],
+        notes,
         found: options.engine === undefined ? await findEngines(usualPorts, socket.port) : [],
         showKey: terminal || admin.source === 'made',
       }),

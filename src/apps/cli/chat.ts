@@ -3,9 +3,10 @@ import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { CliError, openClient, type Client } from './client.ts'
 import { examples, processIo, type CliIo } from './output.ts'
+import { wholeNumber } from './whole-number.ts'
 
 type Message = { role: 'system' | 'user' | 'assistant'; content: string }
-type Flags = { model?: string; system?: string; maxTokens?: string; json?: boolean }
+type Flags = { model?: string; system?: string; maxTokens?: number; json?: boolean }
 
 export function registerChat(program: Command, io: CliIo = processIo): void {
   program
@@ -14,14 +15,14 @@ export function registerChat(program: Command, io: CliIo = processIo): void {
     .argument('[message...]', 'What to say.')
     .option('--model <name>', 'The model (default: the first one the key may use).')
     .option('--system <text>', 'A system prompt of your own.')
-    .option('--max-tokens <n>', 'Longest answer, in tokens.')
+    .option('--max-tokens <n>', 'Longest answer, in tokens.', wholeNumber(1, 1_000_000))
     .option('--json', 'One message only: the whole answer as JSON.')
     .addHelpText('after', examples('chat "What is the capital of France?"', 'chat --model smoke'))
     .action(async (words: string[], flags: Flags) => {
       const client = openClient({ env: io.env })
       const model = flags.model ?? (await firstModel(client))
       const messages: Message[] = flags.system === undefined ? [] : [{ role: 'system', content: flags.system }]
-      const body = { model, ...(flags.maxTokens === undefined ? {} : { max_tokens: Number(flags.maxTokens) }) }
+      const body = { model, ...(flags.maxTokens === undefined ? {} : { max_tokens: flags.maxTokens }) }
       if (words.length > 0) {
         messages.push({ role: 'user', content: words.join(' ') })
         if (flags.json === true)

@@ -21,15 +21,18 @@ describe.each(leaves(program))('$name', ({ name, command }) => {
   })
 })
 
-test.each([['nonsense'], ['up', '--port', 'high'], ['key', 'create', '--colour', 'red'], ['logs', '--limit', '0']])(
-  'wrong usage (%s …) is exit code 2',
-  async (...words) => {
-    const write = process.stderr.write
-    process.stderr.write = () => true
-    try {
-      expect(await runCommandLine({ argv: ['node', 'holdfast', ...words], env: {}, entry: '' })).toBe(2)
-    } finally {
-      process.stderr.write = write
-    }
-  },
-)
+test.each([
+  ['nonsense'],
+  ['up', '--port', 'high'],
+  ['key', 'create', '--colour', 'red'],
+  ['logs', '--limit', '0'],
+  ['chat', '--max-tokens', 'many'],
+])('wrong usage (%s …) is exit code 2', async (...words) => {
+  const write = process.stderr.write
+  process.stderr.write = () => true
+  try {
+    expect(await runCommandLine({ argv: ['node', 'holdfast', ...words], env: {}, entry: '' })).toBe(2)
+  } finally {
+    process.stderr.write = write
+  }
+})

@@ -1,5 +1,5 @@
 /** The command line: every command, its options and examples. docs/reference/cli.md is made from it. */
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { productVersion } from '../version.ts'
 import { registerAudit } from './audit.ts'
 import { registerChat } from './chat.ts'
@@ -10,6 +10,7 @@ import { registerLogs } from './logs.ts'
 import { examples } from './output.ts'
 import { registerStatus } from './status.ts'
 import { registerTeam } from './team.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export type CommandLine = { argv: string[]; env: NodeJS.ProcessEnv; entry: string }
 
@@ -30,6 +31,9 @@ export function defineProgram({ env, entry }: Omit<CommandLine, 'argv'>): Comman
 Environment:
   HOLDFAST_HOME       The state folder (default: ~/.local/state/holdfast).
   HOLDFAST_ADMIN_KEY  Use this admin key, any string of 32 characters or more.
+  HOLDFAST_HOST, HOLDFAST_PORT
+                      Where 'up' listens, unless a flag says so.
+  HOLDFAST_LOG_LEVEL  What processes tell on standard error: warn (default), info, debug …
   HOLDFAST_URL        The service to talk to (default: the one of this state folder).
   HOLDFAST_KEY        The key to use with it (default: the admin key).
 
@@ -101,7 +105,11 @@ function registerUp(program: Command, { env, entry }: Omit<CommandLine, 'argv'>)
     .description('Run the service here: gateway, controller, agent, and the embedded engine when it is needed.')
     .argument('[spec]', 'The spec (holdfast.yaml). None: a complete service on the embedded engine.')
     .option('--host <address>', 'IP address to listen on (default: the spec’s, else 127.0.0.1).')
-    .option('--port <number>', 'Port to listen on; 0 takes a free one (default: the spec’s, else 8080).', toPort)
+    .option(
+      '--port <number>',
+      'Port to listen on; 0 takes a free one (default: the spec’s, else 8080).',
+      wholeNumber(0, 65_535),
+    )
     .option('--gguf <file>', 'Serve these weights on the embedded engine.')
     .option(
       '--engine <url>',
@@ -141,10 +149,4 @@ function registerUp(program: Command, { env, entry }: Omit<CommandLine, 'argv'>)
       )
       process.exit(0)
     })
-}
-
-function toPort(text: string): number {
-  const port = Number(text)
-  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError('It must be a number from 0 to 65535.')
-  return port
 }

@@ -1,7 +1,8 @@
 /** `holdfast logs`: the requests the journal has, the newest last, as one reads a log. */
-import { InvalidArgumentError, type Command } from 'commander'
+import type { Command } from 'commander'
 import { openClient, type Client } from './client.ts'
 import { examples, processIo, renderTable, type CliIo } from './output.ts'
+import { wholeNumber } from './whole-number.ts'
 
 type Row = {
   id: string
@@ -24,7 +25,7 @@ export function registerLogs(program: Command, io: CliIo = processIo): void {
   program
     .command('logs')
     .description('Show the latest requests: who, which model and version, how it ended, tokens and times.')
-    .option('--limit <n>', 'How many, at most.', toCount, 50)
+    .option('--limit <n>', 'How many, at most.', wholeNumber(1, 100_000), 50)
     .option('--key <id>', 'Only this key’s (its id or alias).')
     .option('--team <name>', 'Only this team’s.')
     .option('--model <name>', 'Only this model’s.')
@@ -77,10 +78,3 @@ async function newest(client: Client, limit: number, filter: Record<string, stri
 }
 
 const show = (value: number | null): string => (value === null ? '-' : String(value))
-
-function toCount(text: string): number {
-  const count = Number(text)
-  if (!/^\d+$/.test(text) || count < 1 || count > 100_000)
-    throw new InvalidArgumentError('It must be a number from 1 to 100000.')
-  return count
-}
