@@ -3,8 +3,18 @@ import type { Fault } from '../fault.ts'
 import type { ModelRoute, VersionRoute } from './snapshot.ts'
 import { applySystemPrompt, type Message } from './system-prompt.ts'
 
-/** The routes that go to engines, by their path below `/v1`. */
-export type ModelPath = 'chat/completions' | 'completions' | 'embeddings'
+/** What engines are asked for, by OpenAI's path below `/v1` where there is one. */
+export type EnginePath =
+  | 'chat/completions'
+  | 'completions'
+  | 'embeddings'
+  | 'rerank'
+  | 'tokenize'
+  | 'audio/transcriptions'
+  | 'audio/speech'
+
+/** The routes that clients use for that, by their path below `/v1`. */
+export type ModelPath = EnginePath | 'responses' | 'messages' | 'messages/count_tokens'
 
 /** A body that was understood as far as routing needs. The rest of it is the engine's to judge. */
 export type Ask = {

@@ -1,7 +1,8 @@
 /** Serving: what a gateway decides about a request. Start at `snapshot.ts`, then `ask.ts` and `routing.ts`. */
 export { parseAsk, toEngineBody } from './ask.ts'
-export type { Ask, ModelPath } from './ask.ts'
+export type { Ask, EnginePath, ModelPath } from './ask.ts'
 export { compileSnapshot, engineAssignments } from './compile.ts'
+export type { EngineLoad } from './engine-load.ts'
 export { isUsable, stepHealth, unknownHealth } from './health.ts'
 export type { Health, HealthEvent } from './health.ts'
 export type { Acknowledgement, AgentFrame, EngineAssignment, GatewayFrame } from './link.ts'

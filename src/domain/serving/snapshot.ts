@@ -35,9 +35,19 @@ export type VersionRoute = {
   replicas: ReplicaRoute[]
 }
 
-export type Task = 'chat' | 'embed'
+/** What a version is for; it decides which call proves that its engine still works. */
+export type Task = 'chat' | 'embed' | 'rerank' | 'transcribe' | 'speak'
 
-export type EngineKind = 'vllm' | 'llama-cpp' | 'ollama' | 'sglang' | 'tensorrt-llm' | 'triton' | 'openai' | 'embedded'
+export type EngineKind =
+  | 'vllm'
+  | 'llama-cpp'
+  | 'ollama'
+  | 'sglang'
+  | 'tensorrt-llm'
+  | 'triton'
+  | 'tgi'
+  | 'openai'
+  | 'embedded'
 
 /** A system prompt. `text` is empty for `p0`. Modes: product.md, «System prompts». */
 export type Prompt = { id: string; text: string; mode: 'prepend' | 'default' | 'replace' }
@@ -46,6 +56,8 @@ export type ReplicaRoute = {
   id: ReplicaId
   /** A TCP address (base URL with its path, `http://host:8000/v1`) or the Unix socket of an engine on this host. */
   address: { url: string } | { socket: string }
+  /** Where its metrics are when not at its own address (Triton: another port); `null`: where its kind has them. */
+  metrics: string | null
   /** A reference (`${env:NAME}`, `${file:/path}`), never the secret; `null`: none is sent. */
   apiKey: string | null
   /** Used only when no other replica can answer. */

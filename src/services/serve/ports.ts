@@ -1,7 +1,8 @@
 /** What serving asks of the world. */
 import type { Fault } from '../../domain/fault.ts'
 import type { CloseRecord, OpenRecord } from '../../domain/journal/index.ts'
-import type { EngineKind, ModelPath, ReplicaRoute } from '../../domain/serving/index.ts'
+import type { EngineKind, EngineLoad, EnginePath, ReplicaRoute } from '../../domain/serving/index.ts'
+import type { VersionName } from '../../domain/units.ts'
 import type { Exchange } from './exchange.ts'
 
 /**
@@ -10,26 +11,72 @@ import type { Exchange } from './exchange.ts'
  */
 export interface EngineDialect {
   readonly kind: EngineKind
-  /** Path below the replica's base and the body to send there. */
-  toRequest(path: ModelPath, body: Record<string, unknown>): { path: string; body: string }
-  /** What an answer other than 2xx means. `text` is at most 64 KiB of its body. */
+  /**
+   * How this engine is asked. Bodies come in OpenAI's shape (`rerank`: Cohere's v2; `tokenize`: vLLM's `messages` or
+   * `prompt`). Throws FaultError `unsupported`, naming the engine, for what it cannot do.
+   */
+  toRequest(path: EnginePath, body: Record<string, unknown>, version: VersionName): EngineRequest
+  /** What an answer other than 2xx means, so that it tells the cause. `text` is at most 64 KiB of its body. */
   toFault(status: number, text: string): Fault
-  /** Asks whether the replica could serve, without costing it an inference. Never throws. */
+  /** Asks whether the replica could serve and how busy it is, without costing it an inference. Never throws. */
   probe(target: Target, wire: Wire, signal: AbortSignal): Promise<Probe>
 }
 
-export type Probe = { state: 'up' } | { state: 'loading' } | { state: 'failed'; why: string }
+export type EngineRequest = {
+  path: EngineAddress
+  /** Sent as JSON, or as a form when the client sent one. */
+  body: Record<string, unknown>
+  /** What has to be mended in its answer; `null`: it is as OpenAI's. */
+  repair: Repair | null
+}
+
+/** `/path` is below the replica's base (`http://host:8000/v1`), `~/path` below the same without its `/v1`. */
+export type EngineAddress = `/${string}` | `~/${string}`
+
+/** Mends one answer, so that clients get OpenAI's shape whatever the engine sent. Made anew for each attempt. */
+export interface Repair {
+  /** A chunk of a stream that holds none of these texts passes unparsed. Empty: every chunk is looked at. */
+  readonly marks: readonly string[]
+  /** One parsed chunk; `null`: the client does not get it. */
+  chunk(chunk: Record<string, unknown>): Record<string, unknown> | null
+  /** A whole answer, parsed: an object or, from some engines, an array. */
+  whole(answer: unknown): Record<string, unknown>
+}
+
+/** `models`: what it has loaded, by its own names; `null`: it does not say. */
+export type Probe =
+  | { state: 'up'; load: EngineLoad | null; models: readonly string[] | null }
+  | { state: 'loading' }
+  | { state: 'failed'; why: string }
 
 /** A replica and the secret it wants. */
-export type Target = { address: ReplicaRoute['address']; apiKey: string | null }
+export type Target = {
+  address: ReplicaRoute['address']
+  /** Where its metrics are, a whole address; `null`: where its kind has them. */
+  metrics: string | null
+  apiKey: string | null
+  /** What it calls the model; `null`: not told, by the public name. */
+  served: string | null
+}
 
 /** HTTP towards engines. */
 export interface Wire {
-  /** Posts JSON; the listener hears of the answer. Nothing is retried here. Returns at once. */
-  post(target: Target, request: { path: string; body: string; requestId: string }, listener: WireListener): WireCall
-  /** A small GET, whole: at most 1 MiB. Rejects when there is no answer. */
-  get(target: Target, path: string, signal: AbortSignal): Promise<{ status: number; text: string }>
+  /** Posts; the listener hears of the answer. Nothing is retried here. Returns at once. */
+  post(target: Target, request: WireRequest, listener: WireListener): WireCall
+  /** A small GET, whole: at most 1 MiB. A whole address (`http://…`) goes there, without the key. Rejects when there is no answer. */
+  get(
+    target: Target,
+    path: EngineAddress | `http${string}`,
+    signal: AbortSignal,
+  ): Promise<{ status: number; text: string }>
   close(): Promise<void>
+}
+
+export type WireRequest = {
+  path: EngineAddress
+  body: string | Uint8Array
+  contentType: string
+  requestId: string
 }
 
 /** Called in this order: `head` once, `data` any number of times, then `end` or `failed` once. After `abort`: nothing. */

@@ -1,0 +1,36 @@
+/**
+ * A translation: one request between a client's dialect and the one that engines speak (OpenAI chat completions).
+ * Pure, both ways. A dialect reads the client's body once, and gives what turns the engine's answer back.
+ */
+import type { Fault, HttpFault } from '../fault.ts'
+import type { RequestId } from '../units.ts'
+import type { ChatRequest } from './chat.ts'
+
+/** What a translation needs beside the body. */
+export type TranslationContext = {
+  /** Ids of the answer's parts are made from it (`msg_…`, `resp_…`). */
+  id: RequestId
+  /** Seconds since 1970. */
+  created: number
+}
+
+/** A client's body, understood: what the engine is asked, and how its answer goes back. */
+export type Translated = { ok: true; request: ChatRequest; answer: AnswerTranslator } | { ok: false; fault: Fault }
+
+/** Turns an engine's answer into the client's dialect. */
+export interface AnswerTranslator {
+  /** A whole chat completion, as parsed. Throws FaultError `engine-failed` when it is none. */
+  whole(completion: unknown): Record<string, unknown>
+  /** One stream. Called once for each request, however many replicas are tried. */
+  stream(): StreamTranslator
+}
+
+/** Server-sent events in the client's dialect, as text: each piece is whole events, or '' for none. */
+export interface StreamTranslator {
+  /** One chunk of the engine's stream, as parsed; the usage chunk too. */
+  chunk(chunk: unknown): string
+  /** The engine's stream is complete. */
+  end(): string
+  /** It broke: the events that end an answer with an error, whatever was sent before. */
+  fail(error: HttpFault): string
+}
