@@ -16,7 +16,7 @@ export type Fault =
   | { kind: 'method-not-allowed'; method: string; path: string; allowed: readonly string[] }
   // who the client is
   | { kind: 'key-missing' }
-  | { kind: 'key-refused'; why: 'mistyped' | 'unknown' | 'revoked' | 'expired' }
+  | { kind: 'key-refused'; why: 'mistyped' | 'unknown' | 'revoked' | 'blocked' | 'expired' }
   | { kind: 'admin-required'; what: string }
   | { kind: 'model-unknown'; model: string; available: readonly ModelName[] }
   | { kind: 'model-not-permitted'; model: ModelName }
@@ -64,6 +64,7 @@ const keyRefusals = {
   mistyped: 'This API key is mistyped (its checksum does not match). Copy the whole key again.',
   unknown: 'This API key is not known here. Ask your administrator for a key (holdfast key create).',
   revoked: 'This API key was revoked. Ask your administrator for a new one.',
+  blocked: 'This API key is blocked. Ask your administrator to unblock it (holdfast key unblock).',
   expired: 'This API key has expired. Ask your administrator for a new one (holdfast key create or rotate).',
 } as const
 

@@ -50,7 +50,7 @@ export const KeyAnswer = z.object({
   createdAt: z.string(),
   expiresAt: z.string().nullable(),
   revokedAt: z.string().nullable(),
-  status: z.enum(['active', 'revoked', 'expired']),
+  status: z.enum(['active', 'revoked', 'blocked', 'expired']),
   metadata: z.record(z.string(), z.unknown()),
 })
 export const ChangedKeyAnswer = KeyAnswer.extend({ inForce: InForce, warnings: z.array(z.string()) })

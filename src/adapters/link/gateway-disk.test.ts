@@ -30,9 +30,13 @@ function key(id: string): Key {
     alias: id,
     team: null,
     models: null,
+    owner: null,
+    routes: null,
+    addresses: null,
     secrets: [],
     createdAt: instant(0),
     expiresAt: null,
+    blockedAt: null,
     revokedAt: null,
     metadata: {},
   }

@@ -1,7 +1,15 @@
 /** Keys and teams in the database. Queries that SQLite and PostgreSQL both run. */
 import { sql } from 'kysely'
 import type { Kysely, Selectable, Transaction } from 'kysely'
-import type { AccessChange, AccessStore, Key, NumberedChange, Team } from '../../domain/access/index.ts'
+import type {
+  AccessChange,
+  AccessStore,
+  Key,
+  NumberedChange,
+  Owner,
+  RouteScope,
+  Team,
+} from '../../domain/access/index.ts'
 import { FaultError } from '../../domain/fault.ts'
 import { instant, keyId, modelName, teamName } from '../../domain/units.ts'
 import type { Tables } from './schema.ts'
@@ -124,6 +132,10 @@ async function putKey(trx: Transaction<Tables>, key: Key): Promise<void> {
     models: toJson(key.models),
     created_at: key.createdAt,
     expires_at: key.expiresAt,
+    owner: toJson(key.owner),
+    routes: toJson(key.routes),
+    addresses: toJson(key.addresses),
+    blocked_at: key.blockedAt,
     revoked_at: key.revokedAt,
     metadata: JSON.stringify(key.metadata),
   }
@@ -211,10 +223,14 @@ const toKey = (row: Selectable<Tables['keys']>): Key => ({
   id: keyId(row.id),
   alias: row.alias,
   team: row.team === null ? null : teamName(row.team),
+  owner: fromJson<Owner>(row.owner),
   models: toModels(row.models),
+  routes: fromJson<RouteScope[]>(row.routes),
+  addresses: fromJson<string[]>(row.addresses),
   secrets: [],
   createdAt: instant(row.created_at),
   expiresAt: toInstant(row.expires_at),
+  blockedAt: toInstant(row.blocked_at),
   revokedAt: toInstant(row.revoked_at),
   metadata: toMetadata(row.metadata),
 })
@@ -228,9 +244,11 @@ const toTeam = (row: Selectable<Tables['teams']>): Team => ({
 })
 
 const toInstant = (value: number | null) => (value === null ? null : instant(value))
-const toJson = (value: readonly string[] | null): string | null => (value === null ? null : JSON.stringify(value))
+const toJson = (value: readonly string[] | Owner | null): string | null =>
+  value === null ? null : JSON.stringify(value)
 // These columns hold what this file put in.
-const toModels = (text: string | null) => (text === null ? null : (JSON.parse(text) as string[]).map(modelName))
+const fromJson = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T))
+const toModels = (text: string | null) => fromJson<string[]>(text)?.map(modelName) ?? null
 const toMetadata = (text: string): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>
 
 function* slices<T>(all: readonly T[], size: number): Generator<readonly T[]> {

@@ -5,7 +5,10 @@ import type { Tables } from './schema.ts'
 
 type Migration = { n: number; name: string; up: (db: Transaction<Tables>) => Promise<void> }
 
-const migrations: readonly Migration[] = [{ n: 1, name: 'keys, teams and requests', up: firstTables }]
+const migrations: readonly Migration[] = [
+  { n: 1, name: 'keys, teams and requests', up: firstTables },
+  { n: 2, name: 'owners, scopes and blocks of keys', up: keyScopes },
+]
 
 /**
  * Brings the database to this program's schema. The transaction takes the write lock first, so that two processes
@@ -181,4 +184,12 @@ async function firstTables(db: Transaction<Tables>): Promise<void> {
   )
   const counted = counts.reduce((table, count) => table.addColumn(count, 'bigint', column => column.notNull()), named)
   await counted.addPrimaryKeyConstraint('usage_hours_key', ['hour', ...names]).execute()
+}
+
+/** Null in each is what keys had before: no owner, every route, from anywhere, not blocked. */
+async function keyScopes({ schema }: Transaction<Tables>): Promise<void> {
+  for (const column of ['owner', 'routes', 'addresses']) {
+    await schema.alterTable('keys').addColumn(column, 'text').execute()
+  }
+  await schema.alterTable('keys').addColumn('blocked_at', 'bigint').execute()
 }

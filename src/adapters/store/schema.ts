@@ -11,6 +11,10 @@ export type Tables = {
     models: string | null
     created_at: number
     expires_at: number | null
+    owner: string | null
+    routes: string | null
+    addresses: string | null
+    blocked_at: number | null
     revoked_at: number | null
     metadata: string
   }

@@ -6,9 +6,10 @@ import type { AccessChange, AccessImage, Key, NumberedChange, Principal, Secret,
 /** Public model names a principal may use; `null`: every model. */
 export type Grants = readonly ModelName[] | null
 
-export type Authentication =
-  | { ok: true; principal: Principal; grants: Grants }
-  | { ok: false; why: 'mistyped' | 'unknown' | 'revoked' | 'expired' }
+/** Why a key opens nothing. */
+export type KeyRefusal = 'mistyped' | 'unknown' | 'revoked' | 'blocked' | 'expired'
+
+export type Authentication = { ok: true; principal: Principal; grants: Grants } | { ok: false; why: KeyRefusal }
 
 /** Indexed access. Only `applyChanges` changes it, all at once, so that whoever reads it sees one moment. */
 export type AccessTable = {
@@ -78,6 +79,7 @@ export function authenticate(
   if (found === undefined) return { ok: false, why: sent.format === 'mistyped' ? 'mistyped' : 'unknown' }
   const { key, secret } = found
   if (key.revokedAt !== null) return { ok: false, why: 'revoked' }
+  if (key.blockedAt !== null) return { ok: false, why: 'blocked' }
   if (hasPassed(key.expiresAt, now) || hasPassed(secret.validUntil, now)) return { ok: false, why: 'expired' }
   const principal: Principal = { kind: 'key', id: key.id, alias: key.alias, team: key.team }
   return {
@@ -116,9 +118,21 @@ function grantsOfKey(key: Pick<Key, 'models'>, team: Pick<Team, 'models'> | null
 }
 
 /** `active`, or why the key opens nothing any more. */
-export function keyStatus(key: Pick<Key, 'expiresAt' | 'revokedAt'>, now: Instant): 'active' | 'revoked' | 'expired' {
+export function keyStatus(
+  key: Pick<Key, 'expiresAt' | 'blockedAt' | 'revokedAt'>,
+  now: Instant,
+): 'active' | 'revoked' | 'blocked' | 'expired' {
   if (key.revokedAt !== null) return 'revoked'
+  if (key.blockedAt !== null) return 'blocked'
   return hasPassed(key.expiresAt, now) ? 'expired' : 'active'
+}
+
+/** What keys lacked when older programs wrote them to a disk or a list of changes. */
+const laterFields: Pick<Key, 'owner' | 'routes' | 'addresses' | 'blockedAt'> = {
+  owner: null,
+  routes: null,
+  addresses: null,
+  blockedAt: null,
 }
 
 const includes = (grants: Grants, model: ModelName): boolean => grants === null || grants.includes(model)
@@ -137,7 +151,8 @@ function apply(table: Writable, change: AccessChange): void {
 }
 
 /** A hash points at the living key that has it: the store lets a revoked key's secret be used again by another. */
-function putKey(table: Writable, key: Key): void {
+function putKey(table: Writable, written: Key): void {
+  const key: Key = { ...laterFields, ...written }
   for (const secret of table.keys.get(key.id)?.secrets ?? []) {
     if (table.byHash.get(secret.hash)?.key.id === key.id) table.byHash.delete(secret.hash)
   }

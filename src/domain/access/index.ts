@@ -1,4 +1,6 @@
 /** Access: who may do what. The gateway starts at `authenticate`; keys are made and kept by src/services/access. */
+export { isWithin, parseNetwork } from './address.ts'
+export type { Network } from './address.ts'
 export { parseDuration } from './duration.ts'
 export {
   applyChanges,
@@ -9,8 +11,18 @@ export {
   permittedModels,
   toAccessImage,
 } from './image.ts'
-export type { AccessTable, Authentication, Grants } from './image.ts'
+export type { AccessTable, Authentication, Grants, KeyRefusal } from './image.ts'
 export { checkKeyFormat, keyRandomBytes, makeKey, maskKey, randomBase62 } from './key-format.ts'
 export type { KeyFormat } from './key-format.ts'
 export type { AccessPublisher, AccessStore, InForce } from './ports.ts'
-export type { AccessChange, AccessImage, Key, NumberedChange, Principal, Secret, Team } from './types.ts'
+export type {
+  AccessChange,
+  AccessImage,
+  Key,
+  NumberedChange,
+  Owner,
+  Principal,
+  RouteScope,
+  Secret,
+  Team,
+} from './types.ts'

@@ -9,17 +9,41 @@ export type Secret = {
   validUntil: Instant | null
 }
 
+/** What a key may be used for, by what is asked of the models. */
+export type RouteScope =
+  | 'chat'
+  | 'completions'
+  | 'responses'
+  | 'messages'
+  | 'embeddings'
+  | 'rerank'
+  | 'audio'
+  | 'tokenize'
+  | 'models'
+  | 'metrics'
+
+/** Whom a key was made for. A service account is a program; its key outlives the people who made it. */
+export type Owner = { kind: 'person' | 'service'; name: string }
+
 /** An API key as it is kept and as gateways know it. `id` stays the same through rotations. */
 export type Key = {
   id: KeyId
   /** A name people gave it, unique among keys that are not revoked. */
   alias: string | null
   team: TeamName | null
+  owner: Owner | null
   /** Public model names; `null`: whatever the team may use (no team: every model). */
   models: ModelName[] | null
+  /** `null`: every route for models. */
+  routes: RouteScope[] | null
+  /** IP addresses and CIDR networks it may be used from; `null`: from anywhere. */
+  addresses: string[] | null
   secrets: Secret[]
   createdAt: Instant
   expiresAt: Instant | null
+  /** Refused until it is unblocked. */
+  blockedAt: Instant | null
+  /** For good. */
   revokedAt: Instant | null
   metadata: Record<string, unknown>
 }

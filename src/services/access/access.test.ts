@@ -259,3 +259,83 @@ test('the controller knows the administrator, a key, and why it refuses', async 
   await keys.revoke(key.id)
   expect(await fault(identify(`Bearer ${secret}`))).toEqual({ kind: 'key-refused', why: 'revoked' })
 })
+
+test('A15 a blocked key is refused until it is unblocked, and then works as before', async () => {
+  const { keys, opens, published } = open()
+  const { key, secret } = await keys.create({ ...plain, alias: 'slack' })
+  expect((await keys.block('slack')).key.blockedAt).toBe(1_000_000)
+  expect(await opens(secret)).toEqual({ ok: false, why: 'blocked' })
+  await keys.block(key.id)
+  expect(published.at(-1)).toEqual([])
+  expect((await keys.unblock('slack')).key.blockedAt).toBeNull()
+  expect(await opens(secret)).toMatchObject({ ok: true })
+})
+
+test('A15 a blocked key may be rotated, and stays blocked', async () => {
+  const { keys, opens } = open()
+  const { key } = await keys.create(plain)
+  await keys.block(key.id)
+  const { secret } = await keys.rotate(key.id, { grace: millis(0) })
+  expect(await opens(secret)).toEqual({ ok: false, why: 'blocked' })
+  await keys.unblock(key.id)
+  expect(await opens(secret)).toMatchObject({ ok: true })
+})
+
+test('A4 nothing brings a revoked key back', async () => {
+  const { keys, opens } = open()
+  const { key, secret } = await keys.create({ ...plain, alias: 'slack' })
+  await keys.revoke('slack')
+  for (const attempt of [
+    () => keys.update('slack', { expires: null }),
+    () => keys.update(key.id, { alias: 'again' }),
+    () => keys.block(key.id),
+    () => keys.unblock(key.id),
+  ])
+    expect(await fault(attempt())).toMatchObject({ kind: 'conflict' })
+  expect(await opens(secret)).toEqual({ ok: false, why: 'revoked' })
+})
+
+test('A4 a change that runs beside a revocation does not bring the key back', async () => {
+  const { keys, opens } = open()
+  const { key, secret } = await keys.create(plain)
+  await Promise.all([keys.update(key.id, { expires: null }), keys.unblock(key.id), keys.revoke(key.id)])
+  expect(await opens(secret)).toEqual({ ok: false, why: 'revoked' })
+})
+
+test('A16 an update changes what it names and nothing else', async () => {
+  const { keys, teams } = open()
+  await teams.create({ name: 'search', models: null, metadata: {} })
+  const { key } = await keys.create({ ...plain, alias: 'slack', metadata: { a: 1 }, models: [modelName('coder')] })
+  const named = { team: teamName('search'), routes: ['chat' as const], addresses: ['10.0.0.0/8'] }
+  expect((await keys.update('slack', { ...named, alias: undefined })).key).toEqual({ ...key, ...named })
+  const { key: last, warnings } = await keys.update(key.id, { alias: 'bot', models: [modelName('soon')], metadata: {} })
+  expect(last).toEqual({ ...key, ...named, alias: 'bot', models: ['soon'], metadata: {} })
+  expect(warnings).toHaveLength(1)
+  expect(await keys.get('bot')).toEqual(last)
+})
+
+test('A16 the end of a key can be moved, taken away, and brought back after it has passed', async () => {
+  const { keys, opens, pass } = open()
+  const { key, secret } = await keys.create({ ...plain, expires: { in: millis(1000) } })
+  expect((await keys.update(key.id, { expires: { in: millis(5000) } })).key.expiresAt).toBe(1_005_000)
+  pass(5000)
+  expect(await opens(secret)).toEqual({ ok: false, why: 'expired' })
+  expect(await fault(keys.update(key.id, { expires: { at: instant(1_000_000) } }))).toMatchObject({ param: 'expires' })
+  expect((await keys.update(key.id, { expires: null })).key.expiresAt).toBeNull()
+  expect(await opens(secret)).toMatchObject({ ok: true })
+})
+
+test('A16 a change is refused as it would be at birth', async () => {
+  const { keys } = open()
+  await keys.create({ ...plain, alias: 'taken' })
+  const { key } = await keys.create({ ...plain, alias: 'slack' })
+  expect(await fault(keys.update('nobody', {}))).toMatchObject({ kind: 'not-found' })
+  expect(await fault(keys.update(key.id, { alias: 'taken' }))).toMatchObject({ kind: 'conflict' })
+  expect(await fault(keys.update(key.id, { team: teamName('nobody') }))).toMatchObject({ param: 'team' })
+  for (const addresses of [['10.0.0.0/33'], ['example.com'], ['10.0.0.1', '']]) {
+    expect(await fault(keys.update(key.id, { addresses }))).toMatchObject({ param: 'addresses' })
+    expect(await fault(keys.create({ ...plain, addresses }))).toMatchObject({ param: 'addresses' })
+  }
+  expect(await fault(keys.update(key.id, { owner: { kind: 'service', name: ' ' } }))).toMatchObject({ param: 'owner' })
+  expect(await keys.get(key.id)).toEqual(key)
+})

@@ -1,6 +1,14 @@
-/** Keys: made, rotated, revoked. Every change is durable first, then told to the gateways, then answered. */
-import { checkKeyFormat, keyRandomBytes, keyStatus, makeKey, maskKey, randomBase62 } from '../../domain/access/index.ts'
-import type { InForce, Key, Secret } from '../../domain/access/index.ts'
+/** Keys: made, changed, rotated, blocked, revoked. Every change is durable first, then told to the gateways, then answered. */
+import {
+  checkKeyFormat,
+  keyRandomBytes,
+  keyStatus,
+  makeKey,
+  maskKey,
+  parseNetwork,
+  randomBase62,
+} from '../../domain/access/index.ts'
+import type { InForce, Key, Owner, RouteScope, Secret } from '../../domain/access/index.ts'
 import { FaultError } from '../../domain/fault.ts'
 import { instant, keyId } from '../../domain/units.ts'
 import type { Instant, Millis, ModelName, TeamName } from '../../domain/units.ts'
@@ -12,12 +20,25 @@ import type { InTurn } from './in-turn.ts'
 export type NewKey = {
   alias: string | null
   team: TeamName | null
+  /** Left out: nobody in particular. */
+  owner?: Owner | null
   models: ModelName[] | null
+  /** Left out: every route. */
+  routes?: RouteScope[] | null
+  /** Left out: from anywhere. */
+  addresses?: string[] | null
   /** When it ends: `null` never. */
   expires: { in: Millis } | { at: Instant } | null
   metadata: Record<string, unknown>
   /** A key brought from elsewhere; `null`: make one. */
   secret: string | null
+}
+
+/** What is left out stays as it is. `metadata` is replaced whole. */
+export type KeyChanges = {
+  [Field in 'alias' | 'team' | 'owner' | 'models' | 'routes' | 'addresses' | 'expires' | 'metadata']?:
+    | NewKey[Field]
+    | undefined
 }
 
 export type ChangedKey = { key: Key; inForce: InForce; warnings: string[] }
@@ -29,6 +50,15 @@ export interface Keys {
   create(ask: NewKey): Promise<BornKey>
   /** A new secret; the old ones go on for `grace`. `ref` is an id or an alias. Throws `not-found`, or `conflict` for an ended key. */
   rotate(ref: string, options: { grace: Millis }): Promise<BornKey & { previousValidUntil: Instant }>
+  /**
+   * Throws `not-found`, `request-invalid` as `create` does, or `conflict` for a revoked key: nothing brings one back.
+   * A key that has expired opens again when its end is moved.
+   */
+  update(ref: string, changes: KeyChanges): Promise<ChangedKey>
+  /** Refused until unblocked. Throws `not-found`, or `conflict` for a revoked key. Blocking again changes nothing. */
+  block(ref: string): Promise<ChangedKey>
+  /** Throws `not-found`, or `conflict` for a revoked key. A key that is not blocked stays as it is. */
+  unblock(ref: string): Promise<ChangedKey>
   /** Throws `not-found`. Revoking again changes nothing, and tells again who has it in force. */
   revoke(ref: string): Promise<ChangedKey>
   /** All of them or none: an unknown one is `not-found` and nothing is revoked. */
@@ -40,7 +70,7 @@ export interface Keys {
 /** Secrets that ended this long ago are forgotten at the next rotation; until then they say `expired`, not `unknown`. */
 const endedSecretsKept = 30 * 86_400_000
 const broughtKeyForm = /^[\x21-\x7e]{20,512}$/
-const aliasForm = /^[^\s\p{C}](?:[^\p{C}]{0,126}[^\s\p{C}])?$/u
+const nameForm = /^[^\s\p{C}](?:[^\p{C}]{0,126}[^\s\p{C}])?$/u
 const keyIdForm = /^key_[0-9A-Za-z]{16}$/
 
 export function manageKeys(parts: AccessParts, turn: InTurn): Keys {
@@ -88,19 +118,38 @@ export function manageKeys(parts: AccessParts, turn: InTurn): Keys {
     )
   }
 
+  /** One change of a living key; `null` from `toChanged`: it stays as it is. */
+  async function change(ref: string, toChanged: (key: Key) => Key | null | Promise<Key | null>): Promise<ChangedKey> {
+    const { key, changes } = await turn(async () => {
+      const found = await findAny(ref)
+      if (found.revokedAt !== null)
+        throw new FaultError({
+          kind: 'conflict',
+          problem: 'This key was revoked, and nothing brings it back. Create a new one.',
+        })
+      const key = await toChanged(found)
+      return { key: key ?? found, changes: key === null ? [] : await store.commit([{ put: 'key', key }]) }
+    })
+    return { key, inForce: await publisher.publish(changes), warnings: [] }
+  }
+
   return {
     async create(ask) {
-      if (ask.alias !== null) checkAlias(ask.alias)
+      checkBounds(ask)
       const createdAt = now()
       const secret = newSecret(ask.secret)
       const key: Key = {
         id: keyId(`key_${randomBase62(randomBytes(keyRandomBytes), 16)}`),
         alias: ask.alias,
         team: ask.team,
+        owner: ask.owner ?? null,
         models: ask.models,
+        routes: ask.routes ?? null,
+        addresses: ask.addresses ?? null,
         secrets: [{ hash: hashKey(secret), validUntil: null }],
         createdAt,
         expiresAt: endOf(ask.expires, createdAt),
+        blockedAt: null,
         revokedAt: null,
         metadata: ask.metadata,
       }
@@ -116,7 +165,8 @@ export function manageKeys(parts: AccessParts, turn: InTurn): Keys {
         const found = await find(ref)
         const at = now()
         const status = keyStatus(found, at)
-        if (status !== 'active') {
+        // A blocked key may get a new secret: that is how a leak ends well.
+        if (status !== 'active' && status !== 'blocked') {
           throw new FaultError({
             kind: 'conflict',
             problem: `This key is ${status}, and rotating would not bring it back. Create a new one.`,
@@ -133,6 +183,19 @@ export function manageKeys(parts: AccessParts, turn: InTurn): Keys {
       })
       return { key, secret, previousValidUntil, inForce: await publisher.publish(changes), warnings: [] }
     },
+
+    async update(ref, { expires, ...fields }) {
+      checkBounds(fields)
+      const changed = await change(ref, async found => {
+        if (fields.team !== undefined) await checkTeam(fields.team)
+        const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+        return { ...found, ...given, ...(expires === undefined ? {} : { expiresAt: endOf(expires, now()) }) }
+      })
+      return { ...changed, warnings: warnOfModels(parts, fields.models ?? null) }
+    },
+
+    block: ref => change(ref, key => (key.blockedAt === null ? { ...key, blockedAt: now() } : null)),
+    unblock: ref => change(ref, key => (key.blockedAt === null ? null : { ...key, blockedAt: null })),
 
     async revoke(ref) {
       const { key, changes } = await turn(async () => {
@@ -172,8 +235,17 @@ function endBy(secrets: readonly Secret[], { until, now }: { until: Instant; now
     .map(secret => ({ ...secret, validUntil: instant(Math.min(secret.validUntil ?? until, until)) }))
 }
 
+function checkBounds({ alias, owner, addresses }: Pick<KeyChanges, 'alias' | 'owner' | 'addresses'>): void {
+  if (typeof alias === 'string') checkAlias(alias)
+  if (owner && !nameForm.test(owner.name))
+    invalid('owner', `The name of a ${owner.kind} has 1 to 128 printable characters and no space at either end.`)
+  const wrong = addresses?.find(address => parseNetwork(address) === null)
+  if (wrong !== undefined)
+    invalid('addresses', `'${wrong.slice(0, 60)}' is no IP address or network. Write 10.0.0.5, 10.0.0.0/8 or fd00::/8.`)
+}
+
 function checkAlias(alias: string): void {
-  if (!aliasForm.test(alias)) invalid('alias', 'An alias has 1 to 128 printable characters and no space at either end.')
+  if (!nameForm.test(alias)) invalid('alias', 'An alias has 1 to 128 printable characters and no space at either end.')
   if (keyIdForm.test(alias))
     invalid('alias', 'This alias has the form of a key id, so the two could be mistaken for each other.')
   if (alias.startsWith('sk-'))

@@ -1,9 +1,9 @@
 /** Teams: those made by hand or script, and those declared in the spec, which only the spec changes. */
 import { keyStatus } from '../../domain/access/index.ts'
-import type { AccessChange, InForce, Team } from '../../domain/access/index.ts'
+import type { AccessChange, InForce, Key, Team } from '../../domain/access/index.ts'
 import { FaultError } from '../../domain/fault.ts'
 import { teamName } from '../../domain/units.ts'
-import type { ModelName, TeamName } from '../../domain/units.ts'
+import type { Instant, ModelName, TeamName } from '../../domain/units.ts'
 import type { AccessParts } from './access-parts.ts'
 import { warnOfModels } from './access-parts.ts'
 import type { InTurn } from './in-turn.ts'
@@ -75,13 +75,13 @@ export function manageTeams(parts: AccessParts, turn: InTurn): Teams {
       const { team, changes } = await turn(async () => {
         const team = await findWritable(name)
         const at = now()
-        const living = (await store.keys()).filter(key => key.team === team.name && keyStatus(key, at) === 'active')
+        const living = (await store.keys()).filter(key => key.team === team.name && mayOpen(key, at))
         if (living.length > 0) {
           const some = living
             .slice(0, 3)
             .map(key => key.alias ?? key.id)
             .join(', ')
-          const problem = `The team '${name}' still has ${living.length} active key(s): ${some}${living.length > 3 ? ' …' : ''}. Revoke them first.`
+          const problem = `The team '${name}' still has ${living.length} key(s) in use: ${some}${living.length > 3 ? ' …' : ''}. Revoke them first.`
           throw new FaultError({ kind: 'conflict', problem })
         }
         return { team, changes: await store.commit([{ drop: 'team', name: team.name }]) }
@@ -105,6 +105,9 @@ export function manageTeams(parts: AccessParts, turn: InTurn): Teams {
     },
   }
 }
+
+/** Opens something, or will once it is unblocked. */
+const mayOpen = (key: Key, at: Instant): boolean => ['active', 'blocked'].includes(keyStatus(key, at))
 
 function changesTo(present: readonly Team[], declared: readonly Team[]): AccessChange[] {
   const before = new Map<TeamName, Team>(present.map(team => [team.name, team]))
