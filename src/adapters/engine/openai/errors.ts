@@ -1,6 +1,10 @@
-/** What OpenAI-compatible engines' errors mean. Shapes: OpenAI's, vLLM's (`object: "error"`), llama.cpp's. */
+/**
+ * What engines' errors mean, so that they tell the cause and the remedy. Shapes: OpenAI's, vLLM's (`object: "error"`),
+ * llama.cpp's, FastAPI's `detail`, and `error` as a text (TGI, Triton, Ollama).
+ */
 import type { Fault } from '../../../domain/fault.ts'
 import { tokens } from '../../../domain/units.ts'
+import { asNumber, asText, field, parseJson } from './json.ts'
 
 const longestMessage = 1_000
 
@@ -15,6 +19,10 @@ export function toFault(status: number, text: string): Fault {
       detail: "it refuses the credentials that the spec gives for it (the replica's apiKey)",
     }
   }
+  const broken = whatBroke(detail)
+  if (broken !== null && status !== 400) return { kind: 'engine-failed', status, detail: broken }
+  const unknown = modelUnknown(detail)
+  if (unknown !== null && status < 500) return { kind: 'engine-failed', status, detail: unknown }
   if (status === 404) return { kind: 'engine-failed', status, detail: detail || 'it has no such model or route' }
   if (status === 408 || status === 429 || status === 503)
     return { kind: 'not-ready', why: detail || `the engine answered ${status}` }
@@ -24,7 +32,7 @@ export function toFault(status: number, text: string): Fault {
     return {
       kind: 'engine-refused',
       status,
-      message: detail || `The engine refused the request (HTTP ${status}).`,
+      message: withRemedy(detail) || `The engine refused the request (HTTP ${status}).`,
       param: error.param,
       code: error.code,
     }
@@ -36,49 +44,101 @@ type EngineError = {
   message: string
   param: string | null
   code: string | null
-  type: string | null
   asked: number | null
   limit: number | null
 }
 
 function readError(text: string): EngineError {
-  const nothing: EngineError = { message: '', param: null, code: null, type: null, asked: null, limit: null }
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    // Not JSON: a proxy's page. Its text helps nobody.
-    return nothing
-  }
+  // Not JSON: a proxy's page. Its text helps nobody.
+  const parsed = parseJson(text)
   const body = field(parsed, 'error') ?? parsed
-  if (typeof body === 'string') return { ...nothing, message: body }
+  if (typeof body === 'string') return { message: body, param: null, code: null, asked: null, limit: null }
+  const detail = field(body, 'detail')
+  const invalid = Array.isArray(detail) ? readInvalid(detail) : null
   return {
-    message: asText(field(body, 'message')) ?? asText(field(body, 'detail')) ?? '',
-    param: asText(field(body, 'param')),
+    message: asText(field(body, 'message')) ?? asText(detail) ?? invalid?.message ?? '',
+    param: asText(field(body, 'param')) ?? invalid?.param ?? null,
     code: asText(field(body, 'code')),
-    type: asText(field(body, 'type')),
-    asked: asCount(field(body, 'n_prompt_tokens')),
-    limit: asCount(field(body, 'n_ctx')),
+    asked: asNumber(field(body, 'n_prompt_tokens')),
+    limit: asNumber(field(body, 'n_ctx')),
   }
 }
 
-/** llama.cpp gives both numbers as fields, vLLM in its sentence («maximum context length is 512 tokens … 6011»). */
+/** FastAPI's list of what is wrong with a body: `{loc: ['body', 'messages', 0], msg}`. The first ones tell enough. */
+function readInvalid(problems: readonly unknown[]): { message: string; param: string | null } {
+  const read = problems.slice(0, 3).flatMap(problem => {
+    const said = asText(field(problem, 'msg'))
+    const loc = field(problem, 'loc')
+    const path = Array.isArray(loc) ? loc.filter(part => part !== 'body').map(String) : []
+    return said === null ? [] : [{ said, path }]
+  })
+  return {
+    message: read.map(({ said, path }) => (path.length > 0 ? `'${path.join('.')}': ${said}` : said)).join('; '),
+    param: read[0]?.path[0] ?? null,
+  }
+}
+
+/** Failures of the engine itself, whatever status they come with. */
+function whatBroke(message: string): string | null {
+  const words = `(in its words: ${message.slice(0, 200)})`
+  if (/out of memory|OutOfMemory/i.test(message))
+    return `it ran out of GPU memory: give it a shorter context or fewer requests at once in engine.flags, or a larger GPU ${words}`
+  if (
+    /EngineDead|EngineCore encountered|background loop (has errored|is not running)|engine (process )?is dead/i.test(
+      message,
+    )
+  )
+    return `its engine process is dead behind a web server that still answers: restart it ${words}`
+  return null
+}
+
+function modelUnknown(message: string): string | null {
+  const name = /(?:the )?model [`'"]([^`'"]{1,256})[`'"] (?:does not exist|not found)|^unknown model: (\S+)/i.exec(
+    message,
+  )
+  if (name === null) return null
+  return `it serves no model named '${name[1] ?? name[2]}'. Set engine.servedName of the version to a name that it lists under GET /v1/models`
+}
+
+function withRemedy(message: string): string {
+  if (/requires --enable-auto-tool-choice/.test(message))
+    return `${message} Start the engine so: engine.flags of the version need enable-auto-tool-choice: true and tool-call-parser: <the one of this model family>.`
+  if (/--tool-call-parser to be set|tool_parser|tool parser/.test(message))
+    return `${message} Start the engine so: engine.flags of the version need the tool call parser of this model family.`
+  return message
+}
+
+/**
+ * How engines say that a request is too long for them: `asked` tokens of input, `more` for the answer, and the `limit`.
+ * llama.cpp gives numbers as fields instead.
+ */
+const contextWordings: readonly RegExp[] = [
+  // vLLM, from new to old
+  /passed (?<asked>\d+) input tokens and requested (?<more>\d+) output tokens\..*? context length is only (?<limit>\d+)/,
+  /too large: (?<more>\d+)\..*? context length is (?<limit>\d+) tokens and your request has (?<asked>\d+) input/,
+  /prompt \(length (?<asked>\d+)\) is longer than the maximum model length of (?<limit>\d+)/,
+  // vLLM, and SGLang for a sum
+  /maximum (?:context|model) length[^\d]*(?<limit>\d+).*?(?:requested|has|contains|resulted in)[^\d]*(?<asked>\d+)[^\d]*tokens/is,
+  // SGLang
+  /input \((?<asked>\d+) tokens\) is longer than the model's context length \((?<limit>\d+)/i,
+  /input length \((?<asked>\d+)[^)]*\) exceeds the maximum allowed length \((?<limit>\d+)/i,
+  // TensorRT-LLM, alone and under Triton
+  /prompt length \((?<asked>\d+)[^)]*\).*?max_tokens \((?<more>\d+)\) should not exceed \S+ \((?<limit>\d+)/i,
+  /prompt length \((?<asked>\d+)\) exceeds maximum input length \((?<limit>\d+)/i,
+  // TGI
+  /must be <= (?<limit>\d+)\. Given: (?<asked>\d+) `inputs` tokens and (?<more>\d+)/,
+  /`inputs` must have less than (?<limit>\d+) tokens\. Given: (?<asked>\d+)/,
+]
+
 function readContext(error: EngineError, message: string): Fault | null {
   if (error.asked !== null && error.limit !== null) return exceeded(error.asked, error.limit)
-  const limit = /maximum (?:context length|model length)[^\d]*(\d+)/i.exec(message)?.[1]
-  if (limit === undefined) return null
-  const asked = /(?:requested|has|contains|resulted in)[^\d]*(\d+)[^\d]*tokens/i.exec(message)?.[1]
-  return asked === undefined ? null : exceeded(Number(asked), Number(limit))
+  for (const wording of contextWordings) {
+    const { asked, more = '0', limit } = wording.exec(message)?.groups ?? {}
+    if (asked !== undefined && limit !== undefined) return exceeded(Number(asked) + Number(more), Number(limit))
+  }
+  return null
 }
 
 function exceeded(asked: number, limit: number): Fault {
   return { kind: 'context-exceeded', asked: tokens(asked), limit: tokens(limit) }
 }
-
-function field(value: unknown, name: string): unknown {
-  // A record after the check; its fields stay unknown.
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
-}
-
-const asText = (value: unknown): string | null => (typeof value === 'string' ? value : null)
-const asCount = (value: unknown): number | null => (typeof value === 'number' ? value : null)

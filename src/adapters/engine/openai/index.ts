@@ -6,6 +6,15 @@ import { toRequest } from './request.ts'
 
 export const openai: EngineDialect = { kind: 'openai', toRequest, toFault, probe }
 
+export { plainChat } from './chat.ts'
+export { embeddingRepair } from './embeddings.ts'
 export { toFault } from './errors.ts'
-export { probe } from './health.ts'
-export { toRequest } from './request.ts'
+export { probe, probeWith, prometheusAt, saysLoading } from './health.ts'
+export type { LoadNames } from './load.ts'
+export { chatRepair, insteadOf, toRequest, unsupported, withoutSuffix } from './request.ts'
+export { keyMarks, mapChoices, reasoning, repairWith } from './repair.ts'
+export type { Mend } from './repair.ts'
+export { ranking } from './rerank.ts'
+export { countByCompletion, tokenCount } from './tokenize.ts'
+export { toolCalls } from './tool-calls.ts'
+export { asNumber, field, parseJson } from './json.ts'

@@ -1,0 +1,37 @@
+/** What vLLM is asked. Its rankings and base64 embeddings are what clients want; `suffix` it refuses. */
+import type { EngineDialect } from '../../../services/serve/index.ts'
+import { plainChat, ranking, reasoning, repairWith, tokenCount, toolCalls, withoutSuffix } from '../openai/index.ts'
+
+export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
+  switch (path) {
+    case 'chat/completions':
+      return { path: '/chat/completions', body: plainChat(body), repair: repairWith(reasoning, toolCalls()) }
+    case 'completions':
+      return { path: '/completions', body: withoutSuffix('vLLM', body, version), repair: null }
+    case 'embeddings':
+      return { path: '/embeddings', body, repair: null }
+    case 'rerank':
+      return { path: '/rerank', body, repair: repairWith(ranking(body)) }
+    case 'tokenize':
+      return { path: '~/tokenize', body: toTokenize(body), repair: repairWith(tokenCount) }
+    // Speech is vLLM-Omni's.
+    case 'audio/transcriptions':
+    case 'audio/speech':
+      return { path: `/${path}`, body, repair: null }
+    default:
+      return path satisfies never
+  }
+}
+
+function toTokenize(body: Record<string, unknown>): Record<string, unknown> {
+  const { model, prompt, messages } = body
+  if (messages === undefined) return { model, prompt }
+  const { messages: plain, tools, chat_template_kwargs: kwargs } = plainChat(body)
+  return {
+    model,
+    messages: plain,
+    add_generation_prompt: true,
+    ...(tools === undefined ? {} : { tools }),
+    ...(kwargs === undefined ? {} : { chat_template_kwargs: kwargs }),
+  }
+}
