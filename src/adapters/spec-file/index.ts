@@ -2,3 +2,4 @@
 export { readSpecFile } from './read.ts'
 export type { FileProblem, SpecFileReading } from './read.ts'
 export { formatProblem } from './format.ts'
+export { printYaml, readYamlFile } from './values.ts'

@@ -5,6 +5,7 @@ import { registerAudit } from './audit.ts'
 import { registerChat } from './chat.ts'
 import { checkSpec } from './check.ts'
 import { CliError } from './client.ts'
+import { registerImport } from './import.ts'
 import { registerKey } from './key.ts'
 import { registerLogs } from './logs.ts'
 import { examples } from './output.ts'
@@ -47,6 +48,7 @@ Exit codes: 0 done, 1 it said no, 2 wrong usage.`,
   registerChat(program)
   registerLogs(program)
   registerAudit(program)
+  registerImport(program)
   program
     .command('version')
     .description('Print the version.')

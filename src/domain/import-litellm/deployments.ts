@@ -281,7 +281,7 @@ function readKey(
     return null
   }
   if (placeholders.has(key.toLowerCase())) {
-    leave(path, { why: 'It only fills a place: the engine is sent no key.', instead: 'Nothing.' })
+    leave(path, { why: 'It only fills a place: the engine is sent no key.', instead: 'Nothing to do.' })
     return null
   }
   const name = keys.nameFor(key, model)

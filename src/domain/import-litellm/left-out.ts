@@ -10,12 +10,15 @@ export type Leave = (path: Path, reason: Reason) => void
 
 export function collectLeftOut(): { leave: Leave; leftOut: LeftOut[] } {
   const leftOut: LeftOut[] = []
-  return { leftOut, leave: (path, reason) => leftOut.push({ path: sayPath(path), ...reason }) }
+  return {
+    leftOut,
+    leave: (path, reason) => leftOut.push({ path: path.length === 0 ? 'config.yaml' : sayPath(path), ...reason }),
+  }
 }
 
 const nothingLike: Reason = {
   why: 'Holdfast has no such setting.',
-  instead: 'Nothing, if you can do without; else say what you need it for.',
+  instead: 'See docs/reference/spec.md for what there is.',
 }
 
 /** Leaves out every key of a map that is neither carried nor empty, for the reason that is known for it. */
@@ -36,11 +39,11 @@ const forAll = (keys: readonly string[], reason: Reason): [string, Reason][] => 
 
 const retries: Reason = {
   why: 'An engine that fails before the first byte is followed by another replica, each at most once; there is no count to set.',
-  instead: 'Nothing. Several replicas, or models[].fallbacks, give more tries.',
+  instead: 'Several replicas, or models[].fallbacks, give more tries.',
 }
 const health: Reason = {
   why: 'Engines that fail are left alone for a while, and longer each time; the bounds are not settings.',
-  instead: 'Nothing.',
+  instead: 'Nothing to do.',
 }
 const telling: Reason = {
   why: 'Every request is in the journal, and the gateway has metrics; there are no callbacks.',
@@ -72,7 +75,7 @@ const alerting: Reason = {
 }
 const lenient: Reason = {
   why: 'Holdfast hands parameters on as the client sent them, and the engine judges them.',
-  instead: 'Nothing, as a rule.',
+  instead: 'Nothing to do, as a rule.',
 }
 const database: Reason = {
   why: 'Holdfast keeps its own state, in a file of its own, and does not read LiteLLM’s database.',
@@ -109,7 +112,8 @@ export const topReasons: Reasons = new Map([
 ])
 
 export const modelReasons: Reasons = new Map([
-  ...forAll(['max_parallel_requests', 'rpm', 'tpm'], limits),
+  ['max_parallel_requests', limits],
+  ...forAll(['rpm', 'tpm'], { ...limits, why: `${limits.why} At most it is carried as the replica’s weight.` }),
   ...forAll(['timeout', 'stream_timeout'], perRequest),
   ...forAll(['max_retries', 'num_retries', 'cooldown_time'], retries),
   ...forAll(
@@ -146,15 +150,15 @@ export const modelInfoReasons: Reasons = new Map([
   ...forAll(['input_cost_per_token', 'output_cost_per_token'], prices),
   ...forAll(['max_tokens', 'max_input_tokens', 'max_output_tokens'], {
     why: 'The engine knows its own context and refuses what does not fit.',
-    instead: 'Nothing.',
+    instead: 'Nothing to do.',
   }),
   ...forAll(['supports_vision', 'supports_function_calling', 'supports_reasoning', 'supports_response_schema'], {
     why: 'What an engine can do is the engine’s to say.',
-    instead: 'Nothing.',
+    instead: 'Nothing to do.',
   }),
   ...forAll(['health_check_timeout', 'health_check_model', 'health_check_voice', 'disable_background_health_check'], {
     why: 'Engines are asked whether they are well by their own health routes, which costs no tokens.',
-    instead: 'Nothing.',
+    instead: 'Nothing to do.',
   }),
 ])
 
@@ -245,6 +249,6 @@ export const generalReasons: Reasons = new Map([
   ...forAll(['use_redis_transaction_buffer', 'use_shared_health_check'], redis),
   ...forAll(['ui_access_mode', 'ui_username', 'ui_password'], {
     why: 'There are no accounts: whoever has the admin key administers.',
-    instead: 'Nothing.',
+    instead: 'Nothing to do.',
   }),
 ])

@@ -80,7 +80,7 @@ export function leaveSettings(config: unknown, leave: Leave): void {
   if (strategy !== null && strategy !== 'least-busy')
     leave([router, 'routing_strategy'], {
       why: 'The replica with the least to do is asked, in relation to its weight.',
-      instead: 'Nothing, as a rule; models[].routing has other ways.',
+      instead: 'Nothing to do, as a rule; models[].routing has other ways.',
     })
   const carried = [
     'timeout',
@@ -138,7 +138,7 @@ type Setting = { value: unknown; path: Path }
 function firstSet(settings: readonly Setting[], leave: Leave): Setting | null {
   const [first, ...others] = settings.filter(({ value }) => value !== null)
   for (const { path } of others)
-    leave(path, { why: `${first?.path.join('.')} says the same, and comes first.`, instead: 'Nothing.' })
+    leave(path, { why: `${first?.path.join('.')} says the same, and comes first.`, instead: 'Nothing to do.' })
   return first ?? null
 }
 
@@ -183,7 +183,7 @@ function readAliases(models: Models, config: unknown, leave: Leave): Alias[] {
     taken.add(alias)
     aliases.push({ alias, model })
     if (fieldOf(value, 'hidden') === true)
-      leave([...path, 'hidden'], { why: 'Every model is listed in /v1/models.', instead: 'Nothing.' })
+      leave([...path, 'hidden'], { why: 'Every model is listed in /v1/models.', instead: 'Nothing to do.' })
   }
   return aliases
 }
