@@ -26,6 +26,8 @@ const tools: readonly Tool[] = [
     usedFor: 'a core of its own for what a bench measures',
     probe: ['taskset', '--version'],
   },
+  { name: 'zsh', debian: 'zsh', usedFor: 'its completion of our commands', probe: ['zsh', '--version'] },
+  { name: 'fish', debian: 'fish', usedFor: 'its completion of our commands', probe: ['fish', '--version'] },
   { name: 'wrk', debian: 'wrk', usedFor: 'load that costs little itself', probe: ['sh', '-c', 'command -v wrk'] },
 ]
 

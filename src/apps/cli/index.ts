@@ -5,6 +5,8 @@ import { registerAudit } from './audit.ts'
 import { registerChat } from './chat.ts'
 import { checkSpec } from './check.ts'
 import { CliError } from './client.ts'
+import { registerCompletion } from './completion.ts'
+import { registerConnect } from './connect.ts'
 import { registerImport } from './import.ts'
 import { registerKey } from './key.ts'
 import { registerLogs } from './logs.ts'
@@ -48,6 +50,8 @@ Exit codes: 0 done, 1 it said no, 2 wrong usage.`,
   registerChat(program)
   registerLogs(program)
   registerAudit(program)
+  registerConnect(program)
+  registerCompletion(program)
   registerImport(program)
   program
     .command('version')
