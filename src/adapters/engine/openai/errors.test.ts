@@ -65,6 +65,95 @@ describe('vLLM', () => {
   })
 })
 
+describe('a request that is too long, in each engine’s words', () => {
+  test.each([
+    [
+      "You passed 6011 input tokens and requested 100 output tokens. However, the model's context length is only 512 tokens, resulting in a maximum input length of 412 tokens. Please reduce the length of the input prompt.",
+      6111,
+    ],
+    [
+      "'max_tokens' or 'max_completion_tokens' is too large: 100. This model's maximum context length is 512 tokens and your request has 6011 input tokens (100 > 512 - 6011).",
+      6111,
+    ],
+    ['The decoder prompt (length 6011) is longer than the maximum model length of 512. Make sure that', 6011],
+    ["The input (6011 tokens) is longer than the model's context length (512 tokens).", 6011],
+    [
+      "Requested token count exceeds the model's maximum context length of 512 tokens. You requested a total of 6111 tokens: 6011 tokens from the input messages and 100 tokens for the completion.",
+      6111,
+    ],
+    ['Input length (6011 tokens) exceeds the maximum allowed length (512 tokens). Use a shorter input', 6011],
+    [
+      'The sum of prompt length (6011.0), query length (0) and max_tokens (100) should not exceed max_seq_len (512)',
+      6111,
+    ],
+    ['Prompt length (6011) exceeds maximum input length (512). Set log level to info', 6011],
+    [
+      'Input validation error: `inputs` tokens + `max_new_tokens` must be <= 512. Given: 6011 `inputs` tokens and 100 `max_new_tokens`',
+      6111,
+    ],
+    ['Input validation error: `inputs` must have less than 512 tokens. Given: 6011', 6011],
+  ])('%s', (says, asked) => {
+    for (const body of [{ error: { message: says } }, { object: 'error', message: says }, { error: says }])
+      expect(toFault(400, JSON.stringify(body))).toEqual({ kind: 'context-exceeded', asked, limit: 512 })
+  })
+})
+
+describe('causes and remedies', () => {
+  const fault = (status: number, message: string) => toFault(status, JSON.stringify({ error: { message } }))
+
+  test('tools that an engine was not started for: the flags to put into the version', () => {
+    const vllm = fault(400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set')
+    expect(vllm).toMatchObject({
+      kind: 'engine-refused',
+      message: expect.stringMatching(/engine\.flags.*enable-auto-tool-choice: true.*tool-call-parser/) as string,
+    })
+    expect(fault(400, 'having tools in the request requires --tool-call-parser to be set')).toMatchObject({
+      message: expect.stringMatching(/engine\.flags.*parser/) as string,
+    })
+  })
+
+  test('a model that it does not serve: engine.servedName', () => {
+    for (const [status, says] of [
+      [404, 'The model `coder` does not exist.'],
+      [400, 'Unknown model: coder'],
+      [404, "model 'coder' not found, try pulling it first"],
+    ] as const)
+      expect(fault(status, says)).toEqual({
+        kind: 'engine-failed',
+        status,
+        detail: expect.stringMatching(/'coder'.*engine\.servedName/) as string,
+      })
+  })
+
+  test('memory and a dead process are the engine’s failures, whatever the status', () => {
+    expect(fault(500, 'CUDA out of memory. Tried to allocate 2.00 GiB.')).toMatchObject({
+      kind: 'engine-failed',
+      detail: expect.stringMatching(/GPU memory.*engine\.flags.*2\.00 GiB/) as string,
+    })
+    for (const status of [500, 503])
+      expect(
+        fault(status, 'EngineCore encountered an issue. See stack trace (above) for the root cause.'),
+      ).toMatchObject({
+        kind: 'engine-failed',
+        detail: expect.stringContaining('restart') as string,
+      })
+  })
+
+  test('what FastAPI finds wrong with a body is told with where it is', () => {
+    const detail = [
+      { type: 'missing', loc: ['body', 'messages', 0, 'role'], msg: 'Field required' },
+      { type: 'int_type', loc: ['body', 'n'], msg: 'Input should be a valid integer' },
+    ]
+    expect(toFault(422, JSON.stringify({ detail }))).toEqual({
+      kind: 'engine-refused',
+      status: 422,
+      message: "'messages.0.role': Field required; 'n': Input should be a valid integer",
+      param: 'messages',
+      code: null,
+    })
+  })
+})
+
 test('what is wrong with the credentials is the spec’s matter and never holds the engine’s words', () => {
   for (const status of [401, 403]) {
     const fault = toFault(status, '{"error":{"message":"Incorrect API key provided: sk-secret"}}')

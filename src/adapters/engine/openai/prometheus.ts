@@ -69,9 +69,11 @@ function readSample(rest: string): Sample | null {
     .split(/[ \t]+/)
   const value = readValue(text)
   if (value === null) return null
-  const plain = after.length === 0 || after[0] === '#' || /^-?\d+(\.\d+)?$/.test(after[0] ?? '')
-  return plain ? { labels, value } : null
+  const beyond = isTimestamp(after[0]) ? after[1] : after[0]
+  return beyond === undefined || beyond === '#' ? { labels, value } : null
 }
+
+const isTimestamp = (text: string | undefined): boolean => text !== undefined && /^-?\d+(\.\d+)?$/.test(text)
 
 const labelAt = /([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\]|\\[^])*)"/y
 
