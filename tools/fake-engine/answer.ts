@@ -1,102 +1,104 @@
-/** The documents the fake engine answers with, deterministic: the same request gets the same words. */
+/** What the fake engine says, deterministic: the same request gets the same words. */
 import { createHash } from 'node:crypto'
 import type { Behaviour } from './behaviour.ts'
+import type { Ranked } from './dialects/dialect.ts'
+import { toWords } from './request.ts'
 import type { Ask, Tool } from './request.ts'
 
-/** What will be said: the pieces in order, one a token. */
-export type Answer = { pieces: readonly string[]; tool: Tool | null; finish: 'stop' | 'length' | 'tool_calls' }
-export type Usage = { prompt_tokens: number; completion_tokens: number; total_tokens: number }
-type Head = { id: string; model: string; created: number }
+/** What will be said: pieces in order, one a token. */
+export type Answer = {
+  thought: readonly string[]
+  pieces: readonly string[]
+  /** The arguments of each call in pieces, one a token. */
+  calls: readonly { name: string; pieces: readonly string[] }[]
+  finish: 'stop' | 'length' | 'tool_calls'
+}
 
 const charactersPerPiece = 8
+const vectorLength = 8
 
 export function decideAnswer(ask: Ask, behaviour: Behaviour): Answer {
-  if (ask.tool) {
-    return {
-      pieces: toPieces(JSON.stringify(toSample(ask.tool.function.parameters ?? {}))),
-      tool: ask.tool,
-      finish: 'tool_calls',
-    }
+  const called = pickCalled(ask, behaviour)
+  const thought = ask.route === 'chat' ? numbered('think', behaviour.reasoning) : []
+  if (called.length > 0) {
+    const calls = called.map(tool => ({
+      name: tool.function.name,
+      pieces: toPieces(JSON.stringify(toSample(tool.function.parameters ?? {}))),
+    }))
+    return { thought, pieces: [], calls, finish: 'tool_calls' }
   }
-  if (behaviour.echoMessages) return { pieces: toPieces(JSON.stringify(ask.received)), tool: null, finish: 'stop' }
-  const length = Math.min(behaviour.tokens, ask.maxTokens ?? Infinity)
-  const pieces = Array.from({ length }, (_, index) => (index === 0 ? 'word0' : ` word${index}`))
-  return { pieces, tool: null, finish: length < behaviour.tokens ? 'length' : 'stop' }
-}
-
-export function toUsage(promptTokens: number, completionTokens: number): Usage {
+  const pieces = decidePieces(ask, behaviour)
+  const allowed = ask.maxTokens ?? Infinity
+  // Echoes and documents are told whole: half of one is of no use to a test.
+  const isWhole = behaviour.echoMessages || ask.schema !== undefined
+  if (isWhole || thought.length + pieces.length <= allowed) return { thought, pieces, calls: [], finish: 'stop' }
   return {
-    prompt_tokens: promptTokens,
-    completion_tokens: completionTokens,
-    total_tokens: promptTokens + completionTokens,
+    thought: thought.slice(0, allowed),
+    pieces: pieces.slice(0, Math.max(0, allowed - thought.length)),
+    calls: [],
+    finish: 'length',
   }
 }
 
-/** A whole answer, not streamed. */
-export function renderWhole(head: Head, ask: Ask, said: Answer & { usage: Usage | null }) {
-  const content = said.pieces.join('')
-  const usage = said.usage ? { usage: said.usage } : {}
-  if (ask.route === 'completion') {
-    const choices = [{ index: 0, text: content, logprobs: null, finish_reason: said.finish }]
-    return { ...head, object: 'text_completion', choices, ...usage }
-  }
-  const message = said.tool
-    ? { role: 'assistant', content: null, tool_calls: [renderToolCall(said.tool, content)] }
-    : { role: 'assistant', content }
-  return { ...head, object: 'chat.completion', choices: [{ index: 0, message, finish_reason: said.finish }], ...usage }
+/** Numbers in [-1, 1] out of the text's digest; eight, unless the request wants another number of them. */
+export function toVector(input: string, ask: Ask, packed: boolean): number[] | string {
+  const length = ask.dimensions ?? vectorLength
+  const digest = createHash('sha256').update(input).digest()
+  const vector = Float32Array.from({ length }, (_, index) => (digest[index % digest.length] ?? 0) / 127.5 - 1)
+  return packed ? Buffer.from(vector.buffer).toString('base64') : Array.from(vector)
 }
 
-/** The event in front of the first token; text completions have none. */
-export function renderOpening(head: Head, ask: Ask, said: Answer) {
-  if (ask.route === 'completion') return null
-  const delta = said.tool
-    ? { role: 'assistant', content: null, tool_calls: [{ index: 0, ...renderToolCall(said.tool, '') }] }
-    : { role: 'assistant', content: '' }
-  return renderChatChunk(head, delta, null)
+/** Best first: how many of the query's words stand in each document. */
+export function rank(ask: Ask): Ranked[] {
+  const wanted = new Set(toWords(ask.query.toLowerCase()))
+  const ranked = ask.inputs.map((text, index) => {
+    const present = new Set(toWords(text.toLowerCase()))
+    const shared = [...wanted].filter(word => present.has(word)).length
+    return { index, text, score: wanted.size === 0 ? 0 : shared / wanted.size }
+  })
+  return ranked.toSorted((a, b) => b.score - a.score).slice(0, ask.top ?? ranked.length)
 }
 
-export function renderPiece(head: Head, ask: Ask, { piece, tool }: { piece: string; tool: Tool | null }) {
-  if (ask.route === 'completion') return renderTextChunk(head, piece, null)
-  return renderChatChunk(
-    head,
-    tool ? { tool_calls: [{ index: 0, function: { arguments: piece } }] } : { content: piece },
-    null,
-  )
+/** A number for each word, the same every time. */
+export const toTokenId = (word: string): number => createHash('sha256').update(word).digest().readUInt16BE(0)
+
+/** Sound that is the same for the same text: a WAV of a tenth of a second, or bytes under another format's magic. */
+export function toSound(input: string, format: string): Buffer {
+  const samples = Buffer.alloc(3200)
+  const digest = createHash('sha256').update(input).digest()
+  for (let at = 0; at < samples.length; at++) samples[at] = digest[at % digest.length] ?? 0
+  if (format === 'pcm') return samples
+  if (format !== 'wav') return Buffer.concat([Buffer.from(format === 'mp3' ? 'ID3' : format.slice(0, 4)), samples])
+  const header = Buffer.alloc(44)
+  header.write('RIFF', 0)
+  header.writeUInt32LE(36 + samples.length, 4)
+  header.write('WAVEfmt ', 8)
+  header.writeUInt32LE(16, 16)
+  header.writeUInt16LE(1, 20)
+  header.writeUInt16LE(1, 22)
+  header.writeUInt32LE(16_000, 24)
+  header.writeUInt32LE(32_000, 28)
+  header.writeUInt16LE(2, 32)
+  header.writeUInt16LE(16, 34)
+  header.write('data', 36)
+  header.writeUInt32LE(samples.length, 40)
+  return Buffer.concat([header, samples])
 }
 
-export function renderClosing(head: Head, ask: Ask, finish: Answer['finish']) {
-  return ask.route === 'completion' ? renderTextChunk(head, '', finish) : renderChatChunk(head, {}, finish)
+function decidePieces(ask: Ask, behaviour: Behaviour): string[] {
+  if (behaviour.echoMessages) return toPieces(JSON.stringify(ask.received))
+  if (ask.schema !== undefined) return toPieces(JSON.stringify(toSample(ask.schema)))
+  return numbered('word', behaviour.tokens)
 }
 
-export function renderUsage(head: Head, ask: Ask, usage: Usage) {
-  return {
-    ...head,
-    object: ask.route === 'completion' ? 'text_completion' : 'chat.completion.chunk',
-    choices: [],
-    usage,
-  }
+function pickCalled(ask: Ask, behaviour: Behaviour): readonly Tool[] {
+  if (ask.forced) return [ask.forced]
+  if (behaviour.noAutoTools || (ask.answersCalls && !behaviour.callToolsAgain)) return []
+  return ask.tools.slice(0, ask.parallel ? behaviour.callTools : Math.min(1, behaviour.callTools))
 }
 
-export function renderEmbeddings(model: string, ask: Ask, noUsage: boolean) {
-  const data = ask.inputs.map((input, index) => ({
-    object: 'embedding',
-    index,
-    embedding: toVector(input, ask.base64),
-  }))
-  const usage = { prompt_tokens: ask.promptTokens, total_tokens: ask.promptTokens }
-  return { object: 'list', model, data, ...(noUsage ? {} : { usage }) }
-}
-
-function renderChatChunk(head: Head, delta: object, finish: Answer['finish'] | null) {
-  return { ...head, object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason: finish }] }
-}
-
-function renderTextChunk(head: Head, text: string, finish: Answer['finish'] | null) {
-  return { ...head, object: 'text_completion', choices: [{ index: 0, text, logprobs: null, finish_reason: finish }] }
-}
-
-function renderToolCall(tool: Tool, args: string) {
-  return { id: 'call_fake0', type: 'function', function: { name: tool.function.name, arguments: args } }
+function numbered(word: string, length: number): string[] {
+  return Array.from({ length }, (_, index) => (index === 0 ? `${word}0` : ` ${word}${index}`))
 }
 
 /** Cut by code points, so that no piece holds half a character. */
@@ -123,11 +125,4 @@ function toSample(schema: unknown): unknown {
 
 function toRecord(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {}
-}
-
-/** Eight numbers in [-1, 1] out of the text's digest. */
-function toVector(input: string, base64: boolean): number[] | string {
-  const digest = createHash('sha256').update(input).digest()
-  const vector = Float32Array.from({ length: 8 }, (_, index) => (digest[index] ?? 0) / 127.5 - 1)
-  return base64 ? Buffer.from(vector.buffer).toString('base64') : Array.from(vector)
 }

@@ -62,7 +62,7 @@ test('a stream opens with the role, sends one event a token, the usage when aske
     { role: 'assistant', content: '' },
     { content: 'word0' },
     { content: ' word1' },
-    {},
+    { content: '' },
     undefined,
   ])
   expect(chunks.at(-1).usage).toEqual({ prompt_tokens: 2, completion_tokens: 2, total_tokens: 4 })
@@ -235,7 +235,7 @@ test('a prompt over the context is refused in vLLM’s and in llama.cpp’s word
   const vllm = await chat(engine)
   expect(vllm.status).toBe(400)
   expect((await json(vllm)).error.message).toMatch(
-    /^This model's maximum context length is 1 tokens\. However, you requested 2 tokens/,
+    /^This model's maximum context length is 1 tokens\. However, your request has 2 input tokens/,
   )
   engine.behave({ dialect: 'llama-cpp' })
   expect((await json(chat(engine))).error).toEqual({
@@ -263,8 +263,8 @@ test('more requests than places wait, are counted by the metrics, and leave the 
   const two = chat(engine, {}, { signal: second.signal }).catch(() => 'left')
   await engine.until(state => state.waiting === 1)
   const metrics = await (await fetch(`${engine.url}/metrics`)).text()
-  expect(metrics).toContain('vllm:num_requests_running{model_name="m"} 1\n')
-  expect(metrics).toContain('vllm:num_requests_waiting{model_name="m"} 1\n')
+  expect(metrics).toContain('vllm:num_requests_running{engine="0",model_name="m"} 1.0\n')
+  expect(metrics).toContain('vllm:num_requests_waiting{engine="0",model_name="m"} 1.0\n')
   second.abort()
   await engine.until(state => state.waiting === 0 && state.aborted === 1)
   engine.behave({ hang: false })

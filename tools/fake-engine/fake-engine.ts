@@ -3,16 +3,20 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Behaviour, parseBehaviourChange, parseDirective } from './behaviour.ts'
 import type { BehaviourChange } from './behaviour.ts'
-import { speak, stillLoading } from './dialect.ts'
+import type { Dialect, Reply } from './dialects/dialect.ts'
+import { speak } from './dialects/index.ts'
 import { openPlaces } from './places.ts'
-import { modelRoutes } from './request.ts'
-import type { Ask } from './request.ts'
-import { reply, serveAsk } from './serve-ask.ts'
+import { openPromptCache } from './prompt-cache.ts'
+import { parseBody, problemOf, readBytes } from './read-body.ts'
+import { reply } from './reply.ts'
+import { readAsk } from './request.ts'
+import type { Ask, Route } from './request.ts'
+import { serveAsk } from './serve-ask.ts'
 import { openLedger } from './state.ts'
 import type { Counter, FakeState } from './state.ts'
 
 export type FakeEngineOptions = BehaviourChange & {
-  /** The one model served; another name is a 404 (in llama.cpp's dialect names are ignored). None: any name is right. */
+  /** The one model served; what another name gets is the dialect's (llama.cpp ignores names). None: any is right. */
   name?: string
   /** 0 (default): a free one. */
   port?: number
@@ -25,7 +29,7 @@ export type FakeEngine = {
   readonly url: string
   readonly port: number
   state(): FakeState
-  /** Changes only what is named, for requests that come after. */
+  /** Changes only what is named, for requests that come after. `hang` stops those in flight too. */
   behave(change: BehaviourChange): void
   /** Back to how it was started, the counters at zero. */
   reset(): void
@@ -37,7 +41,8 @@ export type FakeEngine = {
   close(): Promise<void>
 }
 
-const bodyBytesMax = 64 * 1024 * 1024
+/** How the fake's own routes answer, whatever engine it is. */
+const plain = { headers: {}, jsonType: 'application/json' }
 
 /** Resolves once it listens. Rejects when the port is taken. */
 export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<FakeEngine> {
@@ -48,10 +53,13 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
   let behaviour = start
   let loadingUntil = Date.now() + start.loadingMs
   let nextId = 0
+  const cache = openPromptCache()
+  const started = Math.floor(Date.now() / 1000)
+  const isLoading = (): boolean => Date.now() < loadingUntil
 
   const server = createServer((req, res) => {
     route(req, res).catch((error: unknown) => {
-      if (!res.headersSent && !res.destroyed) reply(res, speak(behaviour.dialect).refuse(400, String(error)))
+      if (!res.headersSent && !res.destroyed) reply(res, plain, { status: 400, body: { error: String(error) } })
       else res.destroy()
     })
   })
@@ -70,6 +78,7 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
   const reset = (): void => {
     behave(start)
     ledger.reset()
+    cache.forget()
   }
   const die = async (): Promise<void> => {
     const closed = new Promise<void>(resolve => server.close(() => resolve()))
@@ -81,38 +90,79 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
     const { pathname, searchParams } = new URL(req.url ?? '/', 'http://fake')
     if (pathname.startsWith('/fake/')) return control(req, res, { pathname, searchParams })
     const dialect = speak(behaviour.dialect)
-    if (Date.now() < loadingUntil) return reply(res, stillLoading)
-    const answers: Record<string, () => void> = {
-      'GET /health': () => reply(res, dialect.health),
-      'GET /v1/models': () => reply(res, { status: 200, body: dialect.models(name ?? 'fake') }),
-      'GET /metrics': () => reply(res, { status: 200, body: dialect.metrics(name ?? 'fake', ledger.state()) }),
-    }
-    const known = answers[`${req.method} ${pathname}`]
-    if (known) return known()
-    if (req.method === 'POST' && isModelRoute(pathname)) return serveModel(req, res, pathname)
-    reply(res, dialect.refuse(404, `There is no ${req.method} ${pathname}.`))
+    const facts = { model: name ?? 'fake', state: ledger.state(), behaviour, loading: isLoading(), started }
+    const page = req.method === 'GET' ? pickPage(dialect, pathname, facts.model) : undefined
+    if (page && behaviour.hangHealth) return
+    const loading = facts.loading ? dialect.loading(pathname, facts) : null
+    if (loading) return reply(res, dialect, loading)
+    const work = req.method === 'POST' ? dialect.routes[pathname] : undefined
+    if (work) return serveWork(req, res, { route: work, path: pathname })
+    if (!page) return reply(res, dialect, dialect.unknownPath)
+    if (!isAllowed(req) && !dialect.isPublic(pathname)) return reply(res, dialect, dialect.unauthorised)
+    const answer = page(facts)
+    if (answer !== 'silence') reply(res, dialect, answer)
   }
 
-  async function serveModel(req: IncomingMessage, res: ServerResponse, path: keyof typeof modelRoutes): Promise<void> {
-    const body = await readJson(req)
-    ledger.see({ path, headers: req.headers, body })
-    const { apiKey, dialect } = behaviour
-    const refuse = (status: number, message: string): void => {
+  const isAllowed = ({ headers }: IncomingMessage): boolean =>
+    behaviour.apiKey === null || headers.authorization === `Bearer ${behaviour.apiKey}`
+
+  async function serveWork(
+    req: IncomingMessage,
+    res: ServerResponse,
+    at: { route: Route; path: string },
+  ): Promise<void> {
+    const dialect = speak(behaviour.dialect)
+    const raw = await readBytes(req)
+    const refuse = (answer: Reply): void => {
       ledger.add('finished')
-      reply(res, speak(dialect).refuse(status, message))
+      reply(res, dialect, answer)
     }
-    if (apiKey !== null && req.headers.authorization !== `Bearer ${apiKey}`) return refuse(401, 'Unauthorized')
+    let body: unknown
+    try {
+      body = await parseBody(raw, req.headers['content-type'] ?? '')
+    } catch (error) {
+      ledger.see({ path: at.path, headers: req.headers, body: raw.toString() })
+      return refuse(dialect.badJson(problemOf(error)))
+    }
+    ledger.see({ path: at.path, headers: req.headers, body })
+    if (!isAllowed(req)) return refuse(dialect.unauthorised)
     let ask: Ask
     let asked: Behaviour
     try {
-      ask = modelRoutes[path](body)
+      ask = readAsk(at.route, body)
       asked = { ...behaviour, ...parseDirective(ask.lastPrompt) }
     } catch (error) {
-      return refuse(400, String(error))
+      return refuse(dialect.badBody(problemOf(error)))
     }
-    if (name !== undefined && ask.model !== name && dialect === 'vllm')
-      return refuse(404, `The model \`${ask.model}\` does not exist.`)
-    await serveAsk({ ask, behaviour: asked, res, ledger, places, id: `fake${nextId++}` })
+    ledger.add('images', ask.images)
+    const refusal = refusalOf(ask, asked)
+    if (refusal) return refuse(refusal)
+    const now = { model: name ?? 'fake', state: ledger.state(), behaviour: asked, loading: isLoading(), started }
+    if (at.route === 'tokenize') return refuse({ status: 200, body: dialect.tokenize(ask, now) })
+    if (at.route === 'count') return refuse({ status: 200, body: dialect.inputTokens(ask, at.path) })
+    if (at.route === 'template') return refuse({ status: 200, body: { prompt: ask.words.join(' ') } })
+    const isQueueFull = places.isFull(asked.maxConcurrent) && ledger.count('waiting') >= (asked.maxQueue ?? Infinity)
+    if (isQueueFull) return refuse(dialect.queueFull)
+    await serveAsk({
+      ask,
+      behaviour: asked,
+      dialect: speak(asked.dialect),
+      res,
+      ledger,
+      places,
+      id: `fake${nextId++}`,
+      cached: cache.reuse(ask.words),
+      isHung: () => behaviour.hang,
+      isLoading,
+    })
+  }
+
+  function refusalOf(ask: Ask, asked: Behaviour): Reply | null {
+    const dialect = speak(asked.dialect)
+    if (name !== undefined && ask.model !== name && dialect.unknownModel) return dialect.unknownModel(ask.model)
+    if (ask.images > 0 && asked.noVision) return dialect.noVision(ask.model)
+    if (asked.noAutoTools && ask.tools.length > 0 && !ask.forced && dialect.noTools) return dialect.noTools(ask.model)
+    return ask.route === 'completion' && ask.hasSuffix ? dialect.noSuffix : null
   }
 
   async function control(
@@ -122,17 +172,17 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
   ): Promise<void> {
     switch (`${req.method} ${at.pathname}`) {
       case 'GET /fake/state':
-        return reply(res, { status: 200, body: await reachedState(at.searchParams) })
+        return reply(res, plain, { status: 200, body: await reachedState(at.searchParams) })
       case 'POST /fake/behave':
-        behave(parseBehaviourChange(await readJson(req)))
-        return reply(res, { status: 200, body: behaviour })
+        behave(parseBehaviourChange(JSON.parse((await readBytes(req)).toString())))
+        return reply(res, plain, { status: 200, body: behaviour })
       case 'POST /fake/reset':
         reset()
-        return reply(res, { status: 200, body: behaviour })
+        return reply(res, plain, { status: 200, body: behaviour })
       case 'POST /fake/die':
         return onDie ? onDie() : die()
       default:
-        reply(res, { status: 404, body: { error: `There is no ${req.method} ${at.pathname}.` } })
+        reply(res, plain, { status: 404, body: { error: `There is no ${req.method} ${at.pathname}.` } })
     }
   }
 
@@ -160,20 +210,9 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
   }
 }
 
-async function readJson(req: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of req) {
-    const part = Buffer.from(chunk)
-    bytes += part.length
-    if (bytes > bodyBytesMax) throw new Error(`The body is larger than ${bodyBytesMax} bytes.`)
-    chunks.push(part)
-  }
-  return JSON.parse(Buffer.concat(chunks).toString())
-}
-
-function isModelRoute(path: string): path is keyof typeof modelRoutes {
-  return Object.hasOwn(modelRoutes, path)
+function pickPage(dialect: Dialect, path: string, model: string): Dialect['pages'][string] | undefined {
+  const found = Object.keys(dialect.pages).find(page => page.replace('{model}', encodeURIComponent(model)) === path)
+  return found === undefined ? undefined : dialect.pages[found]
 }
 
 function isCounter(state: FakeState, name: string): name is Counter {

@@ -9,6 +9,7 @@ export function openPlaces() {
     queue.shift()?.()
   }
   return {
+    isFull: (limit: number | null): boolean => limit !== null && taken >= limit,
     /** Resolves with the function that gives the place back. Rejects when `signal` aborts first. */
     take(limit: number | null, signal: AbortSignal): Promise<() => void> {
       return new Promise((resolve, reject) => {

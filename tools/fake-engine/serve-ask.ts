@@ -1,27 +1,40 @@
 /** Answers one model request as the behaviour says, at its pace, and keeps the books whoever ends it. */
-import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
-import {
-  decideAnswer,
-  renderClosing,
-  renderEmbeddings,
-  renderOpening,
-  renderPiece,
-  renderUsage,
-  renderWhole,
-  toUsage,
-} from './answer.ts'
+import { decideAnswer, rank, toSound, toVector } from './answer.ts'
 import type { Answer } from './answer.ts'
 import type { Behaviour } from './behaviour.ts'
-import { speak } from './dialect.ts'
-import type { Reply } from './dialect.ts'
+import { renderChunk, renderClosing, renderUsageChunk, renderWhole } from './documents.ts'
+import type { Telling } from './documents.ts'
+import type { Dialect, Reply, Tally } from './dialects/dialect.ts'
+import { renderInfillEnd, renderInfillPiece } from './dialects/llama-infill.ts'
+import { openEventStream } from './event-stream.ts'
+import type { EventStream } from './event-stream.ts'
 import type { Places } from './places.ts'
+import { reply } from './reply.ts'
 import type { Ask } from './request.ts'
 import type { Ledger } from './state.ts'
+import { toSteps, toTextSteps } from './steps.ts'
+import type { Step } from './steps.ts'
 
-export type Work = { ask: Ask; behaviour: Behaviour; res: ServerResponse; ledger: Ledger; places: Places; id: string }
-type Running = Work & { signal: AbortSignal; hangUp: () => void }
+export type Work = {
+  ask: Ask
+  behaviour: Behaviour
+  dialect: Dialect
+  res: ServerResponse
+  ledger: Ledger
+  places: Places
+  id: string
+  /** Part of the prompt that is in the cache. */
+  cached: number
+  /** The engine as a whole hangs now, whatever this request's behaviour. */
+  isHung: () => boolean
+  isLoading: () => boolean
+}
+type Running = Work & { signal: AbortSignal; hangUp: () => void; progress: Progress }
+type Progress = { startedMs: number; firstMs: number | null; made: number; thought: number }
+
+const whileLoadingMs = 20
 
 /** Resolves when the request is over, also when the client left. Rejects only on a bug of this program. */
 export async function serveAsk(work: Work): Promise<void> {
@@ -54,7 +67,8 @@ export async function serveAsk(work: Work): Promise<void> {
       ledger.add('waiting', -1)
       phase = 'running'
       ledger.add('running')
-      await answer({ ...work, signal, hangUp })
+      const progress = { startedMs: performance.now(), firstMs: null, made: 0, thought: 0 }
+      await answer({ ...work, signal, hangUp, progress })
       await over
     } finally {
       leave()
@@ -64,93 +78,178 @@ export async function serveAsk(work: Work): Promise<void> {
   }
 }
 
-export function reply(res: ServerResponse, { status, body }: Reply): void {
-  const [type, content] =
-    typeof body === 'string' ? ['text/plain; charset=utf-8', body] : ['application/json', JSON.stringify(body)]
-  res.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(content) }).end(content)
-}
-
 async function answer(running: Running): Promise<void> {
-  const { ask, behaviour, res, signal } = running
-  const { refuse, contextExceeded } = speak(behaviour.dialect)
+  const { ask, behaviour, dialect, res, ledger, signal, cached } = running
   // Nothing more happens until the client leaves.
   if (behaviour.hang) return
+  while (running.isLoading()) await wait(whileLoadingMs, undefined, { signal })
   await pause(behaviour.firstMs, running)
-  if (behaviour.status !== null)
-    return reply(res, refuse(behaviour.status, `The fake engine was told to answer ${behaviour.status}.`))
-  if (behaviour.contextLimit !== null && ask.promptTokens > behaviour.contextLimit) {
-    return reply(res, contextExceeded(ask.promptTokens, behaviour.contextLimit))
+  if (behaviour.status !== null) {
+    const refusal = dialect.refuse(behaviour.status, `The fake engine was told to answer ${behaviour.status}.`)
+    return send(running, refusal)
   }
+  const limit = behaviour.contextLimit
+  const tooLong =
+    limit === null ? null : dialect.contextExceeded({ prompt: ask.words.length, output: ask.maxTokens, limit })
+  if (tooLong !== null) return send(running, tooLong)
   if (behaviour.garbage) return sendGarbage(running)
-  running.ledger.add('promptTokens', ask.promptTokens)
-  if (ask.route === 'embedding') {
-    return sendBody(running, renderEmbeddings(ask.model, ask, behaviour.noUsage))
-  }
-  const said = decideAnswer(ask, behaviour)
-  await (ask.stream ? sendStream(running, said) : sendWhole(running, said))
+  ledger.add('promptTokens', ask.words.length)
+  ledger.add('cachedTokens', cached)
+  await (isGenerating(ask) ? generate(running) : sendResult(running))
   signal.throwIfAborted()
+  if (res.writableEnded) ledger.reach('longestSequence', ask.words.length + running.progress.made)
 }
 
-async function sendWhole(running: Running, said: Answer): Promise<void> {
-  const { ask, behaviour, res, ledger } = running
-  for (const index of said.pieces.keys()) {
-    if (await interrupted(running, index)) return
-    if (index > 0) await pause(behaviour.gapMs, running)
-    ledger.add('generationTokens')
+const isGenerating = ({ route }: Ask): boolean => route === 'chat' || route === 'completion' || route === 'infill'
+
+async function generate(running: Running): Promise<void> {
+  const { ask, behaviour, dialect, id } = running
+  const said = decideAnswer(ask, behaviour)
+  const calls = said.calls.map(({ name, pieces }, index) => ({
+    id: dialect.voice.callId(id, index),
+    name,
+    arguments: pieces.join(''),
+  }))
+  const telling: Telling = {
+    said,
+    calls,
+    ask,
+    behaviour,
+    voice: dialect.voice,
+    head: { id: dialect.voice.requestId(ask.route, id), model: ask.model, created: Math.floor(Date.now() / 1000) },
+    choices: dialect.voice.manyChoices ? ask.choices : 1,
   }
-  if (await interrupted(running, said.pieces.length)) return
-  if (res.destroyed) return
-  const usage = behaviour.noUsage ? null : toUsage(ask.promptTokens, said.pieces.length)
-  sendBody(running, renderWhole(toHead(running), ask, { ...said, usage }))
+  const steps = ask.route === 'chat' ? toSteps(said, calls, telling) : toTextSteps(said)
+  await (ask.stream ? sendStream(running, telling, steps) : sendWhole(running, telling, steps))
 }
 
-async function sendStream(running: Running, said: Answer): Promise<void> {
-  const { ask, behaviour, res, ledger } = running
-  const head = toHead(running)
-  res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' })
-  res.flushHeaders()
-  const opening = renderOpening(head, ask, said)
-  if (opening) await sendEvent(running, opening)
-  for (const [index, piece] of said.pieces.entries()) {
-    if (await interrupted(running, index)) return
-    if (index > 0) await pause(behaviour.gapMs, running)
-    await sendEvent(running, renderPiece(head, ask, { piece, tool: said.tool }))
-    ledger.add('generationTokens')
+async function sendWhole(running: Running, telling: Telling, steps: readonly Step[]): Promise<void> {
+  const { ask, res } = running
+  for (const step of steps) {
+    for (let token = 0; token < step.tokens * telling.choices; token++) {
+      if (await interrupted(running)) return
+      if (running.progress.made > 0) await pause(running.behaviour.gapMs, running)
+      account(running, 1, step.isThought)
+    }
   }
-  if (await interrupted(running, said.pieces.length)) return
-  await sendEvent(running, renderClosing(head, ask, said.finish))
-  if (ask.includeUsage && !behaviour.noUsage) {
-    await sendEvent(running, renderUsage(head, ask, toUsage(ask.promptTokens, said.pieces.length)))
+  if ((await interrupted(running)) || res.destroyed) return
+  const tally = conclude(running, telling.said)
+  if (ask.route === 'infill') return sendBody(running, { status: 200, body: toInfillEnd(telling, tally, true) })
+  sendBody(running, { status: 200, body: renderWhole(telling, told(running, tally)) })
+}
+
+async function sendStream(running: Running, telling: Telling, steps: readonly Step[]): Promise<void> {
+  const { ask, behaviour, dialect, res, signal } = running
+  const { voice } = dialect
+  const events = openEventStream(res, { ...dialect.headers, ...dialect.streamHeaders }, { behaviour, signal })
+  const everyUsage = voice.continuousUsage && ask.continuousUsage && ask.includeUsage
+  const choices = Array.from({ length: telling.choices }, (_, index) => index)
+  const chunk = (index: number, step: Pick<Step, 'delta' | 'text' | 'tokens'>): object => {
+    const tally = everyUsage ? told(running, toTally(running)) : null
+    return ask.route === 'infill'
+      ? renderInfillPiece(step.text, running.progress.made, ask.words.length)
+      : renderChunk(telling, { index, step, tally })
   }
-  res.end('data: [DONE]\n\n')
+  if (ask.route === 'chat' && voice.opening) {
+    const opening = { delta: { ...voice.everyDelta, ...voice.opening }, text: '', tokens: 0 }
+    for (const index of choices) await sendEvent(events, chunk(index, opening))
+  }
+  for (const step of steps) {
+    for (const index of choices) {
+      if (await interrupted(running, events)) return
+      if (running.progress.made > 0) await pause(behaviour.gapMs, running)
+      account(running, step.tokens, step.isThought)
+      await sendEvent(events, chunk(index, step))
+    }
+  }
+  if (await interrupted(running, events)) return
+  const tally = told(running, conclude(running, telling.said))
+  if (ask.route === 'infill') {
+    await sendEvent(events, toInfillEnd(telling, toTally(running), false))
+    return events.end()
+  }
+  for (const index of choices) await sendEvent(events, renderClosing(telling, { index, tally }))
+  if (ask.includeUsage && tally && !(ask.route === 'completion' && voice.textUsageAlways))
+    await sendEvent(events, renderUsageChunk(telling, tally))
+  await events.send('[DONE]')
+  events.end()
 }
 
 /** Carries out what the behaviour has planned for this point. True: the answer is over, or never will be. */
-async function interrupted(running: Running, sentTokens: number): Promise<boolean> {
-  const { ask, behaviour, res } = running
-  if (behaviour.stallAfter === sentTokens) return true
-  if (behaviour.cutAfter === sentTokens) {
+async function interrupted(running: Running, events?: EventStream): Promise<boolean> {
+  const { behaviour, dialect, res, progress } = running
+  const reached = (after: number | null): boolean => after !== null && progress.made >= after
+  if (running.isHung() || reached(behaviour.stallAfter)) return true
+  if (reached(behaviour.cutAfter)) {
     // What was written must leave first: destroying at once would also drop the tokens that the test wants to see.
     await flushed(res)
     running.hangUp()
     return true
   }
-  if (behaviour.errorMidStream === sentTokens) {
-    const failure = speak(behaviour.dialect).refuse(500, 'The fake engine was told to fail here.')
-    if (!ask.stream) reply(res, failure)
-    else res.end(`data: ${JSON.stringify(failure.body)}\n\ndata: [DONE]\n\n`)
+  if (reached(behaviour.errorMidStream)) {
+    const failure = dialect.refuse(500, 'The fake engine was told to fail here.')
+    if (!events) send(running, failure)
+    else {
+      await events.send(JSON.stringify(dialect.voice.streamError(failure.body)))
+      if (dialect.voice.doneAfterError) await events.send('[DONE]')
+      events.end()
+    }
     return true
   }
   return false
 }
 
-function sendBody(running: Running, body: unknown): void {
-  const { res, behaviour } = running
-  if (!behaviour.cutBody) return reply(res, { status: 200, body })
-  const content = Buffer.from(JSON.stringify(body))
-  res.writeHead(200, { 'content-type': 'application/json', 'content-length': content.length })
+/** Embeddings, rankings and sound: made at once. */
+function sendResult(running: Running): void {
+  const { ask, dialect, behaviour, ledger } = running
+  if (running.isHung()) return
+  ledger.add('stopped')
+  switch (ask.route) {
+    case 'embedding': {
+      const packed = ask.base64 && dialect.takesBase64
+      const vectors = ask.inputs.map(input => toVector(input, ask, packed))
+      const body = Object.entries(dialect.embeddings(ask, vectors))
+      return sendBody(running, {
+        status: 200,
+        body: Object.fromEntries(behaviour.noUsage ? body.filter(([name]) => name !== 'usage') : body),
+      })
+    }
+    case 'rerank':
+      return sendBody(running, { status: 200, body: dialect.rerank(ask, rank(ask)) })
+    case 'transcription':
+      return sendBody(running, transcribe(ask, behaviour))
+    case 'speech': {
+      const type = ask.format === 'mp3' ? 'audio/mpeg' : `audio/${ask.format}`
+      return sendBody(running, { status: 200, body: toSound(ask.inputs[0] ?? '', ask.format), type })
+    }
+    default:
+      throw new Error(`There is no result for ${ask.route}.`)
+  }
+}
+
+function transcribe(ask: Ask, behaviour: Behaviour): Reply {
+  const text = decideAnswer({ ...ask, route: 'completion' }, behaviour).pieces.join('')
+  if (ask.format === 'text') return { status: 200, body: text }
+  if (ask.format !== 'verbose_json')
+    return { status: 200, body: { text, ...(behaviour.noUsage ? {} : { usage: { type: 'duration', seconds: 1 } }) } }
+  const segments = [{ id: 0, seek: 0, start: 0, end: 1, text, tokens: [], avg_logprob: 0, no_speech_prob: 0 }]
+  return { status: 200, body: { task: 'transcribe', language: 'en', duration: 1, text, segments } }
+}
+
+function sendBody(running: Running, answered: Reply): void {
+  const { res, behaviour, dialect } = running
+  if (!behaviour.cutBody) return reply(res, dialect, answered)
+  const content = Buffer.from(JSON.stringify(answered.body))
+  res.writeHead(answered.status, {
+    ...dialect.headers,
+    'content-type': dialect.jsonType,
+    'content-length': content.length,
+  })
   res.write(content.subarray(0, content.length >> 1), () => running.hangUp())
 }
+
+const send = ({ res, dialect }: Running, answered: Reply): void => reply(res, dialect, answered)
+const sendEvent = (events: EventStream, event: object): Promise<void> => events.send(JSON.stringify(event))
 
 function sendGarbage({ res, ask }: Running): void {
   if (!ask.stream) {
@@ -162,10 +261,52 @@ function sendGarbage({ res, ask }: Running): void {
     .end('\u0000\u0001 this is no event {"choices": [\n\ndata: {"choices": [\n\n')
 }
 
-async function sendEvent({ res, signal }: Running, event: unknown): Promise<void> {
-  signal.throwIfAborted()
-  if (!res.write(`data: ${JSON.stringify(event)}\n\n`)) await once(res, 'drain', { signal })
+function account({ ledger, progress }: Running, tokens: number, isThought: boolean): void {
+  if (tokens === 0) return
+  if (progress.firstMs === null) {
+    progress.firstMs = performance.now()
+    ledger.add('firstTokens')
+    ledger.add('firstTokenMs', progress.firstMs - progress.startedMs)
+  }
+  progress.made += tokens
+  ledger.add('generationTokens', tokens)
+  if (!isThought) return
+  progress.thought += tokens
+  ledger.add('reasoningTokens', tokens)
 }
+
+/** The answer is made: into the books with it. */
+function conclude(running: Running, said: Answer): Tally {
+  const { ledger, progress } = running
+  const tally = toTally(running)
+  ledger.add(said.finish === 'length' ? 'cutByLength' : 'stopped')
+  ledger.add('answerMs', performance.now() - progress.startedMs)
+  ledger.add('generationMs', tally.generationMs)
+  return tally
+}
+
+function toTally({ ask, progress, cached }: Running): Tally {
+  const now = performance.now()
+  const first = progress.firstMs ?? now
+  return {
+    prompt: ask.words.length,
+    completion: progress.made,
+    cached,
+    reasoning: progress.thought,
+    promptMs: atLeastAMicrosecond(first - progress.startedMs),
+    generationMs: atLeastAMicrosecond(now - first),
+  }
+}
+
+const told = ({ behaviour }: Running, tally: Tally): Tally | null => (behaviour.noUsage ? null : tally)
+const atLeastAMicrosecond = (ms: number): number => Math.max(0.001, Math.round(ms * 1000) / 1000)
+
+const toInfillEnd = ({ said, ask }: Telling, tally: Tally, isWhole: boolean) =>
+  renderInfillEnd(isWhole ? said.pieces.join('') : '', tally, {
+    model: ask.model,
+    prompt: ask.lastPrompt,
+    wasCut: said.finish === 'length',
+  })
 
 async function pause(ms: number, { behaviour, signal }: Running): Promise<void> {
   signal.throwIfAborted()
@@ -176,12 +317,4 @@ async function pause(ms: number, { behaviour, signal }: Running): Promise<void> 
 function flushed(res: ServerResponse): Promise<void> {
   if (!res.headersSent) return Promise.resolve()
   return new Promise(resolve => res.write('', () => setImmediate(resolve)))
-}
-
-function toHead({ id, ask }: Running) {
-  return {
-    id: ask.route === 'chat' ? `chatcmpl-${id}` : `cmpl-${id}`,
-    model: ask.model,
-    created: Math.floor(Date.now() / 1000),
-  }
 }

@@ -15,8 +15,26 @@ export type FakeState = {
   abortedBeforeFirstByte: number
   /** The engine hung up on purpose (`cutAfter`, `cutBody`). */
   cut: number
+  /** Taken in, the cached ones included. */
   promptTokens: number
+  /** Part of `promptTokens`: those that an earlier prompt began with. */
+  cachedTokens: number
   generationTokens: number
+  /** Part of `generationTokens`: thought. */
+  reasoningTokens: number
+  /** Images in the requests. */
+  images: number
+  /** Answers that got their first token, and how long they waited for it, all together. */
+  firstTokens: number
+  firstTokenMs: number
+  /** Answers made to the end, by why they ended, and how long they took, all together. */
+  stopped: number
+  cutByLength: number
+  answerMs: number
+  /** Part of `answerMs` after the first token. */
+  generationMs: number
+  /** The longest prompt and answer together, in tokens. */
+  longestSequence: number
   /** The last 50, oldest first; tests see here what was forwarded. */
   lastRequests: SeenRequest[]
 }
@@ -36,7 +54,17 @@ const nothing = (): FakeState => ({
   abortedBeforeFirstByte: 0,
   cut: 0,
   promptTokens: 0,
+  cachedTokens: 0,
   generationTokens: 0,
+  reasoningTokens: 0,
+  images: 0,
+  firstTokens: 0,
+  firstTokenMs: 0,
+  stopped: 0,
+  cutByLength: 0,
+  answerMs: 0,
+  generationMs: 0,
+  longestSequence: 0,
   lastRequests: [],
 })
 
@@ -50,6 +78,11 @@ export function openLedger() {
   }
   return {
     add,
+    count: (counter: Counter): number => state[counter],
+    /** Keeps the largest. */
+    reach(counter: 'longestSequence', value: number): void {
+      state[counter] = Math.max(state[counter], value)
+    },
     state: (): FakeState => structuredClone(state),
     see(request: SeenRequest): void {
       state.lastRequests.push(request)

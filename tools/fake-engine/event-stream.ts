@@ -1,0 +1,42 @@
+/** Writes server-sent events, in the pieces and with the line ends that the behaviour wants. */
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import type { Behaviour } from './behaviour.ts'
+
+export type EventStream = {
+  send(data: string): Promise<void>
+  end(): void
+}
+
+/** Sends the headers at once. Comments go on by themselves until the connection closes. */
+export function openEventStream(
+  res: ServerResponse,
+  headers: Record<string, string>,
+  { behaviour, signal }: { behaviour: Behaviour; signal: AbortSignal },
+): EventStream {
+  const lineEnd = behaviour.crlf ? '\r\n' : '\n'
+  const comment = `:${lineEnd}${lineEnd}`
+  res.writeHead(200, headers)
+  res.flushHeaders()
+  if (behaviour.pingMs !== null) {
+    const pinging = setInterval(() => res.write(comment), behaviour.pingMs)
+    res.once('close', () => clearInterval(pinging))
+  }
+
+  const write = async (text: string): Promise<void> => {
+    for (const piece of cut(Buffer.from(text), behaviour.chunkBytes)) {
+      signal.throwIfAborted()
+      if (!res.write(piece)) await once(res, 'drain', { signal })
+    }
+  }
+  return {
+    send: data => write(`${comment.repeat(behaviour.comments)}data: ${data}${lineEnd}${lineEnd}`),
+    end: () => void res.end(),
+  }
+}
+
+function cut(bytes: Buffer, length: number | null): Buffer[] {
+  if (length === null) return [bytes]
+  const pieces = Array.from({ length: Math.ceil(bytes.length / length) })
+  return pieces.map((_, at) => bytes.subarray(at * length, (at + 1) * length))
+}
