@@ -1,7 +1,7 @@
 /** What every request store does: the same sentences over each adapter. */
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Batch, RequestStore } from '../../src/domain/journal/index.ts'
-import { instant, modelName, requestId, teamName, versionName } from '../../src/domain/units.ts'
+import { instant, keyId, millis, modelName, requestId, teamName, versionName } from '../../src/domain/units.ts'
 import { aClose, anOpen, noon } from './records.ts'
 
 export type OpenRequestStore = () => Promise<{ requests: RequestStore; close: () => Promise<void> }>
@@ -234,6 +234,28 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
       expect(await ids({ model: modelName('coder') })).toEqual(['a3'])
       expect(await ids({ outcome: 'failed' })).toEqual(['a4'])
       expect(await ids({ outcome: 'failed', key: 'admin' })).toEqual([])
+    })
+
+    test('the list is by moments, by one id and by some keys', async () => {
+      const store = await open()
+      const idAt = (at: number) => {
+        const time = at.toString(16).padStart(12, '0')
+        return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`
+      }
+      const moments = [noon - 1, noon, noon + hourMs - 1, noon + hourMs]
+      await player(store).take(
+        moments.map((at, n) => aClose(idAt(at - 1), { at: instant(at), key: keyId(`k${n}`), totalMs: millis(n) })),
+      )
+      const found = async (filter: object) =>
+        (await store.list({ limit: 10, ...filter })).map(row => moments.indexOf(Date.parse(row.time)))
+      expect(await found({ since: instant(noon) })).toEqual([3, 2, 1])
+      expect(await found({ until: instant(noon + hourMs) })).toEqual([2, 1, 0])
+      expect(await found({ since: instant(noon), until: instant(noon + hourMs) })).toEqual([2, 1])
+      expect(await found({ since: instant(0), until: instant(0) })).toEqual([])
+      expect(await found({ id: requestId(idAt(noon - 1)) })).toEqual([1])
+      expect(await found({ id: requestId('none') })).toEqual([])
+      expect(await found({ keys: [keyId('k3'), keyId('k1'), 'admin'] })).toEqual([3, 1])
+      expect(await found({ keys: [] })).toEqual([])
     })
 
     test('of each segment the last block is the anchor', async () => {

@@ -11,6 +11,9 @@ type StoredRequest = Tables['requests']
 /** Rows a statement: their values stay well under SQLite's 32,766 parameters. */
 const rowsAtOnce = 500
 
+/** An id is made when its request arrives; so much later or earlier by the clock at most. */
+const idSlackMs = 60_000
+
 export function openRequestStore(db: Kysely<Tables>): RequestStore {
   return {
     position: epoch => readPosition(db, epoch),
@@ -32,9 +35,14 @@ export function openRequestStore(db: Kysely<Tables>): RequestStore {
         return { applied: true }
       }),
 
-    async list({ limit, before, key, team, model, outcome }) {
+    async list({ limit, before, id, since, until, key, keys, team, model, outcome }) {
+      if (keys?.length === 0) return []
       let query = db.selectFrom('requests').selectAll()
       if (before !== undefined) query = query.where('id', '<', before)
+      if (id !== undefined) query = query.where('id', '=', id)
+      if (since !== undefined) query = query.where('at', '>=', since).where('id', '>', idAt(since - idSlackMs))
+      if (until !== undefined) query = query.where('at', '<', until).where('id', '<', idAt(until + idSlackMs))
+      if (keys !== undefined) query = query.where('key', 'in', keys)
       if (key !== undefined) query = query.where('key', '=', key)
       if (team !== undefined) query = query.where('team', '=', team)
       if (model !== undefined) query = query.where('model', '=', model)
@@ -66,6 +74,12 @@ export function openRequestStore(db: Kysely<Tables>): RequestStore {
       }))
     },
   }
+}
+
+/** How ids (UUIDv7) of that moment begin. There is an index by id and none by time. */
+function idAt(moment: number): string {
+  const time = Math.max(0, Math.trunc(moment)).toString(16).padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}`
 }
 
 async function readPosition(db: Kysely<Tables>, epoch: string) {

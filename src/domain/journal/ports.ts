@@ -79,7 +79,15 @@ export type RequestFilter = {
   limit: number
   /** Only requests older than this one: the last row of the page before. */
   before?: RequestId
+  /** Only this one. */
+  id?: RequestId
+  /** Only requests that arrived from then on. */
+  since?: Instant
+  /** Only requests that arrived before then. */
+  until?: Instant
   key?: KeyId | 'admin'
+  /** Only of these keys; an empty list is no request. */
+  keys?: readonly (KeyId | 'admin')[]
   team?: TeamName
   model?: ModelName
   outcome?: Outcome | 'open'
