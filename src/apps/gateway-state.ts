@@ -1,6 +1,7 @@
 /** What a gateway knows: its snapshot and access table, in memory and on disk, and how fresh they are. */
 import { applyChanges, buildAccessTable, toAccessImage, type AccessTable } from '../domain/access/index.ts'
 import type { GatewayFrame, Snapshot } from '../domain/serving/index.ts'
+import { millis } from '../domain/units.ts'
 import type { GatewayDisk } from '../adapters/link/index.ts'
 
 export type GatewayState = ReturnType<typeof openGatewayState>
@@ -9,7 +10,7 @@ export type StateParts = { disk: GatewayDisk; onSnapshot: (snapshot: Snapshot) =
 
 /** Starts from the disk. */
 export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
-  let snapshot = disk.snapshot()
+  let snapshot = toWhole(disk.snapshot())
   let savedSnapshot = snapshot?.id ?? null
   let access = fromDisk()
   /** What is held has a hole, or is not on the disk: it goes on being served, and everything is asked for anew. */
@@ -36,7 +37,7 @@ export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
       case 'beat':
         return false
       case 'snapshot':
-        snapshot = frame.snapshot
+        snapshot = toWhole(frame.snapshot)
         onSnapshot(snapshot)
         disk.saveSnapshot(snapshot)
         savedSnapshot = snapshot.id
@@ -98,4 +99,11 @@ export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
       return `this gateway has heard nothing from its controller for ${Math.round(cutMs / 1000)} s, longer than gateway.maxStale allows`
     },
   }
+}
+
+/** What snapshots lacked when older programs wrote them to a disk, or a controller not yet replaced still sends them. */
+const laterParts: Partial<Snapshot> = { jwt: [], health: { stall: millis(30_000), canary: millis(60_000) } }
+
+function toWhole<S extends Snapshot | null>(written: S): S {
+  return written === null ? written : { ...laterParts, ...written }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { FaultError, listFaults, toHttp, type Fault } from './fault.ts'
-import { bytes, millis, modelName, tokens } from './units.ts'
+import { bytes, millis, modelName, teamName, tokens } from './units.ts'
 
 /** One of each kind; the compiler refuses a table that lacks one. */
 const samples: { readonly [K in Fault['kind']]: Extract<Fault, { kind: K }> } = {
@@ -15,6 +15,11 @@ const samples: { readonly [K in Fault['kind']]: Extract<Fault, { kind: K }> } = 
   'method-not-allowed': { kind: 'method-not-allowed', method: 'GET', path: '/x', allowed: ['POST'] },
   'key-missing': { kind: 'key-missing' },
   'key-refused': { kind: 'key-refused', why: 'expired' },
+  'token-refused': { kind: 'token-refused', why: 'expired' },
+  'token-without-team': { kind: 'token-without-team', claim: 'groups', named: ['x'], known: [teamName('a')] },
+  'token-unverifiable': { kind: 'token-unverifiable', issuer: 'https://login.example.com' },
+  'route-not-permitted': { kind: 'route-not-permitted', route: 'chat', permitted: ['models'] },
+  'address-not-permitted': { kind: 'address-not-permitted', from: '10.0.0.1' },
   'admin-required': { kind: 'admin-required', what: 'x' },
   'model-unknown': { kind: 'model-unknown', model: 'x', available: [] },
   'model-not-permitted': { kind: 'model-not-permitted', model: modelName('x') },

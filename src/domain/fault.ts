@@ -1,6 +1,6 @@
 /** Faults: everything that can go wrong on purpose, and the one place that turns each into HTTP. */
 import { millis } from './units.ts'
-import type { Bytes, Millis, ModelName, Tokens } from './units.ts'
+import type { Bytes, Millis, ModelName, TeamName, Tokens } from './units.ts'
 
 /** Closed: a new kind fails to compile until the table below says what a client sees. */
 export type Fault =
@@ -11,12 +11,18 @@ export type Fault =
   | { kind: 'body-encoding-unsupported'; encoding: string }
   | { kind: 'body-too-slow'; after: Millis }
   | { kind: 'request-invalid'; param: string | null; problem: string }
+  | { kind: 'previous-response-unknown'; id: string }
   | { kind: 'context-exceeded'; asked: Tokens; limit: Tokens }
   | { kind: 'route-unknown'; method: string; path: string }
   | { kind: 'method-not-allowed'; method: string; path: string; allowed: readonly string[] }
   // who the client is
   | { kind: 'key-missing' }
   | { kind: 'key-refused'; why: 'mistyped' | 'unknown' | 'revoked' | 'blocked' | 'expired' }
+  | { kind: 'token-refused'; why: keyof typeof tokenRefusals }
+  | { kind: 'token-without-team'; claim: string; named: readonly string[]; known: readonly TeamName[] }
+  | { kind: 'token-unverifiable'; issuer: string }
+  | { kind: 'route-not-permitted'; route: string; permitted: readonly string[] }
+  | { kind: 'address-not-permitted'; from: string }
   | { kind: 'admin-required'; what: string }
   | { kind: 'model-unknown'; model: string; available: readonly ModelName[] }
   | { kind: 'model-not-permitted'; model: ModelName }
@@ -68,6 +74,23 @@ const keyRefusals = {
   expired: 'This API key has expired. Ask your administrator for a new one (holdfast key create or rotate).',
 } as const
 
+const askProvider = 'Ask your identity provider for a new one.'
+const tokenRefusals = {
+  'malformed':
+    'This token (JWT) cannot be read: a part of it is missing or of the wrong kind, or it is longer than 8 KiB.',
+  'algorithm':
+    'This token (JWT) is signed in a way that is not accepted here. Accepted: RS, PS and ES with 256, 384 or 512, and EdDSA.',
+  'type': 'This token (JWT) is of another kind than an access or id token. Send the access token.',
+  'issuer':
+    'This token (JWT) comes from an issuer that is not believed here. Your administrator sets which are: gateway.jwt in the spec.',
+  'audience':
+    'This token (JWT) is meant for another service (its aud). Ask your identity provider for one with the audience that your administrator set: gateway.jwt in the spec.',
+  'expired': `This token (JWT) has expired. ${askProvider}`,
+  'not-yet': 'This token (JWT) is not valid yet (nbf or iat is to come). Are the clocks right?',
+  'signature': `This token's (JWT's) signature does not match its issuer's key. ${askProvider}`,
+  'key-unknown': `This token (JWT) is signed with a key that its issuer does not publish. ${askProvider}`,
+} as const
+
 const seconds = (value: Millis): number => Math.max(1, Math.ceil(value / 1000))
 
 const table: Table = {
@@ -109,6 +132,14 @@ const table: Table = {
     param: f => f.param,
     say: f => f.problem,
   },
+  'previous-response-unknown': {
+    status: 400,
+    type: 'invalid_request_error',
+    code: 'previous_response_not_found',
+    param: () => 'previous_response_id',
+    say: f =>
+      `The response '${f.id}' is not kept here: answers stay in the gateway's memory for a while, for the key that asked, unless 'store' is false. Send the whole conversation as 'input', without 'previous_response_id'.`,
+  },
   'context-exceeded': {
     status: 400,
     type: 'invalid_request_error',
@@ -140,6 +171,43 @@ const table: Table = {
     type: 'authentication_error',
     code: 'invalid_api_key',
     say: f => keyRefusals[f.why],
+  },
+  'token-refused': {
+    status: 401,
+    type: 'authentication_error',
+    code: 'invalid_token',
+    say: f => tokenRefusals[f.why],
+  },
+  'token-without-team': {
+    status: 403,
+    type: 'permission_error',
+    code: 'token_without_team',
+    say: f =>
+      f.known.length > 1
+        ? `This token's claim '${f.claim}' names several teams known here (${f.known.join(', ')}), and exactly one must be named: what you use counts for it. Have your identity provider send one, in a claim of its own (gateway.jwt[].teamClaim).`
+        : `This token has no team known here: its claim '${f.claim}' ${f.named.length === 0 ? 'names none' : `names ${f.named.join(', ')}`}. Ask your administrator for a team of one of these names (holdfast team create).`,
+  },
+  'token-unverifiable': {
+    status: 503,
+    type: 'server_error',
+    code: 'token_unverifiable',
+    retryAfter: () => millis(5_000),
+    say: f =>
+      `The keys of the issuer ${f.issuer} can't be fetched now, so this token can't be checked. Try again in a moment; API keys work meanwhile.`,
+  },
+  'route-not-permitted': {
+    status: 403,
+    type: 'permission_error',
+    code: 'route_not_permitted',
+    say: f =>
+      `This key may not be used for '${f.route}'${f.permitted.length > 0 ? `, only for ${f.permitted.join(', ')}` : ''}. Ask your administrator to add it (holdfast key update --routes).`,
+  },
+  'address-not-permitted': {
+    status: 403,
+    type: 'permission_error',
+    code: 'address_not_permitted',
+    say: f =>
+      `This key may not be used from ${f.from || 'this address'}. Ask your administrator to add the address (holdfast key update --addresses).`,
   },
   'admin-required': {
     status: 403,

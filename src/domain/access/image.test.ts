@@ -11,6 +11,7 @@ import {
   permittedModels,
   toAccessImage,
 } from './image.ts'
+import { unbounded } from './scopes.ts'
 import { fakeAccessStore } from './fake.ts'
 import type { AccessChange, AccessImage, Key, Principal, Team } from './types.ts'
 
@@ -52,6 +53,7 @@ test('A1 the admin key is the administrator', () => {
     ok: true,
     principal: { kind: 'admin' },
     grants: null,
+    scopes: unbounded,
   })
 })
 
@@ -60,6 +62,7 @@ test('A2 a key is known by its secret', () => {
     ok: true,
     principal: { kind: 'key', id: 'key_1', alias: 'slack', team: null },
     grants: null,
+    scopes: unbounded,
   })
 })
 
@@ -73,6 +76,29 @@ test('A3 an unknown key is mistyped only when it looks like ours and cannot be',
 test('A4 a revoked key is revoked even when it has expired too, and before the moment it says', () => {
   expect(ask(aKey({ revokedAt: instant(500), expiresAt: instant(400) }))).toEqual({ ok: false, why: 'revoked' })
   expect(ask(aKey({ revokedAt: instant(5_000) }))).toEqual({ ok: false, why: 'revoked' })
+})
+
+test('A15 a blocked key is blocked, also when it has expired, and revoked when it was revoked too', () => {
+  const blocked = aKey({ blockedAt: instant(500), expiresAt: instant(400) })
+  expect(ask(blocked)).toEqual({ ok: false, why: 'blocked' })
+  expect(keyStatus(blocked, now)).toBe('blocked')
+  expect(ask({ ...blocked, revokedAt: instant(600) })).toEqual({ ok: false, why: 'revoked' })
+  expect(keyStatus({ ...blocked, revokedAt: instant(600) }, now)).toBe('revoked')
+})
+
+test('A17 A18 a key comes with its scopes', () => {
+  expect(ask(aKey({ routes: ['chat'], addresses: ['10.0.0.0/8'] }))).toMatchObject({
+    ok: true,
+    scopes: { routes: ['chat'], networks: [{ family: 4, prefix: 8 }] },
+  })
+})
+
+test('A19 a key from an older program has none of what came later', () => {
+  const { owner, routes, addresses, blockedAt, ...older } = aKey()
+  // As an older gateway wrote it to its disk.
+  const table = tableOf({ keys: [older as Key] })
+  expect(toAccessImage(table).keys).toEqual([{ ...older, owner, routes, addresses, blockedAt }])
+  expect(authenticate(table, { hash: 'h1', format: 'ours' }, now)).toMatchObject({ ok: true, scopes: unbounded })
 })
 
 test('A5 a key opens up to its end and not from it on', () => {

@@ -1,6 +1,8 @@
 /** What a gateway looks keys up in: the access image, indexed, and kept current by numbered changes. */
 import type { Instant, KeyId, ModelName, TeamName } from '../units.ts'
 import type { KeyFormat } from './key-format.ts'
+import { toScopes, unbounded } from './scopes.ts'
+import type { Scopes } from './scopes.ts'
 import type { AccessChange, AccessImage, Key, NumberedChange, Principal, Secret, Team } from './types.ts'
 
 /** Public model names a principal may use; `null`: every model. */
@@ -9,7 +11,9 @@ export type Grants = readonly ModelName[] | null
 /** Why a key opens nothing. */
 export type KeyRefusal = 'mistyped' | 'unknown' | 'revoked' | 'blocked' | 'expired'
 
-export type Authentication = { ok: true; principal: Principal; grants: Grants } | { ok: false; why: KeyRefusal }
+export type Authentication =
+  | { ok: true; principal: Principal; grants: Grants; scopes: Scopes }
+  | { ok: false; why: KeyRefusal }
 
 /** Indexed access. Only `applyChanges` changes it, all at once, so that whoever reads it sees one moment. */
 export type AccessTable = {
@@ -18,7 +22,7 @@ export type AccessTable = {
   readonly seq: number
   readonly keys: ReadonlyMap<KeyId, Key>
   readonly teams: ReadonlyMap<TeamName, Team>
-  readonly byHash: ReadonlyMap<string, { readonly key: Key; readonly secret: Secret }>
+  readonly byHash: ReadonlyMap<string, Opened>
 }
 
 /** What `applyChanges` may do that readers may not. */
@@ -26,8 +30,11 @@ type Writable = {
   seq: number
   keys: Map<KeyId, Key>
   teams: Map<TeamName, Team>
-  byHash: Map<string, { key: Key; secret: Secret }>
+  byHash: Map<string, Opened>
 }
+
+/** What a secret opens. */
+type Opened = { readonly key: Key; readonly secret: Secret; readonly scopes: Scopes }
 
 const everything: Grants = null
 const nothing: Grants = []
@@ -39,7 +46,7 @@ export function buildAccessTable(image: AccessImage): AccessTable {
     seq: image.seq,
     keys: new Map<KeyId, Key>(),
     teams: new Map<TeamName, Team>(),
-    byHash: new Map<string, { key: Key; secret: Secret }>(),
+    byHash: new Map<string, Opened>(),
   }
   for (const key of image.keys) apply(table, { put: 'key', key })
   for (const team of image.teams) apply(table, { put: 'team', team })
@@ -74,10 +81,11 @@ export function authenticate(
   sent: { hash: string; format: KeyFormat },
   now: Instant,
 ): Authentication {
-  if (sent.hash === table.adminHash) return { ok: true, principal: { kind: 'admin' }, grants: everything }
+  if (sent.hash === table.adminHash)
+    return { ok: true, principal: { kind: 'admin' }, grants: everything, scopes: unbounded }
   const found = table.byHash.get(sent.hash)
   if (found === undefined) return { ok: false, why: sent.format === 'mistyped' ? 'mistyped' : 'unknown' }
-  const { key, secret } = found
+  const { key, secret, scopes } = found
   if (key.revokedAt !== null) return { ok: false, why: 'revoked' }
   if (key.blockedAt !== null) return { ok: false, why: 'blocked' }
   if (hasPassed(key.expiresAt, now) || hasPassed(secret.validUntil, now)) return { ok: false, why: 'expired' }
@@ -86,12 +94,17 @@ export function authenticate(
     ok: true,
     principal,
     grants: grantsOfKey(key, key.team === null ? null : (table.teams.get(key.team) ?? 'gone')),
+    scopes,
   }
 }
 
-/** What a principal may use now (A7…A11); a key that is gone may use nothing. */
+/** What a principal may use now (A7…A11, T11); a key or a team that is gone may use nothing. */
 export function grantsOf(table: AccessTable, principal: Principal): Grants {
   if (principal.kind === 'admin') return everything
+  if (principal.kind === 'token') {
+    const team = table.teams.get(principal.team)
+    return team === undefined ? nothing : team.models
+  }
   const key = table.keys.get(principal.id)
   if (key === undefined) return nothing
   return grantsOfKey(key, key.team === null ? null : (table.teams.get(key.team) ?? 'gone'))
@@ -157,9 +170,10 @@ function putKey(table: Writable, written: Key): void {
     if (table.byHash.get(secret.hash)?.key.id === key.id) table.byHash.delete(secret.hash)
   }
   table.keys.set(key.id, key)
+  const scopes = toScopes(key)
   for (const secret of key.secrets) {
     const other = table.byHash.get(secret.hash)
     if (other !== undefined && other.key.revokedAt === null && key.revokedAt !== null) continue
-    table.byHash.set(secret.hash, { key, secret })
+    table.byHash.set(secret.hash, { key, secret, scopes })
   }
 }

@@ -12,17 +12,19 @@ export {
   toAccessImage,
 } from './image.ts'
 export type { AccessTable, Authentication, Grants, KeyRefusal } from './image.ts'
+export {
+  hasExpired,
+  isTooLong,
+  looksLikeToken,
+  readIdentity,
+  refuseHeader,
+  teamOfToken,
+  tokenAlgorithms,
+} from './jwt.ts'
+export type { Identity, ReadToken, TokenIssuer, TokenRefusal } from './jwt.ts'
 export { checkKeyFormat, keyRandomBytes, makeKey, maskKey, randomBase62 } from './key-format.ts'
 export type { KeyFormat } from './key-format.ts'
-export type { AccessPublisher, AccessStore, InForce } from './ports.ts'
-export type {
-  AccessChange,
-  AccessImage,
-  Key,
-  NumberedChange,
-  Owner,
-  Principal,
-  RouteScope,
-  Secret,
-  Team,
-} from './types.ts'
+export type { AccessPublisher, AccessStore, InForce, TokenVerifier } from './ports.ts'
+export { refuseByScope, routeScopes, unbounded } from './scopes.ts'
+export type { RouteScope, Scopes } from './scopes.ts'
+export type { AccessChange, AccessImage, Key, NumberedChange, Owner, Principal, Secret, Team } from './types.ts'

@@ -1,5 +1,6 @@
-/** What access asks of the store. */
-import type { KeyId, TeamName } from '../units.ts'
+/** What access asks of the store, of the link to the gateways, and of whoever checks signatures. */
+import type { Instant, KeyId, TeamName } from '../units.ts'
+import type { Identity } from './jwt.ts'
 import type { AccessChange, Key, NumberedChange, Team } from './types.ts'
 
 /**
@@ -38,4 +39,13 @@ export type InForce = {
 export interface AccessPublisher {
   /** Tells every connected gateway of what was committed and waits, a second at most, until it is in force. Never throws. */
   publish(changes: readonly NumberedChange[]): Promise<InForce>
+}
+
+/** What a gateway asks of whoever holds the identity providers' keys. */
+export interface TokenVerifier {
+  /**
+   * Who sent this token. At once for one seen lately. `hash`: its SHA-256, hex.
+   * Throws, or rejects with, FaultError `token-refused` or `token-unverifiable`.
+   */
+  verify(token: string, seen: { hash: string; now: Instant }): Identity | Promise<Identity>
 }

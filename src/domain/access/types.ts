@@ -1,5 +1,6 @@
 /** Who may use what: keys, teams, and what a gateway knows of them. */
 import type { Instant, KeyId, ModelName, TeamName } from '../units.ts'
+import type { RouteScope } from './scopes.ts'
 
 /** One secret of a key, by its hash. A key has two while a rotation's grace time runs. */
 export type Secret = {
@@ -8,19 +9,6 @@ export type Secret = {
   /** `null`: until the key itself ends. */
   validUntil: Instant | null
 }
-
-/** What a key may be used for, by what is asked of the models. */
-export type RouteScope =
-  | 'chat'
-  | 'completions'
-  | 'responses'
-  | 'messages'
-  | 'embeddings'
-  | 'rerank'
-  | 'audio'
-  | 'tokenize'
-  | 'models'
-  | 'metrics'
 
 /** Whom a key was made for. A service account is a program; its key outlives the people who made it. */
 export type Owner = { kind: 'person' | 'service'; name: string }
@@ -77,4 +65,8 @@ export type AccessImage = {
 export type NumberedChange = { seq: number; change: AccessChange }
 
 /** Who a request comes from, once authenticated. */
-export type Principal = { kind: 'admin' } | { kind: 'key'; id: KeyId; alias: string | null; team: TeamName | null }
+export type Principal =
+  | { kind: 'admin' }
+  | { kind: 'key'; id: KeyId; alias: string | null; team: TeamName | null }
+  /** Somebody whom an identity provider vouches for: no record of theirs is kept. */
+  | { kind: 'token'; id: KeyId; alias: string | null; team: TeamName }

@@ -4,6 +4,8 @@ import { z } from 'zod'
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 const modelPattern = /^[A-Za-z0-9._:/-]{1,128}$/
 const webPattern = /^https?:\/\/[^\s/@]+(\/\S*)?$/
+/** Whoever stands on the way could bring keys of their own, so plain http is for this machine only. */
+const issuerPattern = /^(https:\/\/[^\s/@?#]+|http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?)(\/[^\s?#]*)?$/
 const networkPattern = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)(\/\d{1,3})?$/
 const referencePattern = /^\$\{(env:[A-Za-z_][A-Za-z0-9_]*|file:\/[^}]+|(vault|sops):[^#}]+#[^#}]+)\}$/
 
@@ -12,6 +14,7 @@ const says = {
   name: 'expected a name of letters, digits, dots, dashes and underscores, at most 63, starting with a letter or digit',
   model: 'expected a model name of letters, digits and . _ : / - (at most 128)',
   web: 'expected an address such as http://10.8.0.2:8000/v1 (without a user or password in it)',
+  issuer: 'expected an https address such as https://login.example.com/realms/main (http on this machine only)',
   network: 'expected an IP address or a network, such as 10.8.0.0/24',
   reference: '${env:NAME}, ${file:/path}, ${vault:path#key} or ${sops:file#key}',
 }
@@ -31,6 +34,10 @@ export const model = (meaning: string) =>
 /** An http or https address. */
 export const web = (meaning: string) =>
   z.string(says.web).regex(webPattern, says.web).meta({ title: 'http(s) address', description: meaning })
+
+/** An identity provider's name, which is the address its keys are found from. */
+export const issuer = (meaning: string) =>
+  z.string(says.issuer).regex(issuerPattern, says.issuer).meta({ title: 'https address', description: meaning })
 
 /** An IP address, or a network as CIDR. */
 export const network = (meaning: string) =>

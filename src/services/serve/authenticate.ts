@@ -1,23 +1,38 @@
-/** Authenticate: whose key is it. Before the body is read, so that strangers can't make the gateway hold megabytes. */
+/** Authenticate: whose key or token is it. Before the body is read, so that strangers can't make the gateway hold megabytes. */
+import { refuseByScope } from '../../domain/access/index.ts'
+import type { KeyRefusal, Principal, Scopes } from '../../domain/access/index.ts'
 import { FaultError } from '../../domain/fault.ts'
+import { routeScopeOf } from '../../domain/serving/index.ts'
 import { instant } from '../../domain/units.ts'
-import type { KeyRefusal, Principal } from '../../domain/access/index.ts'
-import type { Stage } from './exchange.ts'
+import { ClientGone, type Stage } from './exchange.ts'
 
-/** Looks a key up; `now` decides expiry. */
-export type Authenticate = (
-  key: string,
-  now: number,
-) => { ok: true; principal: Principal } | { ok: false; why: KeyRefusal }
+export type Authenticated = { ok: true; principal: Principal; scopes: Scopes } | { ok: false; why: KeyRefusal }
+
+/**
+ * Looks a key up; `now` decides expiry. Only a token (JWT) may take a promise. Throws, or rejects with, FaultError for a
+ * token that is not believed.
+ */
+export type Authenticate = (key: string, now: number) => Authenticated | Promise<Authenticated>
 
 export const authenticate =
   (lookUp: Authenticate, now: () => number): Stage =>
   next =>
   exchange => {
-    const { key } = exchange.head
+    const { key, path, from } = exchange.head
     if (key === null) throw new FaultError({ kind: 'key-missing' })
+    const enter = (found: Authenticated): Promise<void> => {
+      if (!found.ok) throw new FaultError({ kind: 'key-refused', why: found.why })
+      // Known before it is refused, so that the journal says whose request it was.
+      exchange.principal = found.principal
+      const refusal = refuseByScope(found.scopes, { route: routeScopeOf(path), from })
+      if (refusal !== null) throw new FaultError(refusal)
+      return next(exchange)
+    }
     const found = lookUp(key, instant(now()))
-    if (!found.ok) throw new FaultError({ kind: 'key-refused', why: found.why })
-    exchange.principal = found.principal
-    return next(exchange)
+    if (!(found instanceof Promise)) return enter(found)
+    return found.then(later => {
+      // Who left meanwhile will send no body to wait for.
+      if (exchange.gone) throw new ClientGone()
+      return enter(later)
+    })
   }
