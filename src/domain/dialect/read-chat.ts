@@ -26,7 +26,7 @@ export function readAnswer(completion: unknown): ChatAnswer {
 /** One stream's chunks. Only the first choice is read: no dialect but chat itself knows several. */
 export function chunkReader(): (chunk: unknown) => ChatPiece[] {
   /** The engine's index of each call seen, in the order of their coming. */
-  const calls: { at: unknown; id: string }[] = []
+  const calls: { at: unknown; id: string; isTold: boolean }[] = []
 
   return chunk => {
     const pieces: ChatPiece[] = []
@@ -61,8 +61,13 @@ export function chunkReader(): (chunk: unknown) => ChatPiece[] {
     const isAnother = index !== -1 && name !== '' && id !== '' && id !== calls[index]?.id
     if (index === -1 || isAnother) {
       index = calls.length
-      calls.push({ at, id: id || `call_${index}` })
-      pieces.push({ kind: 'tool-call', index, id: id || `call_${index}`, name })
+      calls.push({ at, id: id || `call_${index}`, isTold: false })
+    }
+    const begun = calls[index]
+    // The name may come after the id.
+    if (begun?.isTold === false && (name !== '' || json !== '')) {
+      begun.isTold = true
+      pieces.push({ kind: 'tool-call', index, id: begun.id, name })
     }
     if (json !== '') pieces.push({ kind: 'arguments', index, json })
     return pieces
@@ -130,7 +135,9 @@ function field(value: unknown, name: string): unknown {
 
 function recordOf(value: unknown): Record<string, unknown> | null {
   // A record after the check; its fields stay unknown.
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : null
 }
 
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
