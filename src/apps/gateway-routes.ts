@@ -1,9 +1,10 @@
 /** The gateway's own answers: models, health, metrics. All from memory. */
-import type { Plain, PlainRequest } from '../adapters/openai-http/index.ts'
-import { permittedModels, type Principal } from '../domain/access/index.ts'
+import type { Plain, PlainRequest, PlainRoute } from '../adapters/openai-http/index.ts'
+import { permittedModels, refuseByScope, type Principal, type RouteScope } from '../domain/access/index.ts'
+import { toAnthropicModel, toAnthropicModels } from '../domain/dialect/index.ts'
 import { FaultError } from '../domain/fault.ts'
 import { toModelList, toModelObject, type ModelListing } from '../domain/serving/index.ts'
-import type { Authenticate, Fleet } from '../services/serve/index.ts'
+import { principalId, type Authenticate, type Conversations, type Fleet } from '../services/serve/index.ts'
 import type { GatewayState } from './gateway-state.ts'
 
 export type RouteParts = {
@@ -11,6 +12,7 @@ export type RouteParts = {
   state: GatewayState
   metrics: { text(): Promise<string>; contentType: string }
   lookUp: Authenticate
+  conversations: Conversations
   draining: () => boolean
   now: () => number
 }
@@ -20,19 +22,36 @@ export function plainRoutes({
   state,
   metrics,
   lookUp,
+  conversations,
   draining,
   now,
-}: RouteParts): Record<string, (request: PlainRequest) => Plain | Promise<Plain>> {
+}: RouteParts): Record<string, PlainRoute> {
   const startedAt = Math.trunc(now() / 1000)
 
-  const models = (request: PlainRequest): Plain => ok(toModelList(listings(principalOf(request)), startedAt))
-  const model = (request: PlainRequest): Plain => {
-    const permitted = listings(principalOf(request))
+  const models = async (request: PlainRequest): Promise<Plain> => {
+    const permitted = listings(await principalOf(request, 'models'))
+    return ok(
+      request.surface === 'anthropic' ? toAnthropicModels(permitted, startedAt) : toModelList(permitted, startedAt),
+    )
+  }
+  const model = async (request: PlainRequest): Promise<Plain> => {
+    const permitted = listings(await principalOf(request, 'models'))
     const wanted = decodeName(request.path.slice(request.path.indexOf('/models/') + '/models/'.length))
     const found = permitted.find(({ name }) => name === wanted)
     if (found === undefined)
       throw new FaultError({ kind: 'model-unknown', model: wanted, available: permitted.map(({ name }) => name) })
-    return ok(toModelObject(found.name, startedAt))
+    return ok(
+      request.surface === 'anthropic' ? toAnthropicModel(found, startedAt) : toModelObject(found.name, startedAt),
+    )
+  }
+  const kept = async (request: PlainRequest): Promise<Plain> => {
+    const owner = principalId(await principalOf(request, 'responses'))
+    const name = request.path.slice(request.path.indexOf('/responses/') + '/responses/'.length)
+    const found = conversations.get(owner, name)
+    if (found === null) throw new FaultError({ kind: 'not-found', what: 'response', name: name.slice(0, 100) })
+    if (request.method !== 'DELETE') return ok(found.response)
+    conversations.forget(owner, name)
+    return ok({ id: name, object: 'response', deleted: true })
   }
   const health = (): Plain => {
     const statuses = fleet.models().flatMap(name => {
@@ -52,25 +71,31 @@ export function plainRoutes({
   const alive = (): Plain => ok("I'm alive!")
 
   return {
-    '/v1/models': models,
-    '/v1/models/': model,
-    '/models': models,
-    '/models/': model,
-    '/health': health,
-    '/v1/health': health,
-    '/health/liveliness': alive,
-    '/health/liveness': alive,
-    '/health/readiness': readiness,
-    '/metrics': async request => {
-      if (!isLoopback(request.from)) principalOf(request)
-      return { status: 200, body: await metrics.text(), contentType: metrics.contentType }
+    '/v1/models': { answer: models },
+    '/v1/models/': { answer: model },
+    '/models': { answer: models },
+    '/models/': { answer: model },
+    '/v1/responses/': { methods: ['DELETE'], answer: kept },
+    '/responses/': { methods: ['DELETE'], answer: kept },
+    '/health': { answer: health },
+    '/v1/health': { answer: health },
+    '/health/liveliness': { answer: alive },
+    '/health/liveness': { answer: alive },
+    '/health/readiness': { answer: readiness },
+    '/metrics': {
+      answer: async request => {
+        if (!isLoopback(request.from)) await principalOf(request, 'metrics')
+        return { status: 200, body: await metrics.text(), contentType: metrics.contentType }
+      },
     },
   }
 
-  function principalOf({ key }: PlainRequest): Principal {
+  async function principalOf({ key, from }: PlainRequest, route: RouteScope): Promise<Principal> {
     if (key === null) throw new FaultError({ kind: 'key-missing' })
-    const found = lookUp(key, now())
+    const found = await lookUp(key, now())
     if (!found.ok) throw new FaultError({ kind: 'key-refused', why: found.why })
+    const refusal = refuseByScope(found.scopes, { route, from })
+    if (refusal !== null) throw new FaultError(refusal)
     return found.principal
   }
 

@@ -45,6 +45,8 @@ const snapshot = (id: string): Snapshot => ({
   versions: [],
   limits: { body: bytes(1), inFlight: 1, firstByte: millis(1), idle: millis(1), request: millis(1) },
   maxStale: millis(60_000),
+  health: { stall: millis(1), canary: null },
+  jwt: [],
   whenUnwritable: 'serve',
 })
 

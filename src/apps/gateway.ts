@@ -9,13 +9,20 @@ import { relayedSegments, relayToController } from '../adapters/controller-relay
 import { openJournal } from '../adapters/journal/index.ts'
 import { keepDialling, openGatewayDisk, tell } from '../adapters/link/index.ts'
 import { endAnswer, openHttp, sendFault } from '../adapters/openai-http/index.ts'
+import { openTokens } from '../adapters/jwks/index.ts'
 import { resolveSecret } from '../adapters/secrets/index.ts'
 import { openGatewayMetrics, openLog } from '../adapters/telemetry/index.ts'
-import { authenticate, checkKeyFormat, mayUse, permittedModels, type AccessTable } from '../domain/access/index.ts'
+import { mayUse, permittedModels } from '../domain/access/index.ts'
 import type { Acknowledgement, GatewayFrame } from '../domain/serving/index.ts'
 import { instant } from '../domain/units.ts'
-import { hashKey } from '../services/access/index.ts'
-import { openFleet, openGate, openServe, watchReplicas, type Authenticate } from '../services/serve/index.ts'
+import { lookUpBy } from '../services/access/index.ts'
+import {
+  openConversations,
+  openFleet,
+  openGate,
+  openServe,
+  watchReplicas,
+} from '../services/serve/index.ts'
 import { aborted } from './aborted.ts'
 import { openGatewayState } from './gateway-state.ts'
 import { plainRoutes } from './gateway-routes.ts'
@@ -28,6 +35,9 @@ const orphanDrainMs = 1_000
 /** What requests that were cut may take to tell the journal. */
 const lastWordsMs = 1_000
 const probeEveryMs = 1_000
+/** What `previous_response_id` may go back to. */
+const keptConversationBytes = 64 * 1024 * 1024
+const keptConversationMs = 24 * 3_600_000
 const probeTimeoutMs = 2_000
 
 export type GatewayOptions = {
@@ -63,9 +73,16 @@ export async function runGateway(
       }
     },
   })
+  const tokens = openTokens({
+    onProblem: (issuer, problem, cause) =>
+      log.warn({ err: cause, issuer }, `the keys of an identity provider cannot be fetched: ${problem}`),
+  })
   const state = openGatewayState({
     disk: openGatewayDisk(home.gateway),
-    onSnapshot: snapshot => fleet.use(snapshot),
+    onSnapshot: snapshot => {
+      fleet.use(snapshot)
+      tokens.use(snapshot.jwt)
+    },
     now,
   })
   await firstState()
@@ -77,22 +94,25 @@ export async function runGateway(
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
   })
   const gate = openGate()
+  const conversations = openConversations({ mostBytes: keptConversationBytes, keptForMs: keptConversationMs, now })
   const metrics = openGatewayMetrics({
     inFlight: () => gate.inFlight,
     queued: fleet.queued,
     replicas: () =>
-      fleet.replicas().map(({ id: replica, version, inFlight, health }) => ({
+      fleet.replicas().map(({ id: replica, version, inFlight, health, load }) => ({
         version,
         replica,
         inFlight,
         up: health.state === 'up',
+        load,
       })),
   })
+  const lookUp = lookUpBy({ table: state.access, tokens })
   const serve = openServe({
     gate,
     limits: () => state.snapshot().limits,
     stale: state.stale,
-    lookUp: lookUpIn(state.access),
+    lookUp,
     permissions: {
       model: fleet.model,
       mayUse: (principal, model) => mayUse(state.access(), principal, model),
@@ -100,6 +120,7 @@ export async function runGateway(
     },
     fleet,
     wire,
+    conversations,
     recorder: {
       append: (record, onWritten) => journal.append(record, onWritten),
       get mustRefuse() {
@@ -113,14 +134,29 @@ export async function runGateway(
   })
   const server = openHttp({
     serve,
-    plain: plainRoutes({ fleet, state, metrics, lookUp: lookUpIn(state.access), draining: () => signal.aborted, now }),
+    plain: plainRoutes({
+      fleet,
+      state,
+      metrics,
+      lookUp,
+      conversations,
+      draining: () => signal.aborted,
+      now,
+    }),
     relayed: relayedSegments,
     relay: relayToController({ socketPath: home.controllerSocket, sendFault, endAnswer }),
     report: (error, request) => log.error({ err: error, request }, 'a request failed in a way nobody foresaw'),
     draining: () => signal.aborted,
   })
   const stopWatching = new AbortController()
-  watchReplicas({ fleet, wire, everyMs: probeEveryMs, timeoutMs: probeTimeoutMs, signal: stopWatching.signal })
+  watchReplicas({
+    fleet,
+    wire,
+    health: () => state.snapshot().health,
+    everyMs: probeEveryMs,
+    timeoutMs: probeTimeoutMs,
+    signal: stopWatching.signal,
+  })
   await listenOn(server, listen)
   log.info({ gateway: id, snapshot: state.snapshot().id }, 'serving')
   onReady()
@@ -128,6 +164,7 @@ export async function runGateway(
   await aborted(signal)
   await drain(server)
   stopWatching.abort()
+  tokens.close()
   await journal.close()
   await wire.close()
 
@@ -190,10 +227,6 @@ export async function runGateway(
 function gatewayId(file: string): string {
   if (!existsSync(file)) writeFileSync(file, `gateway-${randomUUID().slice(0, 8)}`, { mode: 0o600 })
   return readFileSync(file, 'utf8')
-}
-
-function lookUpIn(table: () => AccessTable): Authenticate {
-  return (key, now) => authenticate(table(), { hash: hashKey(key), format: checkKeyFormat(key) }, instant(now))
 }
 
 function listenOn(server: Server, listen: GatewayOptions['listen']): Promise<void> {

@@ -2,10 +2,11 @@
 import type { AddressInfo } from 'node:net'
 import { dialectOf, openWire } from '../../src/adapters/engine/index.ts'
 import { openHttp } from '../../src/adapters/openai-http/index.ts'
+import { unbounded } from '../../src/domain/access/index.ts'
 import type { CloseRecord, OpenRecord } from '../../src/domain/journal/index.ts'
 import type { ReplicaRoute, Snapshot, VersionRoute } from '../../src/domain/serving/index.ts'
 import { bytes, keyId, millis, modelName, replicaId, versionName } from '../../src/domain/units.ts'
-import { openFleet, openServe, watchReplicas, openGate } from '../../src/services/serve/index.ts'
+import { openConversations, openFleet, openServe, watchReplicas, openGate } from '../../src/services/serve/index.ts'
 
 export const testKey = 'sk-test-key-of-the-suite'
 export const testVersion = versionName('dev-v1.0-fake-fp16-p1')
@@ -14,6 +15,7 @@ export type GatewayOptions = {
   replicas: (Partial<ReplicaRoute> & { url: string })[]
   version?: Partial<VersionRoute>
   limits?: Partial<Snapshot['limits']>
+  health?: Partial<Snapshot['health']>
   queue?: { waiting: number; deadlineMs: number }
   mayUse?: boolean
   /** Left out: replicas are probed once at the start, and then by calls alone. */
@@ -46,9 +48,10 @@ export async function startGateway(options: GatewayOptions) {
     stale: () => null,
     lookUp: key =>
       key === testKey
-        ? { ok: true, principal: { kind: 'key', id: keyId('key_test'), alias: 'test', team: null } }
+        ? { ok: true, principal: { kind: 'key', id: keyId('key_test'), alias: 'test', team: null }, scopes: unbounded }
         : { ok: false, why: 'unknown' },
     permissions: { model: fleet.model, mayUse: () => options.mayUse ?? true, permitted: () => fleet.models() },
+    conversations: openConversations({ mostBytes: 1024 * 1024, keptForMs: 60_000, now: Date.now }),
     recorder: {
       append(record, onWritten) {
         records.push(record)
@@ -74,7 +77,14 @@ export async function startGateway(options: GatewayOptions) {
   })
   const stop = new AbortController()
   if (options.probeEveryMs !== undefined)
-    watchReplicas({ fleet, wire, everyMs: options.probeEveryMs, timeoutMs: 1_000, signal: stop.signal })
+    watchReplicas({
+      fleet,
+      wire,
+      health: () => snapshot.health,
+      everyMs: options.probeEveryMs,
+      timeoutMs: 1_000,
+      signal: stop.signal,
+    })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   // A TCP server that listens has an address object.
   const { port } = server.address() as AddressInfo
@@ -143,11 +153,13 @@ export const emptySnapshot: Snapshot = {
     idle: millis(2_000),
     request: millis(20_000),
   },
+  health: { stall: millis(30_000), canary: null },
   maxStale: millis(60_000),
+  jwt: [],
   whenUnwritable: 'serve',
 }
 
-function toSnapshot({ replicas, version, limits, queue }: GatewayOptions): Snapshot {
+function toSnapshot({ replicas, version, limits, health, queue }: GatewayOptions): Snapshot {
   return {
     ...emptySnapshot,
     id: 'test',
@@ -169,6 +181,7 @@ function toSnapshot({ replicas, version, limits, queue }: GatewayOptions): Snaps
         replicas: replicas.map(({ url, ...part }, i) => ({
           id: replicaId(`r${i}`),
           address: { url: `${url}/v1` },
+          metrics: null,
           apiKey: null,
           backup: false,
           weight: 1,
@@ -179,5 +192,6 @@ function toSnapshot({ replicas, version, limits, queue }: GatewayOptions): Snaps
       },
     ],
     limits: { ...emptySnapshot.limits, ...limits },
+    health: { ...emptySnapshot.health, ...health },
   }
 }

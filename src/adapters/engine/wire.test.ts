@@ -38,14 +38,19 @@ async function listen(
   // A TCP server that listens has an address object.
   const url = socket === undefined ? `http://127.0.0.1:${(server.address() as AddressInfo).port}/base/v1` : ''
   return {
-    target: { address: socket === undefined ? { url } : { socket }, apiKey: null },
+    target: { address: socket === undefined ? { url } : { socket }, metrics: null, apiKey: null, served: null },
     connections: () => connections,
     close,
   }
 }
 
 type Heard = { head: [number, string][]; bytes: number; text: string; end: number; failed: Error[] }
-const request = { path: '/chat/completions', body: '{"a":1}', requestId: 'id-1' }
+const request = {
+  path: '/chat/completions',
+  body: '{"a":1}',
+  contentType: 'application/json',
+  requestId: 'id-1',
+} as const
 
 /** Calls and collects; `over` resolves at `end` or `failed`. */
 function call(by: ReturnType<typeof openWire>, target: Target, onData: (chunk: Buffer) => boolean = () => true) {

@@ -1,6 +1,6 @@
 /** The wire: HTTP towards engines, over undici's dispatcher. The one file that knows undici. */
 import { Pool, type Dispatcher } from 'undici'
-import type { Target, Wire, WireCall, WireListener } from '../../services/serve/index.ts'
+import type { EngineAddress, Target, Wire, WireCall, WireListener } from '../../services/serve/index.ts'
 
 /** An engine on the same network that takes longer than this to accept is as good as gone. */
 const connectMs = 5_000
@@ -12,7 +12,7 @@ const mostGetBytes = 1024 * 1024
 export function openWire(): Wire {
   const pools = new Map<string, { pool: Pool; base: string }>()
 
-  function poolOf({ address }: Target): { pool: Pool; base: string } {
+  function poolOf(address: Target['address']): { pool: Pool; base: string } {
     const key = 'url' in address ? address.url : address.socket
     let entry = pools.get(key)
     if (entry === undefined) {
@@ -23,16 +23,22 @@ export function openWire(): Wire {
   }
 
   return {
-    post(target, { path, body, requestId }, listener) {
-      const { pool, base } = poolOf(target)
+    post(target, { path, body, contentType, requestId }, listener) {
+      const { pool, base } = poolOf(target.address)
       const handler = new CallHandler(listener)
-      const headers = { ...headersOf(target), 'content-type': 'application/json', 'x-request-id': requestId }
-      pool.dispatch({ method: 'POST', path: base + path, headers, body }, handler)
+      const headers = { ...headersOf(target), 'content-type': contentType, 'x-request-id': requestId }
+      pool.dispatch({ method: 'POST', path: below(base, path), headers, body }, handler)
       return handler
     },
     async get(target, path, signal) {
-      const { pool, base } = poolOf(target)
-      const answer = await pool.request({ method: 'GET', path: base + path, headers: headersOf(target), signal })
+      const elsewhere = isWholeAddress(path)
+      const { pool, base } = poolOf(elsewhere ? { url: path } : target.address)
+      const answer = await pool.request({
+        method: 'GET',
+        path: elsewhere ? base : below(base, path),
+        headers: elsewhere ? {} : headersOf(target),
+        signal,
+      })
       let text = ''
       for await (const chunk of answer.body.setEncoding('utf8')) {
         text += String(chunk)
@@ -61,6 +67,12 @@ function openPool(address: Target['address']): { pool: Pool; base: string } {
   })
   return { pool, base: url.pathname.replace(/\/$/, '') }
 }
+
+const isWholeAddress = (path: EngineAddress | `http${string}`): path is `http${string}` => path.startsWith('http')
+
+/** `~` is the base without the version that ends it. */
+const below = (base: string, path: EngineAddress): string =>
+  path.startsWith('~') ? base.replace(/\/v\d+$/, '') + path.slice(1) : base + path
 
 function headersOf({ apiKey }: Target): Record<string, string> {
   return apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }

@@ -57,6 +57,8 @@ const snapshot: Snapshot = {
   versions: [],
   limits: { body: bytes(1), inFlight: 1, firstByte: millis(1), idle: millis(1), request: millis(1) },
   maxStale: millis(1),
+  health: { stall: millis(1), canary: null },
+  jwt: [],
   whenUnwritable: 'serve',
 }
 

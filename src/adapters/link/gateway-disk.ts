@@ -14,6 +14,7 @@ import {
 import { dirname, join } from 'node:path'
 import type { AccessImage, NumberedChange } from '../../domain/access/index.ts'
 import type { Snapshot } from '../../domain/serving/index.ts'
+import { millis } from '../../domain/units.ts'
 
 export type GatewayDisk = ReturnType<typeof openGatewayDisk>
 
@@ -29,7 +30,8 @@ export function openGatewayDisk(folder: string) {
   return {
     /** `null`: this gateway was never told, or the file is damaged. */
     snapshot(): Snapshot | null {
-      return readJson<Snapshot>(snapshotFile, 'id')
+      const snapshot = readJson<Snapshot>(snapshotFile, 'id')
+      return snapshot === null ? null : { ...beforeThisRelease, ...snapshot }
     },
 
     access(): { image: AccessImage; changes: NumberedChange[] } | null {
@@ -86,6 +88,9 @@ export function openGatewayDisk(folder: string) {
     return changes
   }
 }
+
+/** What snapshots written by earlier releases lack, as those releases behaved. */
+const beforeThisRelease: Pick<Snapshot, 'health'> = { health: { stall: millis(30_000), canary: null } }
 
 /** A change as a line of the file. Numbers mean something within one epoch only. */
 type Line = NumberedChange & { epoch: string }

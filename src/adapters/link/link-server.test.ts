@@ -21,6 +21,8 @@ const aSnapshot = (id: string): Snapshot => ({
   models: [],
   versions: [],
   maxStale: millis(1),
+  health: { stall: millis(1), canary: null },
+  jwt: [],
   whenUnwritable: 'serve',
   limits: { body: bytes(1), inFlight: 1, firstByte: millis(1), idle: millis(1), request: millis(1) },
 })

@@ -1,4 +1,4 @@
 /** OpenAI's dialect in: HTTP requests become exchanges. Start at `server.ts`. */
 export { endAnswer } from './body.ts'
 export { openHttp, sendFault } from './server.ts'
-export type { Plain, PlainRequest } from './server.ts'
+export type { Plain, PlainRequest, PlainRoute } from './server.ts'

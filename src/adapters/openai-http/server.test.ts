@@ -28,17 +28,21 @@ async function start(parts: Partial<HttpParts> = {}): Promise<{ url: string; por
   const server = openHttp({
     serve,
     plain: {
-      '/health': () => ({ status: 200, body: { status: 'ok' } }),
-      '/text': () => ({ status: 200, body: 'words', contentType: 'text/plain' }),
-      '/tree/': ({ path, key }) => ({ status: 200, body: { path, key } }),
-      '/fault': () => {
-        throw new FaultError({ kind: 'not-ready', why: 'testing' })
+      '/health': { answer: () => ({ status: 200, body: { status: 'ok' } }) },
+      '/text': { answer: () => ({ status: 200, body: 'words', contentType: 'text/plain' }) },
+      '/tree/': { methods: ['DELETE'], answer: ({ method, path, key }) => ({ status: 200, body: { method, path, key } }) },
+      '/fault': {
+        answer: () => {
+          throw new FaultError({ kind: 'not-ready', why: 'testing' })
+        },
       },
-      '/later-fault': () => Promise.reject(new FaultError({ kind: 'not-ready', why: 'testing' })),
-      '/bug': () => {
-        throw new TypeError('secret detail')
+      '/later-fault': { answer: () => Promise.reject(new FaultError({ kind: 'not-ready', why: 'testing' })) },
+      '/bug': {
+        answer: () => {
+          throw new TypeError('secret detail')
+        },
       },
-      '/later-bug': () => Promise.reject(new TypeError('secret detail')),
+      '/later-bug': { answer: () => Promise.reject(new TypeError('secret detail')) },
     },
     relayed: ['api'],
     relay: (request, response, id) =>
@@ -76,8 +80,8 @@ test('plain routes answer JSON or text, by path or by what is below it, with the
   expect(await (await fetch(`${url}/health?x=1`)).json()).toEqual({ status: 'ok' })
   expect(await (await fetch(`${url}/text`)).text()).toBe('words')
   const asked = (headers: Record<string, string>) => fetch(`${url}/tree/a/b`, { headers }).then(answer => answer.json())
-  expect(await asked({ authorization: 'bearer  abc ' })).toEqual({ path: '/tree/a/b', key: 'abc' })
-  expect(await asked({ 'x-api-key': 'abc' })).toEqual({ path: '/tree/a/b', key: 'abc' })
+  expect(await asked({ authorization: 'bearer  abc ' })).toEqual({ method: 'GET', path: '/tree/a/b', key: 'abc' })
+  expect(await asked({ 'x-api-key': 'abc' })).toEqual({ method: 'GET', path: '/tree/a/b', key: 'abc' })
   expect(await asked({ authorization: 'Basic abc' })).toMatchObject({ key: null })
   expect(await asked({ authorization: 'Bearer a b' })).toMatchObject({ key: null })
   // Who says Authorization is not asked for another header.
@@ -93,7 +97,7 @@ test('unknown paths are 404, wrong methods 405 with what is allowed, both in fou
     ['GET', '/__proto__', 404, null],
     ['GET', '/v1/embeddings', 405, 'POST'],
     ['POST', '/health', 405, 'GET, HEAD'],
-    ['DELETE', '/tree/x', 405, 'GET, HEAD'],
+    ['PUT', '/tree/x', 405, 'GET, HEAD, DELETE'],
   ] as const) {
     const answer = await fetch(url + path, { method })
     expect([answer.status, answer.headers.get('allow')], path).toEqual([status, allow])

@@ -1,6 +1,7 @@
 /** The gateway's front: node:http, its limits, and which path goes where. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { renderFault, type Surface } from '../../domain/dialect/index.ts'
 import { FaultError, toHttp, type Fault } from '../../domain/fault.ts'
 import type { ModelPath } from '../../domain/serving/index.ts'
 import { instant, type RequestId } from '../../domain/units.ts'
@@ -12,12 +13,15 @@ import { makeRequestId } from './request-id.ts'
 /** An answer that is ready at once. A string goes out as plain text, anything else as JSON. */
 export type Plain = { status: number; body: unknown; contentType?: string }
 /** What a plain handler knows of its request. */
-export type PlainRequest = { key: string | null; path: string; from: string }
+export type PlainRequest = { method: string; key: string | null; path: string; from: string; surface: Surface }
+
+/** An answer of the gateway's own. `methods`: beside GET and HEAD. */
+export type PlainRoute = { methods?: readonly string[]; answer(request: PlainRequest): Plain | Promise<Plain> }
 
 export type HttpParts = {
   serve: Serve
-  /** GET routes by path; a path that ends in `/` takes what is below it too. */
-  plain: Record<string, (request: PlainRequest) => Plain | Promise<Plain>>
+  /** By path; a path that ends in `/` takes what is below it too. */
+  plain: Record<string, PlainRoute>
   /** First path segments that the controller answers (`api`, `key` …). */
   relayed: readonly string[]
   relay: (request: IncomingMessage, response: ServerResponse, id: RequestId) => void
@@ -26,15 +30,27 @@ export type HttpParts = {
   draining: () => boolean
 }
 
-const modelPaths: Record<string, ModelPath> = {
-  '/v1/chat/completions': 'chat/completions',
-  '/v1/completions': 'completions',
-  '/v1/embeddings': 'embeddings',
-  // As clients send them whose base URL lacks the /v1.
-  '/chat/completions': 'chat/completions',
-  '/completions': 'completions',
-  '/embeddings': 'embeddings',
-}
+const belowV1: readonly ModelPath[] = [
+  'chat/completions',
+  'completions',
+  'embeddings',
+  'responses',
+  'messages',
+  'messages/count_tokens',
+  'rerank',
+  'tokenize',
+  'audio/transcriptions',
+  'audio/speech',
+]
+
+/** Each also without the /v1, as clients send it whose base URL lacks it. */
+const modelPaths = new Map<string, ModelPath>([
+  ...belowV1.flatMap((path): [string, ModelPath][] => [
+    [`/v1/${path}`, path],
+    [`/${path}`, path],
+  ]),
+  ['/v2/rerank', 'rerank'],
+])
 
 /** Longer than any client's own name for a request has to be. */
 const clientIdCharacters = 128
@@ -79,7 +95,7 @@ export function openHttp(parts: HttpParts): Server {
     const query = url.indexOf('?')
     const path = query === -1 ? url : url.slice(0, query)
     const method = request.method ?? 'GET'
-    const modelPath = modelPaths[path]
+    const modelPath = modelPaths.get(path)
     if (modelPath !== undefined) {
       requireMethod({ method, path, allowed: ['POST'] })
       // It answers every fault itself: what comes here would else end the process.
@@ -90,10 +106,11 @@ export function openHttp(parts: HttpParts): Server {
       parts.relay(request, response, id)
       return
     }
-    const handler = plainHandler(path)
-    if (handler === undefined) throw new FaultError({ kind: 'route-unknown', method, path: path.slice(0, 200) })
-    requireMethod({ method, path, allowed: ['GET', 'HEAD'] })
-    answerPlain(handler({ key: keyOf(request), path, from: request.socket.remoteAddress ?? '' }), response, id)
+    const route = plainRoute(path)
+    if (route === undefined) throw new FaultError({ kind: 'route-unknown', method, path: path.slice(0, 200) })
+    requireMethod({ method, path, allowed: ['GET', 'HEAD', ...(route.methods ?? [])] })
+    const from = request.socket.remoteAddress ?? ''
+    answerPlain(route.answer({ method, key: keyOf(request), path, from, surface: surfaceOf(request) }), response, id)
   }
 
   /** Most answers are ready at once; only those that aren't cost a promise. */
@@ -113,7 +130,7 @@ export function openHttp(parts: HttpParts): Server {
     sendFault(response, error instanceof FaultError ? error.fault : { kind: 'internal' }, id)
   }
 
-  function plainHandler(path: string): HttpParts['plain'][string] | undefined {
+  function plainRoute(path: string): PlainRoute | undefined {
     const exact = Object.hasOwn(parts.plain, path) ? parts.plain[path] : undefined
     if (exact !== undefined) return exact
     return Object.entries(parts.plain).find(([route]) => route.endsWith('/') && path.startsWith(route))?.[1]
@@ -135,11 +152,13 @@ function toExchange({ request, response, id, path, modelPath }: ExchangeParts): 
     id,
     head: {
       path: modelPath,
+      surface: modelPath.startsWith('messages') ? 'anthropic' : 'openai',
       route: path,
       key: keyOf(request),
       clientId: typeof clientId === 'string' ? clientId.slice(0, clientIdCharacters) : null,
       from: request.socket.remoteAddress ?? '',
       declaredBytes: Number.isFinite(declared) ? declared : null,
+      contentType: request.headers['content-type'] ?? '',
     },
     reply: new HttpReply(response),
     readBody: limit => readBody(request, limit),
@@ -149,6 +168,9 @@ function toExchange({ request, response, id, path, modelPath }: ExchangeParts): 
     interrupt: null,
     principal: null,
     ask: null,
+    form: null,
+    translator: null,
+    stream: null,
     model: null,
     version: null,
     replica: null,
@@ -193,6 +215,11 @@ function keyOf(request: IncomingMessage): string | null {
   return typeof key === 'string' && key !== '' ? key : null
 }
 
+/** Anthropic's clients name the version of their API on every request. */
+function surfaceOf({ headers }: IncomingMessage): Surface {
+  return headers['anthropic-version'] === undefined ? 'openai' : 'anthropic'
+}
+
 function requireMethod({ method, path, allowed }: { method: string; path: string; allowed: readonly string[] }): void {
   if (!allowed.includes(method)) throw new FaultError({ kind: 'method-not-allowed', method, path, allowed })
 }
@@ -213,8 +240,9 @@ export function sendFault(response: ServerResponse, fault: Fault, id: RequestId)
     response.destroy()
     return
   }
-  const { status, body, retryAfterSeconds } = toHttp(fault)
-  const bytes = Buffer.from(JSON.stringify(body))
+  const http = toHttp(fault)
+  const { status, retryAfterSeconds } = http
+  const bytes = Buffer.from(JSON.stringify(renderFault(surfaceOf(response.req), http, id)))
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': String(bytes.length),

@@ -1,13 +1,14 @@
 /** A gateway's metrics, for Prometheus. Names and labels are documented in docs/reference/metrics.md. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { CloseRecord } from '../../domain/journal/index.ts'
+import type { EngineLoad } from '../../domain/serving/index.ts'
 import type { Meter } from '../../services/serve/index.ts'
 
 /** Live numbers, read at each scrape. */
 export type GatewayNumbers = {
   inFlight(): number
   queued(): number
-  replicas(): { version: string; replica: string; inFlight: number; up: boolean }[]
+  replicas(): { version: string; replica: string; inFlight: number; up: boolean; load: EngineLoad | null }[]
 }
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900]
@@ -57,27 +58,41 @@ export function openGatewayMetrics(numbers: GatewayNumbers): Meter & { text(): P
   })
   gauge('holdfast_requests_in_flight', 'Requests being served.', () => numbers.inFlight())
   gauge('holdfast_requests_waiting', 'Requests waiting for a replica that is loading.', () => numbers.queued())
-  const replicaInFlight = new Gauge({
-    name: 'holdfast_replica_requests_in_flight',
-    help: 'Requests being served by a replica.',
-    labelNames: ['version', 'replica'],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const { version, replica, inFlight } of numbers.replicas()) this.set({ version, replica }, inFlight)
-    },
-  })
-  const replicaUp = new Gauge({
-    name: 'holdfast_replica_up',
-    help: '1: the replica may be given requests.',
-    labelNames: ['version', 'replica'],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const { version, replica, up } of numbers.replicas()) this.set({ version, replica }, up ? 1 : 0)
-    },
-  })
-  void [replicaInFlight, replicaUp]
+  replicaGauge('holdfast_replica_requests_in_flight', 'Requests being served by a replica.', ({ inFlight }) => inFlight)
+  replicaGauge('holdfast_replica_up', '1: the replica may be given requests.', ({ up }) => (up ? 1 : 0))
+  replicaGauge(
+    'holdfast_replica_engine_requests_running',
+    'Requests that the replica’s engine says it is working on, whoever sent them.',
+    ({ load }) => load?.running ?? null,
+  )
+  replicaGauge(
+    'holdfast_replica_engine_requests_waiting',
+    'Requests in the engine’s own queue, by its own word.',
+    ({ load }) => load?.waiting ?? null,
+  )
+  replicaGauge(
+    'holdfast_replica_engine_kv_use_ratio',
+    'Part of the engine’s KV cache in use, 0 to 1, by its own word.',
+    ({ load }) => load?.kvUse ?? null,
+  )
+
+  type ReplicaNumbers = ReturnType<GatewayNumbers['replicas']>[number]
+  /** `null`: this engine does not say, so there is no sample. */
+  function replicaGauge(name: string, help: string, read: (replica: ReplicaNumbers) => number | null): void {
+    void new Gauge({
+      name,
+      help,
+      labelNames: ['version', 'replica'],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const numbered of numbers.replicas()) {
+          const value = read(numbered)
+          if (value !== null) this.set({ version: numbered.version, replica: numbered.replica }, value)
+        }
+      },
+    })
+  }
 
   function gauge(name: string, help: string, read: () => number): void {
     void new Gauge({

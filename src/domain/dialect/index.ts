@@ -13,3 +13,7 @@ export type {
 } from './chat.ts'
 export { chunkReader, readAnswer, readUsage } from './read-chat.ts'
 export type { AnswerTranslator, StreamTranslator, Translated, TranslationContext } from './translation.ts'
+export { renderFault } from './surface.ts'
+export type { Surface } from './surface.ts'
+export { fromCountTokens, fromMessages, toAnthropicModel, toAnthropicModels } from './messages/index.ts'
+export { fromResponses } from './responses/index.ts'

@@ -4,7 +4,7 @@
  */
 import type { Fault, HttpFault } from '../fault.ts'
 import type { RequestId } from '../units.ts'
-import type { ChatRequest } from './chat.ts'
+import type { ChatMessage, ChatRequest } from './chat.ts'
 
 /** What a translation needs beside the body. */
 export type TranslationContext = {
@@ -21,8 +21,26 @@ export type Translated = { ok: true; request: ChatRequest; answer: AnswerTransla
 export interface AnswerTranslator {
   /** A whole chat completion, as parsed. Throws FaultError `engine-failed` when it is none. */
   whole(completion: unknown): Record<string, unknown>
-  /** One stream. Called once for each request, however many replicas are tried. */
+  /** One stream. Each replica that is tried gets its own; only the last one's events reach the client. */
   stream(): StreamTranslator
+  /** What later requests may go on from; `null`: the client wants nothing kept, or the answer is not complete. */
+  kept?(): KeptResponse | null
+}
+
+/** A conversation up to and with one answer. */
+export type PreviousTurns = {
+  /** Without the `instructions` of the requests: those belong to one request each. */
+  messages: readonly ChatMessage[]
+  /** The answer's output items, as the client got them. */
+  output: readonly Readonly<Record<string, unknown>>[]
+}
+
+/** An answer that can be asked for again, and gone on from. */
+export type KeptResponse = {
+  /** `resp_…` */
+  id: string
+  response: Readonly<Record<string, unknown>>
+  turns: PreviousTurns
 }
 
 /** Server-sent events in the client's dialect, as text: each piece is whole events, or '' for none. */

@@ -18,7 +18,7 @@ export type ModelPath = EnginePath | 'responses' | 'messages' | 'messages/count_
 
 /** A body that was understood as far as routing needs. The rest of it is the engine's to judge. */
 export type Ask = {
-  path: ModelPath
+  path: EnginePath
   model: string
   stream: boolean
   /** The client wants the usage chunk of a stream. */
@@ -28,8 +28,14 @@ export type Ask = {
 
 export type ParsedAsk = { ok: true; ask: Ask } | { ok: false; fault: Fault }
 
+/** Those whose answer is made token by token, so that it can be streamed and sampled. */
+const generates: readonly EnginePath[] = ['chat/completions', 'completions']
+
+/** Those that have a system prompt. */
+const converses: readonly EnginePath[] = ['chat/completions', 'tokenize']
+
 /** Reads a parsed JSON body. Refuses what no engine could take, naming the parameter. */
-export function parseAsk(path: ModelPath, body: unknown): ParsedAsk {
+export function parseAsk(path: EnginePath, body: unknown): ParsedAsk {
   if (!isRecord(body)) return invalid(null, 'The request body must be a JSON object.')
   const { model, stream, stream_options: streamOptions } = body
   if (typeof model !== 'string' || model === '')
@@ -37,25 +43,16 @@ export function parseAsk(path: ModelPath, body: unknown): ParsedAsk {
   if (model.length > 256) return invalid('model', "'model' is longer than the 256 characters a name may have.")
   if (stream !== undefined && stream !== null && typeof stream !== 'boolean')
     return invalid('stream', "'stream' must be true or false.")
-  if (streamOptions !== undefined && streamOptions !== null && !isRecord(streamOptions)) {
+  if (streamOptions !== undefined && streamOptions !== null && !isRecord(streamOptions))
     return invalid('stream_options', "'stream_options' must be an object.")
-  }
-  if (path === 'chat/completions') {
-    const problem = messagesProblem(body['messages'])
-    if (problem !== null) return invalid('messages', problem)
-  }
-  if (path === 'completions' && !isPrompt(body['prompt'])) {
-    return invalid('prompt', "'prompt' must be a string or an array of strings or tokens.")
-  }
-  if (path === 'embeddings' && !isPrompt(body['input'])) {
-    return invalid('input', "'input' must be a string or an array of strings or tokens, and not empty.")
-  }
+  const problem = problems[path](body)
+  if (problem !== null) return invalid(...problem)
   return {
     ok: true,
     ask: {
       path,
       model,
-      stream: stream === true && path !== 'embeddings',
+      stream: stream === true && generates.includes(path),
       wantsUsage: isRecord(streamOptions) && streamOptions['include_usage'] === true,
       body,
     },
@@ -63,15 +60,15 @@ export function parseAsk(path: ModelPath, body: unknown): ParsedAsk {
 }
 
 /**
- * The body an engine gets: the version's sampling where the client left it out, the system prompt (chat only), the
- * engine's own name for the model, and usage always asked of streams: the journal needs it.
+ * The body an engine gets: the version's sampling where the client left it out, the system prompt (conversations only),
+ * the engine's own name for the model, and usage always asked of streams: the journal needs it.
  */
 export function toEngineBody(ask: Ask, model: ModelRoute, version: VersionRoute): Record<string, unknown> {
   const body: Record<string, unknown> = { ...ask.body, model: version.servedName ?? model.name }
-  if (ask.path !== 'embeddings') {
+  if (generates.includes(ask.path)) {
     for (const [name, value] of Object.entries(version.sampling)) body[name] ??= value
   }
-  if (ask.path === 'chat/completions') {
+  if (Array.isArray(ask.body['messages']) && converses.includes(ask.path)) {
     // parseAsk has seen to it that these are messages.
     body['messages'] = applySystemPrompt(ask.body['messages'] as Message[], version.prompt)
   }
@@ -82,16 +79,48 @@ export function toEngineBody(ask: Ask, model: ModelRoute, version: VersionRoute)
   return body
 }
 
-function messagesProblem(messages: unknown): string | null {
-  if (!Array.isArray(messages) || messages.length === 0) return "'messages' must be an array of at least one message."
+type Problem = [param: string, problem: string]
+
+/** What is wrong with a body of each path; `null`: nothing that a gateway could know. */
+const problems: { readonly [P in EnginePath]: (body: Record<string, unknown>) => Problem | null } = {
+  'chat/completions': ({ messages }) => messagesProblem(messages),
+  'completions': ({ prompt }) =>
+    isPrompt(prompt) ? null : ['prompt', "'prompt' must be a string or an array of strings or tokens."],
+  'embeddings': ({ input }) =>
+    isPrompt(input) ? null : ['input', "'input' must be a string or an array of strings or tokens, and not empty."],
+  'rerank': rerankProblem,
+  'tokenize': ({ messages, prompt }) => {
+    if (messages !== undefined) return messagesProblem(messages)
+    return typeof prompt === 'string' ? null : ['prompt', "Give 'prompt', a string, or 'messages', a conversation."]
+  },
+  'audio/transcriptions': () => null,
+  'audio/speech': ({ input }) =>
+    typeof input === 'string' && input !== '' ? null : ['input', "'input' must be the text to speak, a string."],
+}
+
+function messagesProblem(messages: unknown): Problem | null {
+  if (!Array.isArray(messages) || messages.length === 0)
+    return ['messages', "'messages' must be an array of at least one message."]
   for (const [index, message] of messages.entries()) {
     if (!isRecord(message) || typeof message['role'] !== 'string')
-      return `'messages[${index}]' must be an object with a 'role', a string.`
+      return ['messages', `'messages[${index}]' must be an object with a 'role', a string.`]
     const content = message['content']
-    if (content !== undefined && content !== null && typeof content !== 'string' && !Array.isArray(content)) {
-      return `'messages[${index}].content' must be a string or an array of parts.`
-    }
+    if (content !== undefined && content !== null && typeof content !== 'string' && !Array.isArray(content))
+      return ['messages', `'messages[${index}].content' must be a string or an array of parts.`]
   }
+  return null
+}
+
+function rerankProblem({ query, documents, top_n: topN }: Record<string, unknown>): Problem | null {
+  if (typeof query !== 'string' || query === '') return ['query', "'query' must be a text to compare with, a string."]
+  if (!Array.isArray(documents) || documents.length === 0)
+    return ['documents', "'documents' must be an array of at least one text."]
+  const odd = documents.findIndex(
+    document => typeof document !== 'string' && !(isRecord(document) && typeof document['text'] === 'string'),
+  )
+  if (odd !== -1) return ['documents', `'documents[${odd}]' must be a string, or an object with a 'text'.`]
+  if (topN !== undefined && topN !== null && !(typeof topN === 'number' && Number.isSafeInteger(topN) && topN > 0))
+    return ['top_n', "'top_n' must be a whole number above 0."]
   return null
 }
 

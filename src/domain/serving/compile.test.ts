@@ -60,6 +60,7 @@ test('the empty spec becomes smoke on its socket, with the limits of the schema'
           {
             id: 'smoke',
             address: { socket: '/run/smoke.sock' },
+            metrics: null,
             apiKey: null,
             backup: false,
             weight: 1,
@@ -69,7 +70,9 @@ test('the empty spec becomes smoke on its socket, with the limits of the schema'
       },
     ],
     limits: { body: 20 * 1024 ** 2, inFlight: 2000, firstByte: 120_000, idle: 60_000, request: 900_000 },
+    health: { stall: 30_000, canary: 60_000 },
     maxStale: 86_400_000,
+    jwt: [],
     whenUnwritable: 'serve',
   })
   expect(engineAssignments(withDefaults(spec({})), ports)).toMatchObject([
@@ -114,7 +117,7 @@ test('replicas with a url keep their engine kind, key reference, weight and plac
   ).versions
   expect(version).toMatchObject({ engine: 'vllm', servedName: 'A', task: 'embed' })
   expect(version?.replicas).toEqual([
-    { id: 'x', address: { url }, apiKey: '${env:K}', backup: true, weight: 2, managed: false },
+    { id: 'x', address: { url }, metrics: null, apiKey: '${env:K}', backup: true, weight: 2, managed: false },
   ])
 })
 

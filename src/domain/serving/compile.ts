@@ -1,5 +1,5 @@
 /** From the spec to what gateways and agents are told: the snapshot, and the embedded engines to run. */
-import { parseArtifactSource, parseVersionName } from '../catalog/index.ts'
+import { ggufFiles, parseArtifactSource, parseVersionName } from '../catalog/index.ts'
 import type { Spec, SpecReplica, SpecVersion } from '../spec/index.ts'
 import { modelName, replicaId, versionName } from '../units.ts'
 import type { ReplicaId } from '../units.ts'
@@ -30,6 +30,8 @@ export function compileSnapshot(spec: Spec, ports: CompilePorts): Snapshot {
     models: spec.models.map(({ name, live, queue }) => ({ name: modelName(name), live: versionName(live), queue })),
     versions: liveVersions(spec).map(version => toVersionRoute(spec, version, ports)),
     limits: { body, inFlight, firstByte, idle, request },
+    health: spec.gateway.health,
+    jwt: spec.gateway.jwt,
     maxStale: spec.gateway.maxStale,
     whenUnwritable: spec.capture.whenUnwritable,
   }
@@ -38,7 +40,7 @@ export function compileSnapshot(spec: Spec, ports: CompilePorts): Snapshot {
 
 /**
  * The embedded engines to run, for live versions. `digest` covers what the engine's process depends on (weights, engine, flags):
- * a change of prompt, sampling or name alone does not restart it. `pathOf` gets `file:` and `builtin:` sources as written.
+ * a change of prompt, sampling or name alone does not restart it. `pathOf` gets sources as written.
  */
 export function engineAssignments(
   spec: Spec,
@@ -47,7 +49,8 @@ export function engineAssignments(
   return liveVersions(spec)
     .filter(runsEmbedded)
     .flatMap(version => {
-      const gguf = pathOf(version.artifact?.from ?? '')
+      const from = version.artifact?.from ?? ''
+      const gguf = pathOf(from)
       const { kind, version: engineVersion, flags } = version.engine
       const depends = digest(canonicalJson({ from: version.artifact?.from, gguf, kind, engineVersion, flags }))
       return version.replicas.map(({ id }) => ({
@@ -56,6 +59,7 @@ export function engineAssignments(
         digest: depends,
         socket: socketFor(replicaId(id)),
         gguf,
+        source: from.startsWith('hf:') ? from : null,
         context: wholeNumber(flags['context-size']),
         sequences: wholeNumber(flags['sequences']) ?? defaultSequences,
         threads: wholeNumber(flags['threads']),
@@ -108,13 +112,14 @@ function toReplicaRoute(version: SpecVersion, replica: SpecReplica, { socketFor 
   const { backup, weight } = replica
   if (version.engine.kind === 'embedded') {
     if (!runsEmbedded(version)) return []
-    return [{ id, address: { socket: socketFor(id) }, apiKey: null, backup, weight, managed: true }]
+    return [{ id, address: { socket: socketFor(id) }, metrics: null, apiKey: null, backup, weight, managed: true }]
   }
   if (replica.url === undefined) return []
   return [
     {
       id,
       address: { url: replica.url.replace(/\/+$/, '') },
+      metrics: replica.metrics ?? null,
       apiKey: replica.apiKey ?? null,
       backup,
       weight,
@@ -123,10 +128,11 @@ function toReplicaRoute(version: SpecVersion, replica: SpecReplica, { socketFor 
   ]
 }
 
-/** Weights on Hugging Face are not fetched yet, so nothing can be started from them. */
+/** Nothing can be started from a whole repository, or from what is no GGUF. */
 function runsEmbedded(version: SpecVersion): boolean {
   const reading = parseArtifactSource(version.artifact?.from ?? '')
-  return version.engine.kind === 'embedded' && reading.ok && reading.source.kind !== 'hf'
+  if (version.engine.kind !== 'embedded' || !reading.ok) return false
+  return reading.source.kind !== 'hf' || ggufFiles(reading.source).ok
 }
 
 function promptOf(spec: Spec, version: SpecVersion): Prompt {

@@ -1,10 +1,13 @@
 /** Serving: what a gateway decides about a request. Start at `snapshot.ts`, then `ask.ts` and `routing.ts`. */
+export { routeScopeOf } from './route-scope.ts'
 export { parseAsk, toEngineBody } from './ask.ts'
 export type { Ask, EnginePath, ModelPath } from './ask.ts'
 export { compileSnapshot, engineAssignments } from './compile.ts'
 export type { EngineLoad } from './engine-load.ts'
 export { isUsable, stepHealth, unknownHealth } from './health.ts'
 export type { Health, HealthEvent } from './health.ts'
+export { expectedPrefill, isBusy, learnPrefill, noProgress, stallOf, stepProgress } from './progress.ts'
+export type { Progress, Sighting } from './progress.ts'
 export type { Acknowledgement, AgentFrame, EngineAssignment, GatewayFrame } from './link.ts'
 export { toModelList, toModelObject } from './model-list.ts'
 export type { ModelListing, ModelStatus } from './model-list.ts'
@@ -12,6 +15,7 @@ export { pickReplica } from './routing.ts'
 export type {
   EngineKind,
   GatewayLimits,
+  HealthLimits,
   ModelRoute,
   Prompt,
   ReplicaRoute,

@@ -28,6 +28,8 @@ export type EngineAssignment = {
   socket: string
   /** The weights, an absolute path. */
   gguf: string
+  /** Where the agent fetches them from when they are not there: `hf:…`; `null`: they are there. */
+  source: string | null
   /** Tokens of context for each sequence; `null`: what the weights were trained for, bounded by memory. */
   context: number | null
   /** Requests run at once. */

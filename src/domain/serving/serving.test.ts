@@ -177,6 +177,7 @@ describe('asks', () => {
       {
         id: replicaId('a'),
         address: { url: 'http://127.0.0.1:1/v1' },
+        metrics: null,
         apiKey: null,
         backup: false,
         weight: 1,

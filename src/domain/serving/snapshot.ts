@@ -1,4 +1,5 @@
 /** The snapshot: the compiled, immutable routing table that a gateway serves from. */
+import type { TokenIssuer } from '../access/index.ts'
 import type { Bytes, Millis, ModelName, ReplicaId, VersionName } from '../units.ts'
 
 export type Snapshot = {
@@ -9,6 +10,9 @@ export type Snapshot = {
   models: ModelRoute[]
   versions: VersionRoute[]
   limits: GatewayLimits
+  health: HealthLimits
+  /** Identity providers whose tokens are believed beside keys. */
+  jwt: TokenIssuer[]
   /** How long a gateway serves from this when it hears nothing more from its controller. */
   maxStale: Millis
   /** What to do with requests that the journal can't take. */
@@ -66,6 +70,14 @@ export type ReplicaRoute = {
   weight: number
   /** Holdfast starts it, so when it is gone it comes back: requests may wait for it. */
   managed: boolean
+}
+
+/** How engines prove that they work. */
+export type HealthLimits = {
+  /** Busy for this long without a token taken in or made is a stall. */
+  stall: Millis
+  /** One that had nothing to do for this long is asked for one token; `null`: never. */
+  canary: Millis | null
 }
 
 export type GatewayLimits = {

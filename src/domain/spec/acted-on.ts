@@ -1,5 +1,5 @@
 /** Which keys this release acts on. Every other key of the spec is checked, kept, and said to be for later. */
-import { parseArtifactSource } from '../catalog/index.ts'
+import { ggufFiles, parseArtifactSource } from '../catalog/index.ts'
 import { asText, field, items, mapOf, valueAt } from './document.ts'
 
 /** `true`: the key and everything below it. Lists are looked through. */
@@ -8,7 +8,7 @@ type Acted = true | { readonly [key: string]: Acted }
 const acted: Acted = {
   apiVersion: true,
   name: true,
-  gateway: { listen: true, publicUrl: true, limits: true, maxStale: true },
+  gateway: { listen: true, publicUrl: true, limits: true, health: true, jwt: true, maxStale: true },
   prompts: true,
   versions: {
     name: true,
@@ -17,7 +17,7 @@ const acted: Acted = {
     artifact: { from: true },
     engine: true,
     sampling: true,
-    replicas: { id: true, url: true, apiKey: true, backup: true, weight: true },
+    replicas: { id: true, url: true, metrics: true, apiKey: true, backup: true, weight: true },
   },
   models: { name: true, live: true, queue: true },
   teams: { name: true, models: true },
@@ -68,8 +68,8 @@ function noteVersion(version: unknown, found: Set<string>): void {
   const kind = asText(valueAt(version, ['engine', 'kind'])) ?? ''
   const from = parseArtifactSource(asText(valueAt(version, ['artifact', 'from'])) ?? '')
   if (kind === 'embedded') {
-    if (from.ok && from.source.kind === 'hf')
-      found.add(`versions[${name}].artifact (weights are not fetched yet: download them and use file:)`)
+    const gguf = from.ok && from.source.kind === 'hf' ? ggufFiles(from.source) : null
+    if (gguf?.ok === false) found.add(`versions[${name}].artifact (${gguf.problem})`)
     return
   }
   const flags = mapOf(valueAt(version, ['engine', 'flags']))

@@ -1,7 +1,7 @@
 /** The spec's `gateway` section. */
 import { z } from 'zod'
-import { count, network, text, web, wordOrSecret } from './fields.ts'
-import { size, timeout, duration } from './measures.ts'
+import { count, issuer, network, text, web, wordOrSecret } from './fields.ts'
+import { size, timeout, timeoutOrOff, duration } from './measures.ts'
 
 const listen = z.strictObject({
   host: text('Address to bind; 0.0.0.0 for every interface.').default('127.0.0.1'),
@@ -23,9 +23,22 @@ const limits = z.strictObject({
 })
 
 const jwt = z.strictObject({
-  issuer: web('Whose tokens are believed; its keys (JWKS) are found from this address.'),
-  audience: text('What the token must be meant for.'),
-  teamClaim: text('The claim that names the team.').default('groups'),
+  issuer: issuer(
+    'Whose tokens (JWTs) are believed, exactly as they name it; its keys are found at <issuer>/.well-known/openid-configuration and kept while it is away.',
+  ),
+  audience: text('What the token must be meant for (its `aud`).'),
+  teamClaim: text(
+    'The claim that names the team, one name or a list; exactly one team known here must be in it.',
+  ).default('groups'),
+})
+
+const health = z.strictObject({
+  stall: timeout(
+    'An engine that is busy for this long, and for what its longest waiting prompt may take, without taking in or making a token is given nothing more, whatever its health route says.',
+  ).prefault('30s'),
+  canary: timeoutOrOff(
+    'A replica that had nothing to do for this long is asked for one token, to know that it could; `off`: never.',
+  ).prefault('60s'),
 })
 
 export const gateway = z.strictObject({
@@ -43,6 +56,9 @@ export const gateway = z.strictObject({
     .optional(),
   trustedProxies: z.array(network('Address or network.')).default([]).describe('Whose X-Forwarded-For is believed.'),
   limits: limits.prefault({}).describe('Bounds for each gateway.'),
+  health: health
+    .prefault({})
+    .describe('How engines prove that they work. Asking whether they are there costs them nothing.'),
   perAddress: z
     .strictObject({
       requestsPerMinute: count('Requests a minute from one address.').optional(),

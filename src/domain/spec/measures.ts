@@ -38,6 +38,7 @@ const says = {
   size: 'expected a size with its unit, such as 20MiB or 96GiB',
   rate: 'expected a size for each second, such as 307GB/s',
   duration: 'expected a duration with its unit (ms, s, m, h, d), such as 30s or 5m',
+  durationOrOff: 'expected a duration with its unit (ms, s, m, h, d), such as 60s, or off',
   power: 'expected a power in watts, such as 600W',
   share: 'expected a share: a number from 0 to 1, or per cent, such as 5%',
   margin: 'expected a margin: a number from 0 to 1, per cent, or percentage points, such as 2% or 0.5pp',
@@ -81,6 +82,19 @@ export const duration = (meaning: string) => durationUpTo(meaning, longestDurati
 
 /** A length of time that a timer waits for. */
 export const timeout = (meaning: string) => durationUpTo(meaning, longestTimerMs)
+
+/** A length of time that a timer waits for; `off` is `null`. */
+export const timeoutOrOff = (meaning: string) =>
+  z
+    .string(says.durationOrOff)
+    .regex(new RegExp(`${durationPattern.source}|^off$`), says.durationOrOff)
+    .transform(text => (text === 'off' ? null : millis(Math.round(amount(text, durationPattern, durationUnits)))))
+    .refine(value => value === null || value > 0, 'must be more than 0')
+    .refine(
+      value => value === null || value <= longestTimerMs,
+      `must be at most ${Math.floor(longestTimerMs / 86_400_000)}d`,
+    )
+    .meta({ title: 'duration or `off`', description: meaning })
 
 /** Watts. */
 export const power = (meaning: string) =>

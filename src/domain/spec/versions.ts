@@ -22,7 +22,17 @@ export const prompts = z.record(
   prompt,
 )
 
-const engineKinds = ['vllm', 'llama-cpp', 'ollama', 'sglang', 'tensorrt-llm', 'triton', 'openai', 'embedded'] as const
+const engineKinds = [
+  'vllm',
+  'llama-cpp',
+  'ollama',
+  'sglang',
+  'tensorrt-llm',
+  'triton',
+  'tgi',
+  'openai',
+  'embedded',
+] as const
 
 const engine = z.strictObject({
   kind: z
@@ -33,9 +43,9 @@ const engine = z.strictObject({
   version: text('The engine’s own version.').optional(),
   servedName: text('What the engine calls the model; left out: the public model name.').optional(),
   task: z
-    .enum(['chat', 'embed'])
+    .enum(['chat', 'embed', 'rerank', 'transcribe', 'speak'])
     .default('chat')
-    .describe('What it answers: conversations and completions, or embeddings.'),
+    .describe('What it is for: conversations and completions, embeddings, ranking, speech to text, or text to speech.'),
   flags: handedOn(
     'The engine’s own flags. `embedded` knows `context-size`, `sequences` and `threads`; for engines that run elsewhere they only tell versions apart.',
   ).default({}),
@@ -51,6 +61,7 @@ const replica = z.strictObject({
   url: web(
     'The address of an engine that somebody runs already, with its path (`/v1`). Instead of host and port.',
   ).optional(),
+  metrics: web('Where its metrics are, when not at its own address: Triton has them on another port.').optional(),
   apiKey: secret('What that engine wants as a key.').optional(),
   backup: flag('Used only when no other replica can answer.').default(false),
   weight: positive('Its share of requests in relation to the other replicas’.').default(1),

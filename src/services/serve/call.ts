@@ -1,20 +1,28 @@
 /** Call: asks a replica, and another one as long as the client has seen no byte of an answer. */
 import { FaultError, type Fault } from '../../domain/fault.ts'
 import { toEngineBody, type GatewayLimits } from '../../domain/serving/index.ts'
-import type { ReplicaId } from '../../domain/units.ts'
-import { ClientGone, describe, type Serve } from './exchange.ts'
+import { tokens, type ReplicaId } from '../../domain/units.ts'
+import type { Conversations } from './conversations.ts'
+import { ClientGone, describe, type Exchange, type Serve } from './exchange.ts'
 import type { Fleet, Replica } from './fleet.ts'
-import type { Recorder, Wire } from './ports.ts'
+import type { EngineRequest, Recorder, Wire, WireRequest } from './ports.ts'
 import { relay } from './relay.ts'
 import { awaitReplica } from './route.ts'
+import { charactersPerToken } from './usage.ts'
 
 /** Replicas asked for one request, at most: a request that kills engines must not kill them all. */
 const mostAttempts = 3
 
-export type CallParts = { fleet: Fleet; wire: Wire; recorder: Recorder; limits: () => GatewayLimits }
+export type CallParts = {
+  fleet: Fleet
+  wire: Wire
+  recorder: Recorder
+  limits: () => GatewayLimits
+  conversations: Conversations
+}
 
 export const call =
-  ({ fleet, wire, recorder, limits }: CallParts): Serve =>
+  ({ fleet, wire, recorder, limits, conversations }: CallParts): Serve =>
   async exchange => {
     const { ask, model, version } = exchange
     if (ask === null || model === null || version === null) throw new TypeError('call comes after route')
@@ -53,9 +61,14 @@ export const call =
       if (exchange.gone) throw new ClientGone()
       const lease = fleet.lease(replica)
       try {
-        const request = toRequest(replica)
-        await relay({ exchange, replica, wire, limits: limits(), request })
-        lease.answered()
+        const { body: mended, path, repair } = toRequest(replica)
+        const request = { path, ...(await encode(mended, exchange)), requestId: exchange.id }
+        if (exchange.gone) throw new ClientGone()
+        lease.asked(tokens(request.body.length / charactersPerToken))
+        await relay({ exchange, replica, wire, limits: limits(), request, repair, began: lease.began })
+        lease.answered(exchange.inputTokens, ask?.stream === true ? exchange.firstByteMs : null)
+        const kept = exchange.translator?.kept?.() ?? null
+        if (kept !== null) conversations.keep(key ?? '', kept)
       } catch (error) {
         if (error instanceof FaultError) lease.failed(error.fault)
         throw error
@@ -64,20 +77,39 @@ export const call =
       }
     }
 
-    function toRequest(replica: Replica): { path: string; body: string; requestId: string } {
-      try {
-        return { ...replica.dialect.toRequest(ask?.path ?? 'chat/completions', body), requestId: exchange.id }
-      } catch (error) {
-        // JSON.stringify recurses where JSON.parse does not.
-        if (error instanceof RangeError)
-          throw new FaultError(
-            { kind: 'request-invalid', param: null, problem: 'The request body is nested too deeply.' },
-            { cause: error },
-          )
-        throw error
-      }
+    function toRequest(replica: Replica): EngineRequest {
+      if (ask === null || version === null) throw new TypeError('call comes after route')
+      return replica.dialect.toRequest(ask.path, body, version.name)
     }
   }
+
+/** The bytes an engine gets: the body as JSON, or the client's form with the engine's own name for the model. */
+function encode(
+  body: Record<string, unknown>,
+  { form }: Exchange,
+): Pick<WireRequest, 'body' | 'contentType'> | Promise<Pick<WireRequest, 'body' | 'contentType'>> {
+  if (form !== null) return encodeForm(body, form)
+  try {
+    return { body: JSON.stringify(body), contentType: 'application/json' }
+  } catch (error) {
+    // JSON.stringify recurses where JSON.parse does not.
+    if (!(error instanceof RangeError)) throw error
+    const problem = 'The request body is nested too deeply.'
+    throw new FaultError({ kind: 'request-invalid', param: null, problem }, { cause: error })
+  }
+}
+
+async function encodeForm(
+  { model }: Record<string, unknown>,
+  form: FormData,
+): Promise<Pick<WireRequest, 'body' | 'contentType'>> {
+  const theirs = new FormData()
+  for (const [name, value] of form) if (name !== 'model') theirs.append(name, value)
+  theirs.set('model', String(model))
+  const encoded = new Response(theirs)
+  const contentType = encoded.headers.get('content-type') ?? ''
+  return { body: new Uint8Array(await encoded.arrayBuffer()), contentType }
+}
 
 /** Lost, failing and loading engines say nothing about the next one. A client's mistake and slowness do. */
 function isWorthAnother(fault: Fault): boolean {

@@ -1,12 +1,15 @@
 /** An exchange: one request on its way through the pipeline, its answer, and what is known of it so far. */
 import type { Principal } from '../../domain/access/index.ts'
 import type { CloseRecord } from '../../domain/journal/index.ts'
+import type { AnswerTranslator, StreamTranslator, Surface } from '../../domain/dialect/index.ts'
 import type { Ask, ModelPath, ModelRoute, VersionRoute } from '../../domain/serving/index.ts'
 import type { Instant, KeyId, Millis, ReplicaId, RequestId, Tokens } from '../../domain/units.ts'
 
 /** What the transport knows of a request before its body is read. */
 export type RequestHead = {
   path: ModelPath
+  /** Whose errors the client understands. */
+  surface: Surface
   /** The whole path as sent, for the journal. */
   route: string
   /** The key from `Authorization: Bearer` (or `x-api-key`); `null`: none was sent. */
@@ -15,6 +18,8 @@ export type RequestHead = {
   from: string
   /** `content-length`; `null`: not declared. */
   declaredBytes: number | null
+  /** `content-type`, as sent; '' when there is none. */
+  contentType: string
 }
 
 /** The client's end of the line. Only `record` ends a reply. */
@@ -50,6 +55,12 @@ export type Exchange = {
 
   principal: Principal | null
   ask: Ask | null
+  /** The files and fields of a form, when the body is one. */
+  form: FormData | null
+  /** Turns the engine's answer into the client's dialect; `null`: they speak the same. */
+  translator: AnswerTranslator | null
+  /** That of the stream under way. */
+  stream: StreamTranslator | null
   model: ModelRoute | null
   version: VersionRoute | null
   replica: ReplicaId | null
@@ -91,12 +102,14 @@ export function describe(
   return {
     id: exchange.id,
     at: exchange.arrivedAt,
-    key: principal === null ? null : idOf(principal),
-    alias: principal?.kind === 'key' ? principal.alias : null,
-    team: principal?.kind === 'key' ? principal.team : null,
+    key: principal === null ? null : principalId(principal),
+    alias: principal === null || principal.kind === 'admin' ? null : principal.alias,
+    team: principal === null || principal.kind === 'admin' ? null : principal.team,
     route: exchange.head.route,
     stream: exchange.ask?.stream ?? false,
   }
 }
 
-const idOf = (principal: Principal): KeyId | 'admin' => (principal.kind === 'admin' ? 'admin' : principal.id)
+/** Who it is in the journal, and whose kept answers are whose. */
+export const principalId = (principal: Principal): KeyId | 'admin' =>
+  principal.kind === 'admin' ? 'admin' : principal.id

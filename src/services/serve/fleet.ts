@@ -2,18 +2,34 @@
 import type { Fault } from '../../domain/fault.ts'
 import {
   isUsable,
+  learnPrefill,
+  noProgress,
   pickReplica,
   stepHealth,
+  stepProgress,
   unknownHealth,
+  type EngineLoad,
   type Health,
   type HealthEvent,
   type ModelRoute,
   type ModelStatus,
+  type Progress,
   type ReplicaRoute,
+  type Sighting,
   type Snapshot,
+  type Task,
   type VersionRoute,
 } from '../../domain/serving/index.ts'
-import { instant, millis, type ModelName, type ReplicaId, type VersionName } from '../../domain/units.ts'
+import {
+  instant,
+  millis,
+  tokens,
+  type Millis,
+  type ModelName,
+  type ReplicaId,
+  type Tokens,
+  type VersionName,
+} from '../../domain/units.ts'
 import type { EngineDialect, Probe, Target } from './ports.ts'
 
 export type Replica = {
@@ -22,12 +38,35 @@ export type Replica = {
   readonly route: ReplicaRoute
   readonly dialect: EngineDialect
   readonly target: Target
+  readonly task: Task
+  /** What it is asked by: its own name for the model, else the public one. */
+  readonly served: string
   inFlight: number
   health: Health
+  /** What its last probe said of how busy it is; `null`: it does not say. */
+  load: EngineLoad | null
+  progress: Progress
+  /** Pieces of answers that came from it. */
+  pieces: number
+  /** Prompts that it was given and has not begun to answer, about so many tokens each. */
+  readonly waitingPrompts: Set<{ tokens: Tokens }>
+  /** When it last showed that it works, on a clock that never goes back. */
+  provenAt: Millis
+  /** Its last canary failed, and it has not answered since. */
+  unproven: boolean
 }
 
 /** One request on one replica. However it ends, `release` gives its place back, once. */
-export type Lease = { answered(): void; failed(fault: Fault): void; release(): void }
+export type Lease = {
+  /** It has the request, with a prompt of about so many tokens. */
+  asked(prompt: Tokens): void
+  /** Its answer has begun. */
+  began(): void
+  /** It answered whole. Where known, `prompt` tokens were taken in before the first piece, `waited` after it was asked. */
+  answered(prompt: Tokens | null, waited: Millis | null): void
+  failed(fault: Fault): void
+  release(): void
+}
 
 export type Fleet = ReturnType<typeof openFleet>
 
@@ -49,6 +88,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
 
   /** Replaces the routing table in one step. Replicas at the same address keep their counts and health. */
   function use(next: Snapshot): void {
+    models = new Map(next.models.map(model => [model.name, model]))
     const kept = new Map<ReplicaId, Replica>()
     const nextByVersion = new Map<VersionName, Replica[]>()
     for (const version of next.versions) {
@@ -56,7 +96,6 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
       for (const replica of list) kept.set(replica.id, replica)
       nextByVersion.set(version.name, list)
     }
-    models = new Map(next.models.map(model => [model.name, model]))
     versions = new Map(next.versions.map(version => [version.name, version]))
     replicas = kept
     byVersion = nextByVersion
@@ -65,14 +104,29 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
   }
 
   function toReplica(version: VersionRoute, route: ReplicaRoute): Replica {
+    const at = millis(performance.now())
+    const name = version.servedName ?? [...models.values()].find(({ live }) => live === version.name)?.name ?? null
     return {
       id: route.id,
       version: version.name,
       route,
       dialect: dialectOf(version),
-      target: { address: route.address, apiKey: route.apiKey === null ? null : secret(route.apiKey) },
+      target: {
+        address: route.address,
+        metrics: route.metrics,
+        apiKey: route.apiKey === null ? null : secret(route.apiKey),
+        served: version.servedName,
+      },
+      task: version.task,
+      served: name ?? version.name,
       inFlight: 0,
       health: unknownHealth,
+      load: null,
+      progress: noProgress(at),
+      pieces: 0,
+      waitingPrompts: new Set(),
+      provenAt: at,
+      unproven: false,
     }
   }
 
@@ -90,9 +144,22 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
 
   function lease(replica: Replica): Lease {
     let held = true
+    let waiting: { tokens: Tokens } | null = null
     replica.inFlight++
+    const began = (): void => {
+      if (waiting !== null) replica.waitingPrompts.delete(waiting)
+    }
     return {
-      answered: () => note(replica, { kind: 'call-answered' }),
+      asked: prompt => {
+        waiting = { tokens: prompt }
+        replica.waitingPrompts.add(waiting)
+      },
+      began,
+      answered: (prompt, waited) => {
+        if (prompt !== null && waited !== null) replica.progress = learnPrefill(replica.progress, prompt, waited)
+        proven(replica, true)
+        note(replica, { kind: 'call-answered' })
+      },
       failed: fault => {
         const event = eventOf(fault)
         if (event !== null) note(replica, event)
@@ -100,6 +167,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
       release: () => {
         if (held) replica.inFlight--
         held = false
+        began()
       },
     }
   }
@@ -111,7 +179,26 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     for (const [version, list] of byVersion) if (list.includes(replica)) wake(version)
   }
 
+  /** What there is to see of it from here, but for its own load. */
+  function sight({ inFlight, pieces, waitingPrompts }: Replica): Omit<Sighting, 'load'> {
+    let longest = 0
+    for (const prompt of waitingPrompts) longest = Math.max(longest, prompt.tokens)
+    return { inFlight, pieces, waitingPrompt: tokens(longest) }
+  }
+
+  function progressed(replica: Replica, seen: Sighting, at: Millis): Progress {
+    replica.progress = stepProgress(replica.progress, seen, at)
+    return replica.progress
+  }
+
+  /** It showed that it works, or failed to. */
+  function proven(replica: Replica, works: boolean): void {
+    replica.provenAt = millis(performance.now())
+    replica.unproven = !works
+  }
+
   function probed(replica: Replica, probe: Probe): void {
+    replica.load = probe.state === 'up' ? probe.load : null
     if (probe.state === 'up') note(replica, { kind: 'probe-up' })
     else if (probe.state === 'loading') note(replica, { kind: 'probe-loading' })
     else note(replica, { kind: 'probe-failed', why: probe.why })
@@ -175,6 +262,9 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     use,
     pick,
     lease,
+    sight,
+    progressed,
+    proven,
     probed,
     whenUsable,
     noReplica,
@@ -192,7 +282,8 @@ const nobody: ReadonlySet<ReplicaId> = new Set()
 /** Requests in flight hold the old object: it stays the same one while the address does. */
 function carryOn(known: Replica | undefined, next: Replica): Replica {
   if (known === undefined || JSON.stringify(known.route.address) !== JSON.stringify(next.route.address)) return next
-  return Object.assign(known, { version: next.version, route: next.route, dialect: next.dialect, target: next.target })
+  const { version, route, dialect, target, task, served } = next
+  return Object.assign(known, { version, route, dialect, target, task, served })
 }
 
 /**
@@ -205,6 +296,8 @@ function eventOf(fault: Fault): HealthEvent | null {
       return { kind: 'call-lost', why: 'the connection broke' }
     case 'engine-failed':
       return { kind: 'call-failed', why: fault.status === null ? 'it failed' : `it failed (HTTP ${fault.status})` }
+    case 'engine-silent':
+      return { kind: 'call-failed', why: `it sent no ${fault.what} in time` }
     case 'not-ready':
       return { kind: 'probe-loading' }
     case 'engine-refused':

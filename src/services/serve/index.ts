@@ -2,10 +2,25 @@
 export { openGate } from './accept.ts'
 export type { Permissions } from './admit.ts'
 export type { Authenticate } from './authenticate.ts'
-export { ClientGone } from './exchange.ts'
+export { openConversations } from './conversations.ts'
+export type { Conversations } from './conversations.ts'
+export { ClientGone, principalId } from './exchange.ts'
 export type { Exchange, ReadBody, Reply, RequestHead, Serve } from './exchange.ts'
 export { openFleet } from './fleet.ts'
 export type { Fleet } from './fleet.ts'
-export type { EngineDialect, Meter, Probe, Recorder, Target, Wire, WireCall, WireListener } from './ports.ts'
+export type {
+  EngineAddress,
+  EngineDialect,
+  EngineRequest,
+  Meter,
+  Probe,
+  Recorder,
+  Repair,
+  Target,
+  Wire,
+  WireCall,
+  WireListener,
+  WireRequest,
+} from './ports.ts'
 export { openServe } from './serve.ts'
 export { watchReplicas } from './watch-replicas.ts'

@@ -2,7 +2,8 @@
  * Record: the edge. Every end of a request is told to the journal, and only then are the last bytes sent, so that no
  * answered request is ever missing from usage. The one place where a fault becomes an answer.
  */
-import { FaultError, toHttp, type Fault } from '../../domain/fault.ts'
+import { renderFault } from '../../domain/dialect/index.ts'
+import { FaultError, toHttp, type Fault, type HttpFault } from '../../domain/fault.ts'
 import type { CloseRecord } from '../../domain/journal/index.ts'
 import { millis } from '../../domain/units.ts'
 import { ClientGone, describe, type Exchange, type Stage } from './exchange.ts'
@@ -53,14 +54,14 @@ export const record =
 
 /** Prepares a fault's answer: a whole one, or, when a stream is under way, the event that ends it without `[DONE]`. */
 function answerFault(exchange: Exchange, fault: Fault): { status: number } {
-  const { status, body, retryAfterSeconds } = toHttp(fault)
-  const json = JSON.stringify(body)
+  const http = toHttp(fault)
+  const { status, retryAfterSeconds } = http
   if (exchange.reply.headSent) {
     exchange.lastHead = null
-    exchange.lastBytes = Buffer.from(`data: ${json}\n\n`)
+    exchange.lastBytes = lastWords(exchange, http)
     return { status }
   }
-  const bytes = Buffer.from(json)
+  const bytes = Buffer.from(JSON.stringify(renderFault(exchange.head.surface, http, exchange.id)))
   exchange.lastBytes = bytes
   exchange.lastHead = {
     status,
@@ -73,6 +74,12 @@ function answerFault(exchange: Exchange, fault: Fault): { status: number } {
     },
   }
   return { status }
+}
+
+/** How a stream that broke ends in the client's dialect; speech has no words for it. */
+function lastWords({ ask, stream }: Exchange, http: HttpFault): Buffer | null {
+  if (stream !== null) return Buffer.from(stream.fail(http))
+  return ask?.stream === true ? Buffer.from(`data: ${JSON.stringify(http.body)}\n\n`) : null
 }
 
 function toRecord(exchange: Exchange, end: End): CloseRecord {

@@ -5,7 +5,8 @@ import { millis } from '../../domain/units.ts'
 import type { Answer } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 import type { Replica } from './fleet.ts'
-import type { Wire, WireCall } from './ports.ts'
+import type { Repair, Wire, WireCall, WireRequest } from './ports.ts'
+import { rawAnswer } from './raw-answer.ts'
 import { streamAnswer } from './stream-answer.ts'
 import { wholeAnswer } from './whole-answer.ts'
 
@@ -14,7 +15,10 @@ export type RelayParts = {
   replica: Replica
   wire: Wire
   limits: GatewayLimits
-  request: { path: string; body: string; requestId: string }
+  request: WireRequest
+  repair: Repair | null
+  /** Told once, at the first byte of the answer's body. */
+  began: () => void
 }
 
 /** What of an engine's error is read. */
@@ -23,14 +27,16 @@ const errorBytes = 64 * 1024
 const lingerMs = 5_000
 
 /** Resolves when the answer is complete but for `lastBytes`. Rejects with FaultError or ClientGone; the engine's work has stopped then. */
-export function relay({ exchange, replica, wire, limits, request }: RelayParts): Promise<void> {
-  const stream = exchange.ask?.stream === true
+export function relay({ exchange, replica, wire, limits, request, repair, began }: RelayParts): Promise<void> {
+  const raw = exchange.ask?.path === 'audio/speech'
+  const stream = raw || exchange.ask?.stream === true
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const answer: Answer = stream ? streamAnswer(exchange) : wholeAnswer(exchange)
+  const answer = openAnswer()
   const errorBody: Buffer[] = []
   let errorLength = 0
   let status = 0
   let settled = false
+  let begun = false
   let ended = false
   let linger: NodeJS.Timeout | null = null
   let silence: Extract<Fault, { kind: 'engine-silent' }> = {
@@ -76,7 +82,15 @@ export function relay({ exchange, replica, wire, limits, request }: RelayParts):
   exchange.reply.onDrain(onDrain)
   return promise
 
+  function openAnswer(): Answer {
+    if (raw) return rawAnswer(exchange)
+    return stream ? streamAnswer(exchange, repair) : wholeAnswer(exchange, repair)
+  }
+
   function onData(chunk: Buffer): boolean {
+    if (!begun) began()
+    begun = true
+    replica.pieces++
     const state = answer.data(chunk)
     if (state === 'complete') finish()
     if (state === 'wait') {

@@ -5,6 +5,7 @@ import { admit, type Permissions } from './admit.ts'
 import { authenticate, type Authenticate } from './authenticate.ts'
 import { call } from './call.ts'
 import { pipeline, type Serve } from './exchange.ts'
+import type { Conversations } from './conversations.ts'
 import type { Fleet } from './fleet.ts'
 import type { Meter, Recorder, ReportUnexpected, Wire } from './ports.ts'
 import { read } from './read.ts'
@@ -19,6 +20,7 @@ export type ServeParts = {
   permissions: Permissions
   fleet: Fleet
   wire: Wire
+  conversations: Conversations
   recorder: Recorder
   meter: Meter
   report: ReportUnexpected
@@ -27,13 +29,13 @@ export type ServeParts = {
 
 /** Always resolves: `record` turns whatever happens into an answer and a journal entry. */
 export function openServe(parts: ServeParts): Serve {
-  const { gate, limits, fleet } = parts
+  const { gate, fleet } = parts
   return pipeline(
     call(parts),
     record(parts),
     accept(gate, parts),
     authenticate(parts.lookUp, parts.now),
-    read(limits),
+    read(parts),
     admit(parts.permissions),
     route(fleet),
   )

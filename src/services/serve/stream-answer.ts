@@ -1,27 +1,32 @@
 /**
- * A streamed answer: server-sent events, passed on whole as the engine wrote them.
- * Nearly all events hold neither usage nor an error nor the end, and three searches for bytes tell so; only the others
- * are parsed. The end (`[DONE]`) is held back until the journal has the record.
+ * A streamed answer: server-sent events, passed on whole as the engine wrote them where client and engine speak the same.
+ * Nearly all events hold neither usage nor an error nor the end nor anything to mend, and a few searches for bytes tell so;
+ * only the others are parsed. The end is held back until the journal has the record.
  */
 import { FaultError } from '../../domain/fault.ts'
-import type { Exchange } from './exchange.ts'
 import { answerHeaders, noteFirstByte, type Answer } from './answer.ts'
-import { noteUsage } from './usage.ts'
+import type { Exchange } from './exchange.ts'
+import type { Repair } from './ports.ts'
+import { estimateUsage, noteUsage } from './usage.ts'
 import { wholeEvents } from './whole-events.ts'
 
-export function streamAnswer(exchange: Exchange): Answer {
-  const { reply } = exchange
+export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer {
+  const { reply, translator } = exchange
   const eventsOf = wholeEvents()
+  const stream = translator?.stream() ?? null
+  const looksAtAll = stream !== null || repair?.marks.length === 0
+  const marks = [...ownMarks, ...(repair?.marks ?? []).map(mark => Buffer.from(mark))]
+  /** Events with a piece of the answer: what an engine that tells no usage is taken to have made. */
+  let pieces = 0
+  let usageTold = false
+  /** The first events of the answer, to make another like them. */
+  let first: Buffer | null = null
+  exchange.stream = stream
 
   return {
     head(contentType) {
-      if (!contentType.startsWith('text/event-stream')) {
-        throw new FaultError({
-          kind: 'engine-failed',
-          status: 200,
-          detail: `it answered a stream with ${contentType || 'no content type'}`,
-        })
-      }
+      if (!contentType.startsWith('text/event-stream'))
+        throw failed(`it answered a stream with ${contentType || 'no content type'}`)
       // Another replica's head may have gone out before it was lost.
       if (reply.headSent) return
       reply.head(200, {
@@ -36,16 +41,26 @@ export function streamAnswer(exchange: Exchange): Answer {
     data(chunk) {
       const events = eventsOf(chunk)
       if (events === null) return 'more'
-      if (isPlain(events)) {
+      if (!looksAtAll && isPlain(events)) {
+        pieces += countEvents(events)
+        first ??= events
         noteFirstByte(exchange)
         return reply.write(events) ? 'more' : 'wait'
       }
+      first ??= events
       return passEvents(events)
     },
 
     end() {
       throw new FaultError({ kind: 'engine-lost', sentBytes: reply.sentBytes })
     },
+  }
+
+  /** Data events and nothing that needs a look. A token may spell a mark: then it is looked at, and passes. */
+  function isPlain(events: Buffer): boolean {
+    if (events.indexOf(dataMark) !== 0) return false
+    for (const mark of marks) if (events.includes(mark)) return false
+    return true
   }
 
   /** Written as one piece, however many events there are: an engine may send thousands of comments at once. */
@@ -57,12 +72,13 @@ export function streamAnswer(exchange: Exchange): Answer {
         if (event === '') continue
         const data = dataOf(event)
         if (data === '[DONE]') {
-          exchange.lastBytes = Buffer.from(`${event}\n\n`)
+          passed += lastChunks()
+          exchange.lastBytes = Buffer.from(stream === null ? `${event}\n\n` : stream.end())
           return 'complete'
         }
-        if (data !== null && !passes(data)) continue
-        if (data !== null) noteFirstByte(exchange)
-        passed += `${event}\n\n`
+        const told = data === null ? `${event}\n\n` : toClient(data, event)
+        if (data !== null && told !== '') noteFirstByte(exchange)
+        passed += told
       }
     } finally {
       // Also what came before an error.
@@ -71,40 +87,37 @@ export function streamAnswer(exchange: Exchange): Answer {
     return more ? 'more' : 'wait'
   }
 
-  /** Whether the client sees this event. Takes its usage; throws when it is the engine's error. */
-  function passes(data: string): boolean {
+  /** What the client gets of an event; '' is nothing. Takes its usage; throws when it is the engine's error. */
+  function toClient(data: string, event: string): string {
     const parsed = parse(data)
-    if (typeof parsed !== 'object' || parsed === null) {
-      throw new FaultError({
-        kind: 'engine-failed',
-        status: 200,
-        detail: 'an event of its stream is not a JSON object',
-      })
+    if ('error' in parsed && parsed['error'] !== null) throw failed(messageOf(parsed['error']))
+    const chunk = repair === null ? parsed : repair.chunk(parsed)
+    if (chunk === null) return ''
+    pieces++
+    const { usage, choices } = chunk
+    const hasUsage = usage !== undefined && usage !== null
+    if (hasUsage) {
+      usageTold = true
+      noteUsage(exchange, usage)
     }
-    if ('error' in parsed && parsed.error !== null) {
-      throw new FaultError({ kind: 'engine-failed', status: 200, detail: messageOf(parsed.error) })
-    }
-    if (!('usage' in parsed) || parsed.usage === null) return true
-    noteUsage(exchange, parsed.usage)
-    const usageAlone = 'choices' in parsed && Array.isArray(parsed.choices) && parsed.choices.length === 0
-    return exchange.ask?.wantsUsage === true || !usageAlone
+    if (stream !== null) return stream.chunk(chunk)
+    const usageAlone = hasUsage && Array.isArray(choices) && choices.length === 0
+    if (usageAlone && exchange.ask?.wantsUsage !== true) return ''
+    return repair === null ? `${event}\n\n` : `data: ${JSON.stringify(chunk)}\n\n`
+  }
+
+  /** The usage that a client asked for and an engine did not tell, as an estimate that says so. */
+  function lastChunks(): string {
+    if (usageTold || (stream === null && exchange.ask?.wantsUsage !== true)) return ''
+    const data = first === null ? null : dataOf(first.toString('utf8').replaceAll('\r\n', '\n').split('\n\n')[0] ?? '')
+    const { id, object, created, model } = data === null ? {} : parse(data)
+    const chunk = { id, object, created, model, choices: [], usage: estimateUsage(exchange, pieces) }
+    return stream === null ? `data: ${JSON.stringify(chunk)}\n\n` : stream.chunk(chunk)
   }
 }
 
-const usageMark = Buffer.from('"usage"')
-const errorMark = Buffer.from('"error"')
-const doneMark = Buffer.from('[DONE]')
+const ownMarks = ['"usage"', '"error"', '[DONE]'].map(mark => Buffer.from(mark))
 const dataMark = Buffer.from('data:')
-
-/** Data events and nothing that needs a look. A token may spell a mark: then it is looked at, and passes. */
-function isPlain(events: Buffer): boolean {
-  return (
-    events.indexOf(dataMark) === 0 &&
-    !events.includes(usageMark) &&
-    !events.includes(errorMark) &&
-    !events.includes(doneMark)
-  )
-}
 
 /** The data of an event; `null`: it has none (a comment). */
 function dataOf(event: string): string | null {
@@ -112,15 +125,24 @@ function dataOf(event: string): string | null {
   return lines.length === 0 ? null : lines.map(line => line.slice(5).trimStart()).join('\n')
 }
 
-function parse(data: string): unknown {
+/** Each ends with an empty line. */
+function countEvents(events: Buffer): number {
+  let count = 0
+  for (let at = events.indexOf('\n\n'); at !== -1; at = events.indexOf('\n\n', at + 2)) count++
+  return Math.max(1, count)
+}
+
+function parse(data: string): Record<string, unknown> {
+  let parsed: unknown
   try {
-    return JSON.parse(data)
+    parsed = JSON.parse(data)
   } catch (error) {
-    throw new FaultError(
-      { kind: 'engine-failed', status: 200, detail: 'an event of its stream is not JSON' },
-      { cause: error },
-    )
+    throw failed('an event of its stream is not JSON', error)
   }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw failed('an event of its stream is not a JSON object')
+  // A record after the check; its fields stay unknown.
+  return parsed as Record<string, unknown>
 }
 
 function messageOf(error: unknown): string {
@@ -128,4 +150,8 @@ function messageOf(error: unknown): string {
   if (typeof error === 'object' && error !== null && 'message' in error && typeof error.message === 'string')
     return error.message
   return 'it sent an error'
+}
+
+function failed(detail: string, cause?: unknown): FaultError {
+  return new FaultError({ kind: 'engine-failed', status: 200, detail }, { cause })
 }

@@ -1,0 +1,94 @@
+import { afterEach, expect, test } from 'vitest'
+import { ask, startGateway, type GatewayOptions, type TestGateway } from '../../../test/support/in-process-gateway.ts'
+import { startFakeEngine, type FakeEngine, type FakeEngineOptions } from '../../../tools/fake-engine/index.ts'
+import { millis } from '../../domain/units.ts'
+
+const closers: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close()
+})
+
+async function engine(options: FakeEngineOptions = {}): Promise<FakeEngine> {
+  const fake = await startFakeEngine(options)
+  closers.push(() => fake.close())
+  return fake
+}
+
+/** A gateway that probes often. */
+async function gateway(options: GatewayOptions): Promise<TestGateway> {
+  const started = await startGateway({ probeEveryMs: 40, ...options, version: { engine: 'vllm', ...options.version } })
+  closers.push(() => started.close())
+  return started
+}
+
+/** Waits until the replica `r0` is as `wanted`; rejects after 10 s. */
+async function until(started: TestGateway, wanted: (health: { state: string; why: string | null }) => boolean) {
+  const deadline = AbortSignal.timeout(10_000)
+  for (;;) {
+    const [replica] = started.fleet.replicas()
+    if (replica !== undefined && wanted(replica.health)) return replica
+    if (deadline.aborted) throw new Error(`r0 is ${JSON.stringify(replica?.health)}`)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
+
+test('an engine that hangs while it says it is healthy is found out by its counters, and is back when they move', async () => {
+  const fake = await engine({ dialect: 'vllm' })
+  const started = await gateway({ replicas: [fake], health: { stall: millis(200) } })
+  await until(started, ({ state }) => state === 'up')
+  const leave = new AbortController()
+  const asked = started.post('/v1/chat/completions', ask('[[fake:hang]] Hi'), { signal: leave.signal })
+  const { health } = await until(started, ({ state }) => state === 'down')
+  expect(health.why).toMatch(/busy for .* s without taking in or making a token/)
+  leave.abort()
+  await expect(asked).rejects.toThrow()
+  await until(started, ({ state }) => state === 'up')
+})
+
+test('an engine that works slowly is not taken for one that hangs', async () => {
+  const fake = await engine({ dialect: 'vllm', tokens: 12, gapMs: 40 })
+  const started = await gateway({ replicas: [fake], health: { stall: millis(200) } })
+  const states = new Set<string>()
+  const answer = started.post('/v1/chat/completions', ask('Hi', { stream: true })).then(each => each.text())
+  void answer.then(() => states.add('over'))
+  while (!states.has('over')) {
+    states.add(started.fleet.replicas()[0]?.health.state ?? '')
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  expect(await answer).toContain('[DONE]')
+  expect([...states]).not.toContain('down')
+})
+
+test('an idle engine is asked for one token, and one that makes none is left out until it does', async () => {
+  const fake = await engine({ dialect: 'vllm' })
+  const started = await gateway({ replicas: [fake], health: { canary: millis(1) } })
+  await fake.until(({ received }) => received >= 2)
+  expect(fake.state().lastRequests.at(-1)?.body).toMatchObject({ model: 'coder', max_tokens: 1 })
+  fake.behave({ status: 500 })
+  const { health } = await until(started, ({ state }) => state === 'down')
+  expect(health.why).toContain('HTTP 500 when it is asked for one token')
+  fake.behave({ status: null })
+  await until(started, ({ state }) => state === 'up')
+})
+
+test('with the canary off, probes cost no inference', async () => {
+  const fake = await engine({ dialect: 'vllm' })
+  const started = await gateway({ replicas: [fake] })
+  await until(started, ({ state }) => state === 'up')
+  await started.post('/v1/chat/completions', ask('Hi'))
+  expect(fake.state().received).toBe(1)
+})
+
+test('what an engine says of its load is known under one name each', async () => {
+  const fake = await engine({ dialect: 'vllm' })
+  const started = await gateway({ replicas: [fake] })
+  const leave = new AbortController()
+  const asked = started.post('/v1/chat/completions', ask('[[fake:hang]] Hi'), { signal: leave.signal })
+  await fake.until(({ running }) => running === 1)
+  const deadline = AbortSignal.timeout(10_000)
+  while (started.fleet.replicas()[0]?.load?.running !== 1 && !deadline.aborted)
+    await new Promise(resolve => setImmediate(resolve))
+  expect(started.fleet.replicas()[0]?.load).toMatchObject({ running: 1, waiting: 0, kvUse: expect.any(Number) as number })
+  leave.abort()
+  await expect(asked).rejects.toThrow()
+})
