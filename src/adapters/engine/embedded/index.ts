@@ -1,5 +1,7 @@
-/** The embedded engine (llama.cpp in a process of its own): OpenAI's dialect over a Unix socket. */
+/** The embedded engine (llama.cpp in a process of its own), over a Unix socket. */
 import type { EngineDialect } from '../../../services/serve/index.ts'
-import { probe, toFault, toRequest } from '../openai/index.ts'
+import { toFault } from '../openai/index.ts'
+import { probe } from './health.ts'
+import { toRequest } from './request.ts'
 
 export const embedded: EngineDialect = { kind: 'embedded', toRequest, toFault, probe }

@@ -1,0 +1,111 @@
+/** What llama-server is asked. It has a route of its own for filling in the middle, and drops some of OpenAI's fields without a word. */
+import { FaultError } from '../../../domain/fault.ts'
+import type { EngineDialect, EngineRequest } from '../../../services/serve/index.ts'
+import {
+  asText,
+  field,
+  insteadOf,
+  plainChat,
+  ranking,
+  repairWith,
+  toolCalls,
+  unsupported,
+  withoutSuffix,
+} from '../openai/index.ts'
+import { infilled, inputTokens, tokenList } from './repair.ts'
+
+const engine = 'llama-server'
+type Json = Record<string, unknown>
+
+export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
+  switch (path) {
+    case 'chat/completions':
+      return { path: '/chat/completions', body: withTools(plainChat(body)), repair: repairWith(toolCalls()) }
+    case 'completions':
+      return toCompletion(body, version)
+    case 'embeddings':
+      if (isSet(body['dimensions'])) throw ignored('dimensions', 'Leave it out and take vectors of the model’s size.')
+      return { path: '/embeddings', body, repair: null }
+    case 'rerank':
+      return { path: '/rerank', body: withTexts(body), repair: repairWith(ranking(body)) }
+    case 'tokenize':
+      return toTokenize(body)
+    case 'audio/transcriptions':
+      return { path: '/audio/transcriptions', body, repair: null }
+    case 'audio/speech':
+      throw unsupported(path, engine, insteadOf[path])
+    default:
+      return path satisfies never
+  }
+}
+
+/**
+ * It knows `required` and takes a tool's name for `auto`: a named tool is the one that is offered, and it must be called.
+ * With OpenAI's `allowed_tools` only those are offered.
+ */
+function withTools(body: Json): Json {
+  const { tools, tool_choice: choice, ...rest } = body
+  const named = asText(field(field(choice, 'function'), 'name'))
+  const allowed = field(choice, 'allowed_tools')
+  if (named === null && allowed === undefined) return body
+  const names = named === null ? namesOf(field(allowed, 'tools')) : [named]
+  const offered = Array.isArray(tools) ? tools.filter(tool => names.includes(nameOf(tool))) : []
+  if (offered.length === 0) {
+    const problem = `tools has no function named ${names.map(name => `'${name}'`).join(' or ') || 'in tool_choice'}.`
+    throw new FaultError({ kind: 'request-invalid', param: 'tool_choice', problem })
+  }
+  return { ...rest, tools: offered, tool_choice: named === null ? (field(allowed, 'mode') ?? 'auto') : 'required' }
+}
+
+function toCompletion(body: Json, version: Parameters<EngineDialect['toRequest']>[2]): EngineRequest {
+  const { echo, best_of: best, suffix, ...rest } = body
+  if (echo === true) throw ignored('echo', 'Leave it out and put the prompt in front yourself.')
+  if (typeof best === 'number' && best > 1) throw ignored('best_of', 'Leave it out, or use n and choose yourself.')
+  const { prompt, ...others } = rest
+  if (typeof suffix !== 'string' || suffix === '') return { path: '/completions', body: rest, repair: null }
+  // The end of a streamed infill is not told, so that one goes by the version's name.
+  if (body['stream'] === true || typeof prompt !== 'string')
+    return { path: '/completions', body: withoutSuffix(engine, { ...rest, suffix }, version), repair: null }
+  // By the tokens that the file names, whatever the model is called. It cuts both sides to its batch size.
+  return {
+    path: '~/infill',
+    body: { ...others, input_prefix: prompt, input_suffix: suffix },
+    repair: repairWith(infilled(asText(body['model']))),
+  }
+}
+
+function toTokenize(body: Json): EngineRequest {
+  const { model, prompt } = body
+  if (body['messages'] === undefined) {
+    // As its completions begin.
+    const ask = { model, content: prompt, add_special: true }
+    return { path: '~/tokenize', body: ask, repair: repairWith(tokenList) }
+  }
+  // Versions before 2026 lack the route.
+  const { messages, tools, chat_template_kwargs: kwargs } = plainChat(body)
+  return {
+    path: '/chat/completions/input_tokens',
+    body: {
+      model,
+      messages,
+      ...(tools === undefined ? {} : { tools }),
+      ...(kwargs === undefined ? {} : { chat_template_kwargs: kwargs }),
+    },
+    repair: repairWith(inputTokens),
+  }
+}
+
+/** It takes documents as texts alone. */
+function withTexts(body: Json): Json {
+  const documents = body['documents']
+  if (!Array.isArray(documents)) return body
+  return { ...body, documents: documents.map((document: unknown) => asText(field(document, 'text')) ?? document) }
+}
+
+const nameOf = (tool: unknown): string => asText(field(field(tool, 'function'), 'name')) ?? ''
+const namesOf = (tools: unknown): string[] => (Array.isArray(tools) ? tools.map(nameOf) : [])
+const isSet = (value: unknown): boolean => value !== undefined && value !== null
+
+function ignored(name: string, instead: string): FaultError {
+  return new FaultError({ kind: 'unsupported', what: `'${name}' on ${engine}, which would ignore it,`, instead })
+}
