@@ -127,9 +127,13 @@ function dataOf(event: string): string | null {
 
 /** Each ends with an empty line. */
 function countEvents(events: Buffer): number {
-  let count = 0
-  for (let at = events.indexOf('\n\n'); at !== -1; at = events.indexOf('\n\n', at + 2)) count++
-  return Math.max(1, count)
+  return count(events, '\n\n') + count(events, '\n\r\n')
+}
+
+function count(bytes: Buffer, mark: string): number {
+  let found = 0
+  for (let at = bytes.indexOf(mark); at !== -1; at = bytes.indexOf(mark, at + mark.length)) found++
+  return found
 }
 
 function parse(data: string): Record<string, unknown> {

@@ -88,7 +88,11 @@ test('what an engine says of its load is known under one name each', async () =>
   const deadline = AbortSignal.timeout(10_000)
   while (started.fleet.replicas()[0]?.load?.running !== 1 && !deadline.aborted)
     await new Promise(resolve => setImmediate(resolve))
-  expect(started.fleet.replicas()[0]?.load).toMatchObject({ running: 1, waiting: 0, kvUse: expect.any(Number) as number })
+  expect(started.fleet.replicas()[0]?.load).toMatchObject({
+    running: 1,
+    waiting: 0,
+    kvUse: expect.any(Number) as number,
+  })
   leave.abort()
   await expect(asked).rejects.toThrow()
 })
