@@ -75,6 +75,10 @@ describe('a request that is too long, in each engine’s words', () => {
       "'max_tokens' or 'max_completion_tokens' is too large: 100. This model's maximum context length is 512 tokens and your request has 6011 input tokens (100 > 512 - 6011).",
       6111,
     ],
+    [
+      "This model's maximum context length is 512 tokens. However, you requested 100 output tokens and your prompt contains at least 6011 input tokens, for a total of at least 6111 tokens. Please reduce the length of the input prompt or the number of requested output tokens.",
+      6111,
+    ],
     ['The decoder prompt (length 6011) is longer than the maximum model length of 512. Make sure that', 6011],
     ["The input (6011 tokens) is longer than the model's context length (512 tokens).", 6011],
     [
@@ -86,6 +90,7 @@ describe('a request that is too long, in each engine’s words', () => {
       'The sum of prompt length (6011.0), query length (0) and max_tokens (100) should not exceed max_seq_len (512)',
       6111,
     ],
+    ['The sum of prompt length (6011.0), query length (0) should not exceed max_num_tokens (512)', 6011],
     ['Prompt length (6011) exceeds maximum input length (512). Set log level to info', 6011],
     [
       'Input validation error: `inputs` tokens + `max_new_tokens` must be <= 512. Given: 6011 `inputs` tokens and 100 `max_new_tokens`',
@@ -137,6 +142,18 @@ describe('causes and remedies', () => {
         kind: 'engine-failed',
         detail: expect.stringContaining('restart') as string,
       })
+  })
+
+  test('an engine that is not ready or has no place left is not the client’s mistake, whatever it answers', () => {
+    for (const detail of [
+      'Attached inference engine is not ready for inference requests.',
+      'Exceeds maximum queue size',
+    ])
+      expect(toFault(400, JSON.stringify({ detail }))).toEqual({ kind: 'not-ready', why: detail })
+    expect(toFault(429, '{"error":"Model is overloaded","error_type":"overloaded"}')).toEqual({
+      kind: 'not-ready',
+      why: 'Model is overloaded',
+    })
   })
 
   test('what FastAPI finds wrong with a body is told with where it is', () => {

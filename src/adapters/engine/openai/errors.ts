@@ -24,7 +24,7 @@ export function toFault(status: number, text: string): Fault {
   const unknown = modelUnknown(detail)
   if (unknown !== null && status < 500) return { kind: 'engine-failed', status, detail: unknown }
   if (status === 404) return { kind: 'engine-failed', status, detail: detail || 'it has no such model or route' }
-  if (status === 408 || status === 429 || status === 503)
+  if (status === 408 || status === 429 || status === 503 || busy.test(detail))
     return { kind: 'not-ready', why: detail || `the engine answered ${status}` }
   if (status >= 400 && status < 500) {
     const context = readContext(error, detail)
@@ -78,6 +78,9 @@ function readInvalid(problems: readonly unknown[]): { message: string; param: st
   }
 }
 
+/** Triton says so with 400. */
+const busy = /not ready for inference|exceeds maximum queue size|queue is full/i
+
 /** Failures of the engine itself, whatever status they come with. */
 function whatBroke(message: string): string | null {
   const words = `(in its words: ${message.slice(0, 200)})`
@@ -117,6 +120,7 @@ const contextWordings: readonly RegExp[] = [
   /passed (?<asked>\d+) input tokens and requested (?<more>\d+) output tokens\..*? context length is only (?<limit>\d+)/,
   /too large: (?<more>\d+)\..*? context length is (?<limit>\d+) tokens and your request has (?<asked>\d+) input/,
   /prompt \(length (?<asked>\d+)\) is longer than the maximum model length of (?<limit>\d+)/,
+  /context length is (?<limit>\d+) tokens\..*? for a total of at least (?<asked>\d+) tokens/,
   // vLLM, and SGLang for a sum
   /maximum (?:context|model) length[^\d]*(?<limit>\d+).*?(?:requested|has|contains|resulted in)[^\d]*(?<asked>\d+)[^\d]*tokens/is,
   // SGLang
@@ -124,6 +128,7 @@ const contextWordings: readonly RegExp[] = [
   /input length \((?<asked>\d+)[^)]*\) exceeds the maximum allowed length \((?<limit>\d+)/i,
   // TensorRT-LLM, alone and under Triton
   /prompt length \((?<asked>\d+)[^)]*\).*?max_tokens \((?<more>\d+)\) should not exceed \S+ \((?<limit>\d+)/i,
+  /prompt length \((?<asked>\d+)[^)]*\).*? should not exceed \S+ \((?<limit>\d+)/i,
   /prompt length \((?<asked>\d+)\) exceeds maximum input length \((?<limit>\d+)/i,
   // TGI
   /must be <= (?<limit>\d+)\. Given: (?<asked>\d+) `inputs` tokens and (?<more>\d+)/,

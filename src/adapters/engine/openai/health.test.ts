@@ -1,39 +1,17 @@
 import { describe, expect, test } from 'vitest'
-import type { Target, Wire } from '../../../services/serve/index.ts'
+import { fakeWire, target } from './fake-wire.ts'
 import { probe, probeWith, prometheusAt, saysLoading } from './health.ts'
 
-const target: Target = { address: { url: 'http://127.0.0.1:1/v1' }, metrics: null, apiKey: null, served: null }
 const patience = () => AbortSignal.timeout(5_000)
-
-type Answers = Record<string, { status: number; text?: string } | Error>
-
-/** A wire that answers GETs by their path; what it has no answer for is 404. */
-function wireOf(answers: Answers): Wire & { asked: string[] } {
-  const asked: string[] = []
-  return {
-    asked,
-    post: () => {
-      throw new Error('a probe costs no inference')
-    },
-    get(_target, path) {
-      asked.push(path)
-      const answer = answers[path] ?? { status: 404 }
-      return answer instanceof Error
-        ? Promise.reject(answer)
-        : Promise.resolve({ status: answer.status, text: answer.text ?? '' })
-    },
-    close: () => Promise.resolve(),
-  }
-}
 
 const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
 const names = { running: [{ name: 'run' }], waiting: [], kvUse: [], promptTokens: [], generatedTokens: [] }
 
 describe('any address', () => {
-  const at = (status: number, text = '') => probe(target, wireOf({ '/models': { status, text } }), patience())
+  const at = (status: number, text = '') => probe(target, fakeWire({ '/models': { status, text } }), patience())
 
   test('200 is up and tells the models, 503 is loading, and nothing else is asked for', async () => {
-    const wire = wireOf({ '/models': { status: 200, text: '{"data":[{"id":"a"},{"id":"b"},{"x":1},7]}' } })
+    const wire = fakeWire({ '/models': { status: 200, text: '{"data":[{"id":"a"},{"id":"b"},{"x":1},7]}' } })
     expect(await probe(target, wire, patience())).toEqual({ state: 'up', load: null, models: ['a', 'b'] })
     expect(wire.asked).toEqual(['/models'])
     expect(await at(503)).toEqual({ state: 'loading' })
@@ -50,14 +28,14 @@ describe('any address', () => {
       [refused, 'ECONNREFUSED'],
       [new Error('odd'), 'odd'],
     ] as const)
-      expect(await probe(target, wireOf({ '/models': error }), patience())).toMatchObject({
+      expect(await probe(target, fakeWire({ '/models': error }), patience())).toMatchObject({
         state: 'failed',
         why: expect.stringContaining(word) as string,
       })
   })
 
   test('silence is told as silence', async () => {
-    expect(await probe(target, wireOf({ '/models': new Error('aborted') }), AbortSignal.abort())).toEqual({
+    expect(await probe(target, fakeWire({ '/models': new Error('aborted') }), AbortSignal.abort())).toEqual({
       state: 'failed',
       why: 'it does not answer GET /models',
     })
@@ -78,26 +56,26 @@ describe('an engine with routes for readiness and metrics', () => {
   const up = { '~/ready': { status: 200 }, '/models': { status: 200, text: '{"data":[]}' } }
 
   test('is asked for readiness first, and for nothing more when that settles it', async () => {
-    const wire = wireOf({ '~/ready': { status: 503, text: 'Loading model' } })
+    const wire = fakeWire({ '~/ready': { status: 503, text: 'Loading model' } })
     expect(await full(target, wire, patience())).toEqual({ state: 'loading' })
     expect(wire.asked).toEqual(['~/ready'])
-    expect(await full(target, wireOf({ '~/ready': refused }), patience())).toMatchObject({ state: 'failed' })
+    expect(await full(target, fakeWire({ '~/ready': refused }), patience())).toMatchObject({ state: 'failed' })
   })
 
   test('the first metrics that tell something count', async () => {
     for (const first of [{ status: 404 }, { status: 501 }, { status: 200, text: 'other 1\n' }, refused])
       expect(
-        await full(target, wireOf({ ...up, '~/one': first, '~/two': { status: 200, text: 'run 3\n' } }), patience()),
+        await full(target, fakeWire({ ...up, '~/one': first, '~/two': { status: 200, text: 'run 3\n' } }), patience()),
       ).toMatchObject({ state: 'up', load: { running: 3 } })
   })
 
   test('one without metrics is up, and its load is not known', async () => {
-    expect(await full(target, wireOf(up), patience())).toEqual({ state: 'up', load: null, models: [] })
+    expect(await full(target, fakeWire(up), patience())).toEqual({ state: 'up', load: null, models: [] })
   })
 
   test('metrics are read where the spec says they are', async () => {
     const metrics = 'http://127.0.0.1:8002/metrics'
-    const wire = wireOf({ ...up, [metrics]: { status: 200, text: 'run{model="m"} 4\nrun{model="n"} 5\n' } })
+    const wire = fakeWire({ ...up, [metrics]: { status: 200, text: 'run{model="m"} 4\nrun{model="n"} 5\n' } })
     expect(await full({ ...target, metrics, served: 'm' }, wire, patience())).toMatchObject({ load: { running: 4 } })
     expect(wire.asked).toEqual(['~/ready', '/models', metrics])
   })

@@ -20,7 +20,7 @@ function render({ name, labels, value, timestamp, blank, comma }: Written): stri
   const escape = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
   const pairs = Object.entries(labels).map(([key, text]) => `${key}${blank}=${blank}"${escape(text)}"`)
   const inside = pairs.length === 0 ? '' : `{${blank}${pairs.join(`${blank},${blank}`)}${comma ? ',' : ''}${blank}}`
-  const number = Number.isFinite(value) ? String(value) : value > 0 ? '+Inf' : '-Inf'
+  const number = String(value).replace('Infinity', 'Inf')
   return `${name}${inside} ${number}${timestamp === null ? '' : ` ${timestamp}`}`
 }
 
