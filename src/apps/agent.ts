@@ -4,6 +4,7 @@ import { adopt, spawnIndependent, startTimeOf } from '../adapters/processes/inde
 import { openLog, type Log } from '../adapters/telemetry/index.ts'
 import type { AgentFrame, EngineAssignment } from '../domain/serving/index.ts'
 import { supervise, type Running } from '../services/supervise.ts'
+import { openAgentWeights } from './agent-weights.ts'
 import { readEngines, writeEngines, type EngineProcess } from './engines-file.ts'
 import type { Home } from './paths.ts'
 
@@ -18,6 +19,7 @@ export const stopEngines = 'stop-engines'
  */
 export async function runAgent({ home, env, entry, onReady }: AgentOptions, signal: AbortSignal): Promise<void> {
   const log = openLog('agent', env['HOLDFAST_LOG_LEVEL'])
+  const haveWeights = openAgentWeights({ home, env, log })
   const kept = readEngines(home.engines)
   const processes = new Map(kept.processes.map(process => [process.replica, process]))
   const running = new Map<string, { digest: string; stop: AbortController; over: Promise<void> }>()
@@ -65,7 +67,17 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
   function run(assignment: EngineAssignment): void {
     const { replica, digest } = assignment
     const stop = new AbortController()
-    const over = supervise({
+    // Left alone, a download would go on while the agent ends.
+    const wanted = AbortSignal.any([stop.signal, signal])
+    const over = haveWeights(assignment, wanted).then(async there => {
+      if (there) await keepRunning(assignment, stop.signal)
+    })
+    running.set(replica, { digest, stop, over })
+  }
+
+  function keepRunning(assignment: EngineAssignment, stopped: AbortSignal): Promise<void> {
+    const { replica, digest } = assignment
+    return supervise({
       start: () => takeOver(processes.get(replica), assignment, log) ?? spawnEngine(assignment),
       onStarted: ({ pid }, restarts) => {
         processes.set(replica, {
@@ -81,16 +93,21 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
         keep()
       },
       onEnded: (why, againInMs) => log.warn({ replica, why, againInMs }, 'an engine ended; it is started again'),
-      signal: stop.signal,
+      signal: stopped,
     })
-    running.set(replica, { digest, stop, over })
   }
 
   function spawnEngine(assignment: EngineAssignment): Running {
     return spawnIndependent({
       entry,
       role: 'engine',
-      env: { ...env, HOLDFAST_ENGINE: JSON.stringify(assignment), HOLDFAST_PARENT_SOCKET: home.parentSocket },
+      // What reads weights from strangers has no use for the token.
+      env: {
+        ...env,
+        HF_TOKEN: undefined,
+        HOLDFAST_ENGINE: JSON.stringify(assignment),
+        HOLDFAST_PARENT_SOCKET: home.parentSocket,
+      },
     })
   }
 

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArtifactSource } from '../domain/catalog/index.ts'
+import { openArtifactFolder } from '../adapters/artifact-folder/index.ts'
+import { ggufFiles, parseArtifactSource } from '../domain/catalog/index.ts'
 import { compileSnapshot, engineAssignments, type EngineAssignment, type Snapshot } from '../domain/serving/index.ts'
 import type { Desired } from './desired.ts'
 import type { Home } from './paths.ts'
@@ -12,7 +13,7 @@ const builtinWeights = new URL('../../weights/', import.meta.url)
 
 export function compileDesired(
   { spec, folder }: Extract<Desired, { ok: true }>,
-  home: Pick<Home, 'engineSocket'>,
+  home: Pick<Home, 'engineSocket' | 'artifacts'>,
 ): { snapshot: Snapshot; engines: EngineAssignment[] } {
   const ports = {
     socketFor: home.engineSocket,
@@ -20,12 +21,15 @@ export function compileDesired(
   }
   return {
     snapshot: compileSnapshot(spec, ports),
-    engines: engineAssignments(spec, { ...ports, pathOf: from => weightsPath(from, folder) }),
+    engines: engineAssignments(spec, {
+      ...ports,
+      pathOf: from => weightsPath(from, { folder, artifacts: home.artifacts }),
+    }),
   }
 }
 
 /** Relative paths start from the spec's folder. */
-function weightsPath(from: string, folder: string): string {
+function weightsPath(from: string, { folder, artifacts }: { folder: string; artifacts: string }): string {
   const reading = parseArtifactSource(from)
   if (!reading.ok) throw new Error(`${from} is no source of weights: parse the spec before compiling`)
   const { source } = reading
@@ -34,8 +38,11 @@ function weightsPath(from: string, folder: string): string {
       return fileURLToPath(new URL(`${source.name}/${source.name}.gguf`, builtinWeights))
     case 'file':
       return resolve(folder, source.path)
-    case 'hf':
-      throw new Error(`${from} has to be fetched first, and nothing does that yet`)
+    case 'hf': {
+      const gguf = ggufFiles(source)
+      if (!gguf.ok) throw new Error(`${from}: ${gguf.problem}`)
+      return openArtifactFolder(artifacts).pathOf(source, gguf.files[0])
+    }
     default:
       return source satisfies never
   }

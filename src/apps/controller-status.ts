@@ -5,6 +5,7 @@ import { startTimeOf } from '../adapters/processes/index.ts'
 import type { RequestStore } from '../domain/journal/index.ts'
 import type { ReplicaRoute, Snapshot } from '../domain/serving/index.ts'
 import { readEngines, type EngineProcess } from './engines-file.ts'
+import { readFetches } from './fetches.ts'
 import type { SpecState } from './last-good.ts'
 import type { Home } from './paths.ts'
 import { readServiceFacts } from './service-file.ts'
@@ -43,6 +44,7 @@ export async function readStatus({
       startedAt: engine.startedAt,
       state: stateOf(engine),
     })),
+    fetches: readFetches(home.fetches),
     gateways,
     snapshot: snapshot.id,
     models: snapshot.models.map(({ name, live }) => ({

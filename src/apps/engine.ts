@@ -16,6 +16,7 @@ const Assignment = z.object({
   digest: z.string(),
   socket: z.string().min(1),
   gguf: z.string().min(1),
+  source: z.string().nullable().default(null),
   context: z.int().positive().nullable(),
   sequences: z.int().min(1).max(256),
   threads: z.int().min(1).nullable(),

@@ -26,6 +26,10 @@ export function openHome(root: string) {
     service: join(run, 'service.json'),
     /** Running engines, for adoption by the next agent. */
     engines: join(run, 'engines.json'),
+    /** What the agent fetches, for status. */
+    fetches: join(run, 'fetches.json'),
+    /** Weights that were fetched. Larger than everything else together. */
+    artifacts: join(root, 'artifacts'),
     sockets: run,
     gateway: join(root, 'gateway'),
     journal: join(root, 'journal'),

@@ -1,8 +1,10 @@
 /** `holdfast up`: the parent. Owns the listening socket, starts the processes, brings back those that die, drains them in order. */
 import { isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
+import { openArtifactFolder } from '../adapters/artifact-folder/index.ts'
 import { findEngines, usualPorts } from '../adapters/discovery/index.ts'
 import { bindListeningSocket, holdLifeline, inheritedSocket, spawnRole } from '../adapters/processes/index.ts'
+import { openHuggingFace } from '../adapters/registry/hugging-face/index.ts'
 import { supervise } from '../services/supervise.ts'
 import { aborted } from './aborted.ts'
 import { readAdminKey } from './admin-key.ts'
@@ -10,11 +12,15 @@ import { CliError } from './cli/client.ts'
 import { compileDesired } from './compile-desired.ts'
 import { readDesired, type UpOrder } from './desired.ts'
 import { readEngines, writeEngines } from './engines-file.ts'
+import { readFetches, writeFetches } from './fetches.ts'
+import { readHubSettings } from './hub.ts'
 import { openHome, homeFolder } from './paths.ts'
 import { writeServiceFacts, type ServiceFacts } from './service-file.ts'
 import { awaitModels } from './up/await-models.ts'
 import { renderBanner } from './up/banner.ts'
+import { checkModel } from './up/check-model.ts'
 import { toFragment } from './up/fragment.ts'
+import { tellFetches } from './up/tell-fetches.ts'
 import { productVersion } from './version.ts'
 
 export type UpOptions = {
@@ -22,6 +28,7 @@ export type UpOptions = {
   host?: string
   port?: number
   gguf?: string
+  model?: string
   engine?: string
   json?: boolean
   verbose?: boolean
@@ -41,11 +48,16 @@ const longestLoadMs = 120_000
 
 /** Serves until `signal`, then drains and resolves. Throws CliError for what the person must mend. */
 export async function runUp(options: UpOptions, { env, entry, say, terminal, signal }: UpWorld): Promise<void> {
+  if (options.model !== undefined) {
+    const hub = openHuggingFace(readHubSettings(env))
+    await checkModel(options.model, { hub, store: openArtifactFolder(openHome(homeFolder(env)).artifacts), signal })
+  }
   const order: UpOrder = {
     spec: options.spec === undefined ? null : resolve(options.spec),
     fragment: await refuse(() =>
       toFragment({
         gguf: options.gguf ?? null,
+        model: options.model ?? null,
         engine: options.engine ?? null,
         engineKey: env['HOLDFAST_ENGINE_KEY'] ?? null,
       }),
@@ -89,6 +101,16 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
   // The agent starts from this, so that engines load while the controller is still starting.
   const { processes } = readEngines(home.engines)
   writeEngines(home.engines, { engines: compileDesired(desired, home).engines, processes })
+  // What the last service fetched says nothing about this one.
+  writeFetches(home.fetches, [])
+  let greeted = false
+  const stopTelling = new AbortController()
+  const telling = tellFetches({
+    read: () => readFetches(home.fetches),
+    write: text => process.stderr.write(text),
+    moving: () => terminal && options.json !== true && !greeted,
+    signal: stopTelling.signal,
+  })
   const up = Promise.withResolvers<void>()
   let isUp = false
   // A start that failed is told where the start is awaited.
@@ -101,9 +123,12 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
   try {
     await Promise.race([up.promise, aborted(signal)])
     if (!signal.aborted) await greet()
+    greeted = true
     await aborted(signal)
     if (terminal) say('\nDraining: running requests may finish, new ones wait.\n')
   } finally {
+    stopTelling.abort()
+    await telling
     stopGateway.abort()
     await gateway
     stopRest.abort()
@@ -150,9 +175,11 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
       url,
       key: admin.key,
       longestMs: longestLoadMs,
+      fetchOf: version => readFetches(home.fetches).find(fetch => fetch.version === version)?.state ?? null,
       signal,
       onProgress: loading => {
-        if (progress) process.stderr.write(`\rLoading ${loading.join(', ') || 'models'} … `)
+        const fetching = readFetches(home.fetches).some(({ state }) => state === 'fetching')
+        if (progress && !fetching) process.stderr.write(`\rLoading ${loading.join(', ') || 'models'} … `)
       },
     })
     if (progress) process.stderr.write('\r\x1b[K')

@@ -21,6 +21,7 @@ const status: Status = {
   spec: { path: null, state: 'ok', problems: [] },
   processes: [],
   engines: [],
+  fetches: [],
   gateways: [{ gateway: 'gw', connected: true, seq: 3, snapshot: 's1' }],
   snapshot: 's1',
   models: [],
@@ -158,6 +159,70 @@ test('a key lives: made, seen, rotated, revoked; its secret is told at birth and
   })
 })
 
+test('a key is bounded, changed in place, blocked and unblocked', async () => {
+  const { send } = await open()
+  const scopes = { routes: ['chat', 'models', 'chat'], addresses: ['10.0.0.0/8', 'fd00::1'] }
+  const owner = { kind: 'service', name: 'ci-bot' }
+  const born = await send('POST', '/api/v1/keys', { body: { alias: 'ci', owner, ...scopes, expiresIn: '1d' } })
+  expect(born).toMatchObject({
+    status: 201,
+    body: {
+      owner,
+      routes: ['chat', 'models'],
+      addresses: scopes.addresses,
+      blockedAt: null,
+      warnings: [expect.stringContaining('every model')],
+    },
+  })
+  const { id, key: _secret, inForce, warnings: _warnings, ...first } = born.body
+  const changed = await send('PATCH', '/api/v1/keys/ci', { body: { models: ['coder'], expiresAt: null, routes: null } })
+  expect(changed).toMatchObject({ status: 200, body: { warnings: [expect.stringContaining('never ends')] } })
+  expect(changed.body).toMatchObject({ ...first, models: ['coder'], expiresAt: null, routes: null, inForce })
+  const later = await send('PATCH', `/api/v1/keys/${id}`, { body: { expiresIn: '30d', owner: null } })
+  expect(later.body).toMatchObject({ expiresAt: '2026-01-31T00:00:00.000Z', owner: null, models: ['coder'] })
+  expect((await send('POST', '/api/v1/keys/ci/block')).body).toMatchObject({
+    status: 'blocked',
+    blockedAt: '2026-01-01T00:00:00.000Z',
+  })
+  expect((await send('POST', '/api/v1/keys/ci/unblock')).body).toMatchObject({ status: 'active', blockedAt: null })
+  await send('DELETE', '/api/v1/keys/ci')
+  for (const answer of [
+    await send('PATCH', '/api/v1/keys/ci', { body: { expiresIn: '30d' } }),
+    await send('POST', '/api/v1/keys/ci/unblock'),
+  ])
+    expect(answer).toMatchObject({ status: 409, body: { error: { message: expect.stringContaining('revoked') } } })
+})
+
+test.each([
+  [{ routes: ['everything'] }, 'routes'],
+  [{ addresses: ['example.com'] }, 'addresses'],
+  [{ owner: { kind: 'robot', name: 'x' } }, 'owner'],
+  [{ expiresIn: '1d', expiresAt: '2027-01-01T00:00:00Z' }, 'expiresAt'],
+  [{ secret: 'sk-other' }, ''],
+])('a change to %j is refused', async (body, named) => {
+  const { send } = await open()
+  await send('POST', '/api/v1/keys', { body: { alias: 'ci' } })
+  const answer = await send('PATCH', '/api/v1/keys/ci', { body })
+  expect(answer.status).toBe(400)
+  expect(JSON.stringify(answer.body)).toContain(named)
+})
+
+test('keys are filtered by team, service account and person', async () => {
+  const { send, access } = await open()
+  await access.teams.create({ name: 'platform', models: null, metadata: {} })
+  const make = (alias: string, body: object) => send('POST', '/api/v1/keys', { body: { alias, ...body } })
+  await make('a', { team: 'platform', owner: { kind: 'service', name: 'bot' } })
+  await make('b', { owner: { kind: 'service', name: 'bot' } })
+  await make('c', { owner: { kind: 'person', name: 'bot' } })
+  const found = async (query: string) =>
+    (await send('GET', `/api/v1/keys?${query}`)).body.keys.map((key: { alias: string }) => key.alias)
+  expect(await found('service=bot')).toEqual(['a', 'b'])
+  expect(await found('person=bot')).toEqual(['c'])
+  expect(await found('team=platform&service=bot')).toEqual(['a'])
+  expect(await found('service=nobody')).toEqual([])
+  expect((await send('GET', '/api/v1/keys?owner=bot')).status).toBe(400)
+})
+
 test.each([
   ['no key', null, 401, 'missing_api_key'],
   ['an unknown key', 'sk-nobody', 401, 'invalid_api_key'],
@@ -286,7 +351,9 @@ test('the API describes itself without a key, every route of it', async () => {
     '/api/v1/audit/verify',
     '/api/v1/keys',
     '/api/v1/keys/{id}',
+    '/api/v1/keys/{id}/block',
     '/api/v1/keys/{id}/rotate',
+    '/api/v1/keys/{id}/unblock',
     '/api/v1/requests',
     '/api/v1/status',
     '/api/v1/teams',

@@ -23,6 +23,19 @@ const StatusAnswer = z.object({
       state: z.string(),
     }),
   ),
+  fetches: z
+    .array(
+      z.object({
+        version: z.string(),
+        source: z.string(),
+        state: z.enum(['fetching', 'done', 'failed']),
+        doneBytes: z.number(),
+        totalBytes: z.number().describe('0: not known yet.'),
+        bytesPerSecond: z.number().nullable(),
+        why: z.string().nullable().describe('What it waits for, or why it failed.'),
+      }),
+    )
+    .describe('Weights that are fetched for engines here, since the agent was started.'),
   gateways: z.array(
     z.object({ gateway: z.string(), connected: z.boolean(), seq: z.number(), snapshot: z.string().nullable() }),
   ),

@@ -32,6 +32,7 @@ const anEngine: EngineAssignment = {
   digest: 'd',
   socket: '/tmp/s',
   gguf: '/tmp/g',
+  source: null,
   context: null,
   sequences: 1,
   threads: null,

@@ -37,6 +37,8 @@ Environment:
   HOLDFAST_HOST, HOLDFAST_PORT
                       Where 'up' listens, unless a flag says so.
   HOLDFAST_LOG_LEVEL  What processes tell on standard error: warn (default), info, debug …
+  HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE
+                      For weights on Hugging Face: the token for gated ones, another hub, 1 to fetch nothing.
   HOLDFAST_URL        The service to talk to (default: the one of this state folder).
   HOLDFAST_KEY        The key to use with it (default: the admin key).
 
@@ -103,7 +105,15 @@ function registerCheck(program: Command): void {
     })
 }
 
-type UpFlags = { host?: string; port?: number; gguf?: string; engine?: string; json?: boolean; verbose?: boolean }
+type UpFlags = {
+  host?: string
+  port?: number
+  gguf?: string
+  model?: string
+  engine?: string
+  json?: boolean
+  verbose?: boolean
+}
 
 function registerUp(program: Command, { env, entry }: Omit<CommandLine, 'argv'>): void {
   program
@@ -118,6 +128,10 @@ function registerUp(program: Command, { env, entry }: Omit<CommandLine, 'argv'>)
     )
     .option('--gguf <file>', 'Serve these weights on the embedded engine.')
     .option(
+      '--model <source>',
+      'Fetch a GGUF from Hugging Face and serve it: hf:<owner>/<repository>@<commit>:<file>.gguf.',
+    )
+    .option(
       '--engine <url>',
       'Serve the models of an engine that runs already; its key, if any, in HOLDFAST_ENGINE_KEY.',
     )
@@ -129,6 +143,7 @@ function registerUp(program: Command, { env, entry }: Omit<CommandLine, 'argv'>)
         'up',
         'up holdfast.yaml --port 9000',
         'up --gguf ./qwen2.5-coder-7b-instruct-q4_k_m.gguf',
+        'up --model hf:owner/repository@4f1c2d9e:model-Q4_K_M.gguf',
         'up --engine http://127.0.0.1:11434/v1',
       ),
     )

@@ -9,6 +9,14 @@ type Status = {
   url: string | null
   spec: { path: string | null; state: string; problems: string[] }
   processes: { role: string; pid: number; startedAt: string; restarts: number }[]
+  fetches: {
+    version: string
+    source: string
+    state: string
+    doneBytes: number
+    totalBytes: number
+    why: string | null
+  }[]
   models: { name: string; version: string; replicas: { id: string; address: string }[] }[]
 }
 
@@ -40,6 +48,20 @@ export function registerStatus(program: Command, io: CliIo = processIo): void {
           ]),
         ),
       )
+      const fetches = status.fetches.filter(({ state }) => state !== 'done')
+      if (fetches.length > 0) {
+        io.out('')
+        io.out(
+          renderTable(
+            ['WEIGHTS', 'FETCHED', 'STATE'],
+            fetches.map(({ source, state, doneBytes, totalBytes, why }) => [
+              source,
+              `${totalBytes === 0 ? 0 : Math.floor((100 * doneBytes) / totalBytes)} %`,
+              why === null ? state : `${state}: ${why}`,
+            ]),
+          ),
+        )
+      }
       io.out('')
       io.out(
         renderTable(

@@ -7,7 +7,10 @@ export type ServedModel = z.output<typeof ModelList>['models'][number]
 export type AwaitParts = {
   url: string
   key: string
+  /** Without a download: those take as long as they take. */
   longestMs: number
+  /** Of a version: whether its weights still come, or won't. */
+  fetchOf?: (version: string) => 'fetching' | 'done' | 'failed' | null
   signal: AbortSignal
   onProgress: (loading: string[]) => void
 }
@@ -15,12 +18,22 @@ export type AwaitParts = {
 const lookEveryMs = 50
 
 /** Resolves with the models when none is loading any more, or as they are after `longestMs`. */
-export async function awaitModels({ url, key, longestMs, signal, onProgress }: AwaitParts): Promise<ServedModel[]> {
-  const untilMs = performance.now() + longestMs
+export async function awaitModels({
+  url,
+  key,
+  longestMs,
+  fetchOf = () => null,
+  signal,
+  onProgress,
+}: AwaitParts): Promise<ServedModel[]> {
+  let untilMs = performance.now() + longestMs
   for (;;) {
-    const models = await listOwn(url, key)
+    const models = (await listOwn(url, key))?.map(model =>
+      fetchOf(model.version) === 'failed' ? { ...model, status: 'unavailable' } : model,
+    )
     const loading = (models ?? []).filter(({ status }) => status === 'loading')
-    if (models !== null && loading.length === 0) return models
+    if (loading.some(({ version }) => fetchOf(version) === 'fetching')) untilMs = performance.now() + longestMs
+    if (models !== undefined && loading.length === 0) return models
     if (performance.now() > untilMs) return models ?? []
     if (signal.aborted) return []
     onProgress(loading.map(({ name }) => name))

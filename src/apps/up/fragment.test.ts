@@ -18,7 +18,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const nothing = { gguf: null, engine: null, engineKey: null }
+const nothing = { gguf: null, model: null, engine: null, engineKey: null }
 
 async function listen(handler: RequestListener): Promise<string> {
   const server = createServer(handler)

@@ -1,19 +1,20 @@
-/** What `--gguf` and `--engine` add to the spec. */
+/** What `--gguf`, `--model` and `--engine` add to the spec. */
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { nameFor } from '../../domain/catalog/index.ts'
 import type { SpecInput } from '../../domain/spec/index.ts'
 import { listModels } from '../../adapters/discovery/index.ts'
 
-export type Additions = { gguf: string | null; engine: string | null; engineKey: string | null }
+export type Additions = { gguf: string | null; model: string | null; engine: string | null; engineKey: string | null }
 
 const channel = 'dev'
 const engineAnswerMs = 5_000
 
 /** `null`: nothing is added. Throws an Error that says what is wrong with the file or address. */
-export async function toFragment({ gguf, engine, engineKey }: Additions): Promise<SpecInput | null> {
+export async function toFragment({ gguf, model, engine, engineKey }: Additions): Promise<SpecInput | null> {
   const parts = [
     gguf === null ? null : ofGguf(gguf),
+    model === null ? null : ofModel(model),
     engine === null ? null : await ofEngine(engine, engineKey),
   ].filter(part => part !== null)
   if (parts.length === 0) return null
@@ -24,12 +25,22 @@ type Part = { versions: NonNullable<SpecInput['versions']>; models: NonNullable<
 
 function ofGguf(path: string): Part {
   if (!existsSync(path)) throw new Error(`--gguf: there is no file ${resolve(path)}`)
-  const { base, version } = nameFor(basename(path).replace(/\.gguf$/i, ''), { channel, taken: new Set() })
+  return ofWeights(`file:${resolve(path)}`, path)
+}
+
+/** `from` was checked before: `hf:<repository>@<commit>:<file>.gguf`. */
+const ofModel = (from: string): Part => ofWeights(from, from.slice(from.lastIndexOf(':') + 1))
+
+/** Of a split model, all parts are meant. */
+const fileEnd = /(-\d{5}-of-\d{5})?\.gguf$/i
+
+function ofWeights(from: string, path: string): Part {
+  const { base, version } = nameFor(basename(path).replace(fileEnd, ''), { channel, taken: new Set() })
   return {
     versions: [
       {
         name: version,
-        artifact: { from: `file:${resolve(path)}` },
+        artifact: { from },
         engine: { kind: 'embedded' },
         replicas: [{ id: base }],
       },

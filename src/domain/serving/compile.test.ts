@@ -121,7 +121,7 @@ test('replicas with a url keep their engine kind, key reference, weight and plac
   ])
 })
 
-test('versions without a model are neither routed nor run, and neither are weights that were not fetched', () => {
+test('versions without a model are neither routed nor run, and neither is a repository without a GGUF file', () => {
   const version = (name: string, from: string) => ({
     name,
     artifact: { from },
@@ -133,18 +133,24 @@ test('versions without a model are neither routed nor run, and neither are weigh
       version('dev-v1-a-q8-0-p0', 'builtin:smoke'),
       version('dev-v2-a-q8-0-p0', 'builtin:smoke'),
       version('dev-v3-a-q8-0-p0', 'hf:a/b@1234567'),
+      version('dev-v4-a-q8-0-p0', 'hf:a/b@1234567:c.gguf'),
     ],
     models: [
       { name: 'one', live: 'dev-v1-a-q8-0-p0' },
       { name: 'same', live: 'dev-v1-a-q8-0-p0' },
-      { name: 'far', live: 'dev-v3-a-q8-0-p0' },
+      { name: 'whole', live: 'dev-v3-a-q8-0-p0' },
+      { name: 'far', live: 'dev-v4-a-q8-0-p0' },
     ],
   })
   expect(compileSnapshot(value, ports).versions.map(({ name, replicas }) => [name, replicas.length])).toEqual([
     ['dev-v1-a-q8-0-p0', 1],
     ['dev-v3-a-q8-0-p0', 0],
+    ['dev-v4-a-q8-0-p0', 1],
   ])
-  expect(engineAssignments(value, ports).map(engine => engine.version)).toEqual(['dev-v1-a-q8-0-p0'])
+  expect(engineAssignments(value, ports).map(({ version: name, source }) => [name, source])).toEqual([
+    ['dev-v1-a-q8-0-p0', null],
+    ['dev-v4-a-q8-0-p0', 'hf:a/b@1234567:c.gguf'],
+  ])
 })
 
 test('an engine is replaced when its flags change, and not for a prompt or a sampling default', () => {

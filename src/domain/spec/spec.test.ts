@@ -396,7 +396,7 @@ test('R12 what is not acted on is listed once, by path, and what is acted on is 
     'versions[].replicas[].idle',
     'versions[v].engine.flags (part of the version; the engine is not started with them yet)',
     'versions[v].replicas[r] (vllm is not started yet: start it yourself and give its url)',
-    'versions[w].artifact (weights are not fetched yet: download them and use file:)',
+    'versions[w].artifact (name one GGUF file of it: hf:a/b@1234567:<file>.gguf)',
   ])
 })
 
