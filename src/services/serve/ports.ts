@@ -41,6 +41,8 @@ export interface Repair {
   chunk(chunk: Record<string, unknown>): Record<string, unknown> | null
   /** A whole answer, parsed: an object or, from some engines, an array. */
   whole(answer: unknown): Record<string, unknown>
+  /** Whether a stream that ends now is all of it, from routes that send no `[DONE]`. Absent: they do. */
+  isComplete?(): boolean
 }
 
 /** `models`: what it has loaded, by its own names; `null`: it does not say. */

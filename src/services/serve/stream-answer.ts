@@ -52,7 +52,9 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
     },
 
     end() {
-      throw new FaultError({ kind: 'engine-lost', sentBytes: reply.sentBytes })
+      if (repair?.isComplete?.() !== true) throw new FaultError({ kind: 'engine-lost', sentBytes: reply.sentBytes })
+      const last = stream === null ? 'data: [DONE]\n\n' : stream.end()
+      exchange.lastBytes = Buffer.from(lastChunks() + last)
     },
   }
 
