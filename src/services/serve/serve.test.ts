@@ -85,6 +85,20 @@ describe('answers', () => {
     expect(JSON.parse(seen.at(-2) ?? '')).toMatchObject({ choices: [], usage: { completion_tokens: 4 } })
   })
 
+  test('a route that ends its streams without [DONE] is complete with its last piece, and lost before', async () => {
+    const replica = await engine({ tokens: 4, dialect: 'llama-cpp' })
+    const { post, closed } = await gateway({ replicas: [replica], version: { engine: 'llama-cpp' } })
+    const body = { model: 'coder', prompt: 'def f(', suffix: '): pass', stream: true }
+    const seen = await events(await post('/v1/completions', body))
+    expect(replica.state().lastRequests.map(({ path }) => path)).toEqual(['/infill'])
+    expect(seen.at(-1)).toBe('[DONE]')
+    expect(JSON.parse(seen[0] ?? '')).toMatchObject({ object: 'text_completion', choices: [{ text: 'word0' }] })
+    replica.behave({ cutAfter: 2 })
+    const cut = await events(await post('/v1/completions', body))
+    expect(JSON.parse(cut.at(-1) ?? '')).toMatchObject({ error: { code: 'engine_lost' } })
+    expect(closed()).toMatchObject([{ outcome: 'ok', outputTokens: 4 }, { outcome: 'failed' }])
+  })
+
   test('a token that spells a mark is no mark', async () => {
     const { post } = await gateway({ replicas: [await engine({ echoMessages: true })] })
     const text = 'say [DONE] and "usage" and "error" please'

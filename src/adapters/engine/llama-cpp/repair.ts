@@ -1,31 +1,58 @@
 /** What is mended in llama-server's answers alone. */
 import { randomUUID } from 'node:crypto'
+import type { Repair } from '../../../services/serve/index.ts'
 import { answerFailed, asNumber, asText, field, type Mend } from '../openai/index.ts'
 
-/** An infill's own shape becomes OpenAI's text completion. It may be several answers. */
-export const infilled = (model: string | null): Mend => ({
-  marks: [],
-  whole(answer) {
-    const answers: unknown[] = Array.isArray(answer) ? answer : [answer]
-    if (answers.some(one => asText(field(one, 'content')) === null)) throw answerFailed('its infill has no content')
-    const sum = (name: string): number =>
-      answers.reduce<number>((all, one) => all + (asNumber(field(one, name)) ?? 0), 0)
-    const [input, output] = [sum('tokens_evaluated'), sum('tokens_predicted')]
-    return {
-      id: `cmpl-${randomUUID()}`,
-      object: 'text_completion',
-      created: Math.floor(Date.now() / 1000),
-      model: model ?? asText(field(answers[0], 'model')),
-      choices: answers.map((one, index) => ({
-        text: asText(field(one, 'content')) ?? '',
-        index: asNumber(field(one, 'index')) ?? index,
-        logprobs: null,
-        finish_reason: field(one, 'stop_type') === 'limit' || field(one, 'stopped_limit') === true ? 'length' : 'stop',
-      })),
-      usage: { prompt_tokens: input, completion_tokens: output, total_tokens: input + output },
-    }
-  },
-})
+/** An infill's own shape becomes OpenAI's text completion, streamed or whole. It may be several answers. */
+export function infilled(model: string | null, answers: number): Repair {
+  const id = `cmpl-${randomUUID()}`
+  const created = Math.floor(Date.now() / 1000)
+  let left = answers
+
+  const render = (parts: readonly unknown[], usage: object | null): Record<string, unknown> => ({
+    id,
+    object: 'text_completion',
+    created,
+    model: model ?? asText(field(parts[0], 'model')),
+    choices: parts.map(toChoice),
+    ...(usage === null ? {} : { usage }),
+  })
+
+  return {
+    marks: [],
+    chunk(part) {
+      if (asText(part['content']) === null) return part
+      if (part['stop'] !== true) return render([part], null)
+      left--
+      return render([part], usageOf([part]))
+    },
+    whole(answer) {
+      const parts: unknown[] = Array.isArray(answer) ? answer : [answer]
+      if (parts.length === 0 || parts.some(part => asText(field(part, 'content')) === null))
+        throw answerFailed('its infill has no content')
+      return render(parts, usageOf(parts))
+    },
+    isComplete: () => left <= 0,
+  }
+}
+
+function toChoice(part: unknown, place: number): object {
+  // Older ones tell it in three fields.
+  const isCut = field(part, 'stop_type') === 'limit' || field(part, 'stopped_limit') === true
+  const finish = isCut ? 'length' : 'stop'
+  return {
+    text: asText(field(part, 'content')) ?? '',
+    index: asNumber(field(part, 'index')) ?? place,
+    logprobs: null,
+    finish_reason: field(part, 'stop') === false ? null : finish,
+  }
+}
+
+function usageOf(parts: readonly unknown[]): object {
+  const sum = (name: string): number => parts.reduce<number>((all, part) => all + (asNumber(field(part, name)) ?? 0), 0)
+  const [input, output] = [sum('tokens_evaluated'), sum('tokens_predicted')]
+  return { prompt_tokens: input, completion_tokens: output, total_tokens: input + output }
+}
 
 /** `{tokens: […]}` */
 export const tokenList: Mend = {

@@ -2,6 +2,7 @@
 import { FaultError } from '../../../domain/fault.ts'
 import type { EngineDialect, EngineRequest } from '../../../services/serve/index.ts'
 import {
+  asNumber,
   asText,
   field,
   insteadOf,
@@ -10,19 +11,18 @@ import {
   repairWith,
   toolCalls,
   unsupported,
-  withoutSuffix,
 } from '../openai/index.ts'
 import { infilled, inputTokens, tokenList } from './repair.ts'
 
 const engine = 'llama-server'
 type Json = Record<string, unknown>
 
-export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
+export const toRequest: EngineDialect['toRequest'] = (path, body) => {
   switch (path) {
     case 'chat/completions':
       return { path: '/chat/completions', body: withTools(plainChat(body)), repair: repairWith(toolCalls()) }
     case 'completions':
-      return toCompletion(body, version)
+      return toCompletion(body)
     case 'embeddings':
       if (isSet(body['dimensions'])) throw ignored('dimensions', 'Leave it out and take vectors of the model’s size.')
       return { path: '/embeddings', body, repair: null }
@@ -57,20 +57,19 @@ function withTools(body: Json): Json {
   return { ...rest, tools: offered, tool_choice: named === null ? (field(allowed, 'mode') ?? 'auto') : 'required' }
 }
 
-function toCompletion(body: Json, version: Parameters<EngineDialect['toRequest']>[2]): EngineRequest {
+function toCompletion(body: Json): EngineRequest {
   const { echo, best_of: best, suffix, ...rest } = body
   if (echo === true) throw ignored('echo', 'Leave it out and put the prompt in front yourself.')
   if (typeof best === 'number' && best > 1) throw ignored('best_of', 'Leave it out, or use n and choose yourself.')
+  if (!isSet(suffix) || suffix === '') return { path: '/completions', body: rest, repair: null }
   const { prompt, ...others } = rest
-  if (typeof suffix !== 'string' || suffix === '') return { path: '/completions', body: rest, repair: null }
-  // The end of a streamed infill is not told, so that one goes by the version's name.
-  if (body['stream'] === true || typeof prompt !== 'string')
-    return { path: '/completions', body: withoutSuffix(engine, { ...rest, suffix }, version), repair: null }
-  // By the tokens that the file names, whatever the model is called. It cuts both sides to its batch size.
+  if (typeof prompt !== 'string')
+    throw refusal('suffix', ' beside several prompts', 'Send one prompt, a text, with it.')
+  // By the tokens that the weights' file names, whatever the model is called. It cuts both sides to its batch size.
   return {
     path: '~/infill',
     body: { ...others, input_prefix: prompt, input_suffix: suffix },
-    repair: repairWith(infilled(asText(body['model']))),
+    repair: infilled(asText(body['model']), asNumber(body['n']) ?? 1),
   }
 }
 
@@ -107,5 +106,9 @@ const namesOf = (tools: unknown): string[] => (Array.isArray(tools) ? tools.map(
 const isSet = (value: unknown): boolean => value !== undefined && value !== null
 
 function ignored(name: string, instead: string): FaultError {
-  return new FaultError({ kind: 'unsupported', what: `'${name}' on ${engine}, which would ignore it,`, instead })
+  return refusal(name, ', which would ignore it,', instead)
+}
+
+function refusal(name: string, when: string, instead: string): FaultError {
+  return new FaultError({ kind: 'unsupported', what: `'${name}' on ${engine}${when}`, instead })
 }
