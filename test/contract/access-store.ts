@@ -67,7 +67,11 @@ export function accessStoreContract(name: string, openStore: OpenAccessStore): v
           { hash: hash('b'), validUntil: null },
           { hash: hash('a'), validUntil: instant(5_000) },
         ],
+        owner: { kind: 'service', name: 'ci-bot' },
+        routes: ['chat', 'models'],
+        addresses: ['10.0.0.0/8', 'fd00::/8'],
         expiresAt: instant(9_000),
+        blockedAt: instant(7_000),
         metadata: { owner: 'Ada', limits: { a: [1, null] } },
       })
       const team = aTeam('ops', { models: [], metadata: { cost: 4 }, source: 'spec' })
@@ -80,6 +84,21 @@ export function accessStoreContract(name: string, openStore: OpenAccessStore): v
       expect(await store.team(team.name)).toEqual(team)
       expect(await store.teams()).toEqual([team])
       expect(await store.image()).toMatchObject({ seq: 2, keys: [key], teams: [team] })
+    })
+
+    test('what bounded a key can be taken away again', async () => {
+      const store = await open()
+      const bounded: Partial<Key> = {
+        owner: { kind: 'person', name: 'Ada' },
+        routes: [],
+        addresses: [],
+        blockedAt: instant(7_000),
+        expiresAt: instant(9_000),
+      }
+      await store.commit([{ put: 'key', key: aKey('k1', bounded) }])
+      expect(await store.key(keyId('k1'))).toEqual(aKey('k1', bounded))
+      await store.commit([{ put: 'key', key: aKey('k1') }])
+      expect(await store.key(keyId('k1'))).toEqual(aKey('k1'))
     })
 
     test('what is not there is null', async () => {

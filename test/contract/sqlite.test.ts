@@ -1,9 +1,11 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openSqliteStore, openSqliteStoreHere } from '../../src/adapters/store/sqlite/index.ts'
+import { applyChanges, buildAccessTable } from '../../src/domain/access/index.ts'
+import { instant, modelName, teamName } from '../../src/domain/units.ts'
 import { accessStoreContract, aKey } from './access-store.ts'
 import { aClose } from './records.ts'
 import { requestStoreContract } from './request-store.ts'
@@ -49,6 +51,39 @@ describe('a SQLite store', () => {
     raw.close()
     await expect(openSqliteStore({ path })).rejects.toThrow(/schema 999.*newer/)
     await expect(openSqliteStoreHere({ path })).rejects.toThrow(/schema 999.*newer/)
+  })
+
+  test('a database of the first schema gains what came later, and its keys are what they were', async () => {
+    const path = newPath()
+    const raw = new DatabaseSync(path)
+    raw.exec(readFileSync(new URL('testdata/schema-1.sql', import.meta.url), 'utf8'))
+    raw.close()
+    const key = aKey('key_1', {
+      alias: 'slack',
+      team: teamName('ops'),
+      models: [modelName('coder')],
+      expiresAt: instant(9_000),
+      metadata: { a: 1 },
+    })
+    const store = await openSqliteStore({ path })
+    const image = await store.access.image()
+    expect(image).toMatchObject({ seq: 3, teams: [{ name: 'ops', models: ['coder'] }] })
+    expect(image.keys[0]).toEqual(key)
+    expect(image.keys[1]).toMatchObject({ id: 'key_2', revokedAt: 5_000, blockedAt: null, owner: null })
+    const blocked = { ...key, blockedAt: instant(5_000), routes: ['chat' as const] }
+    await store.access.commit([{ put: 'key', key: blocked }])
+    await store.close()
+
+    const again = await openSqliteStore({ path })
+    expect(await again.access.key(key.id)).toEqual(blocked)
+    // A gateway that was away gets the old changes as they were written then.
+    const changes = (await again.access.changesSince(0)) ?? []
+    await again.close()
+    const table = buildAccessTable({ epoch: image.epoch, seq: 0, adminHash: '', keys: [], teams: [] })
+    applyChanges(table, changes.slice(0, 2))
+    expect(table.keys.get(key.id)).toEqual(key)
+    expect(applyChanges(table, changes)).toBe('applied')
+    expect(table.keys.get(key.id)).toEqual(blocked)
   })
 
   test('a file that is no database is refused', async () => {

@@ -2,7 +2,8 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { RequestStore } from '../../domain/journal/index.ts'
-import { modelName, requestId, teamName } from '../../domain/units.ts'
+import { keyId, modelName, requestId, teamName } from '../../domain/units.ts'
+import type { KeyId } from '../../domain/units.ts'
 import type { Keys } from '../../services/access/index.ts'
 import type { Audit } from '../../services/verify-audit.ts'
 import { answers, Moment, toIso } from './schemas.ts'
@@ -12,7 +13,7 @@ const outcomes = ['ok', 'refused', 'failed', 'cancelled', 'interrupted', 'open']
 const RequestQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(10_000).default(100),
   before: z.string().optional().describe('The id of the last request of the page before.'),
-  key: z.string().optional().describe("The id of a key or its alias, or 'admin'."),
+  key: z.string().optional().describe("The id of a key or its alias, 'admin', or 'jwt:' and the subject of a token."),
   team: z.string().optional(),
   model: z.string().optional(),
   outcome: z.enum(outcomes).optional(),
@@ -89,6 +90,12 @@ export type RecordParts = {
 export const recordRoutes =
   ({ keys, requests, verifyAudit }: RecordParts): FastifyPluginAsyncZod =>
   async app => {
+    /** The administrator and tokens have no record among the keys. */
+    async function toKeyId(ref: string): Promise<KeyId | 'admin'> {
+      if (ref === 'admin') return ref
+      return ref.startsWith('jwt:') ? keyId(ref) : (await keys.get(ref)).id
+    }
+
     app.get(
       '/requests',
       {
@@ -109,7 +116,7 @@ export const recordRoutes =
         const rows = await requests.list({
           limit,
           ...(before === undefined ? {} : { before: requestId(before) }),
-          ...(key === undefined ? {} : { key: key === 'admin' ? key : (await keys.get(key)).id }),
+          ...(key === undefined ? {} : { key: await toKeyId(key) }),
           ...(team === undefined ? {} : { team: teamName(team) }),
           ...(model === undefined ? {} : { model: modelName(model) }),
           ...(outcome === undefined ? {} : { outcome }),

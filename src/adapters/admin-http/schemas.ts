@@ -1,6 +1,6 @@
 /** What administration takes and answers, in JSON. Times are ISO 8601, UTC. */
 import { z } from 'zod'
-import { keyStatus, parseDuration } from '../../domain/access/index.ts'
+import { keyStatus, parseDuration, routeScopes } from '../../domain/access/index.ts'
 import type { Key, Team } from '../../domain/access/index.ts'
 import { instant, modelName } from '../../domain/units.ts'
 import type { Instant } from '../../domain/units.ts'
@@ -19,6 +19,21 @@ export const Models = z
   .array(z.string().min(1).max(256))
   .max(1000)
   .transform(names => [...new Set(names)].map(modelName))
+
+export const Owner = z
+  .strictObject({ kind: z.enum(['person', 'service']), name: z.string().min(1).max(128) })
+  .describe('Whom the key is for: a person, or a service account (a program).')
+
+export const Routes = z
+  .array(z.enum(routeScopes))
+  .transform(names => [...new Set(names)])
+  .describe('What it may be used for; null: everything.')
+
+export const Addresses = z
+  .array(z.string().min(1).max(64))
+  .max(100)
+  .transform(addresses => [...new Set(addresses)])
+  .describe('IP addresses and networks (10.0.0.0/8) it may be used from; null: from anywhere.')
 
 export const Duration = z
   .string()
@@ -46,9 +61,13 @@ export const KeyAnswer = z.object({
   id: z.string(),
   alias: z.string().nullable(),
   team: z.string().nullable(),
+  owner: z.object({ kind: z.enum(['person', 'service']), name: z.string() }).nullable(),
   models: z.array(z.string()).nullable().describe('null: whatever the team may use; without a team, every model.'),
+  routes: z.array(z.enum(routeScopes)).nullable().describe('null: every route for models.'),
+  addresses: z.array(z.string()).nullable().describe('null: from anywhere.'),
   createdAt: z.string(),
   expiresAt: z.string().nullable(),
+  blockedAt: z.string().nullable().describe('Refused since then, until it is unblocked.'),
   revokedAt: z.string().nullable(),
   status: z.enum(['active', 'revoked', 'blocked', 'expired']),
   metadata: z.record(z.string(), z.unknown()),
@@ -79,14 +98,18 @@ export const answers = <S extends number, T extends z.ZodType>(status: S, schema
     Record<'4xx' | '5xx', typeof ErrorAnswer>
 
 export function toKeyAnswer(key: Key, now: Instant): z.output<typeof KeyAnswer> {
-  const { id, alias, team, models, metadata } = key
+  const { id, alias, team, owner, models, routes, addresses, metadata } = key
   return {
     id,
     alias,
     team,
+    owner,
     models,
+    routes,
+    addresses,
     createdAt: toIso(key.createdAt),
     expiresAt: toIsoOrNull(key.expiresAt),
+    blockedAt: toIsoOrNull(key.blockedAt),
     revokedAt: toIsoOrNull(key.revokedAt),
     status: keyStatus(key, now),
     metadata,

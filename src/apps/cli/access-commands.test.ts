@@ -82,7 +82,7 @@ test('a key is made, listed, rotated and revoked from the command line', async (
   expect(made).toMatchObject({ code: 0, err: '', out: expect.stringContaining('not shown again') })
   expect(made.out).toContain(`curl ${url}/v1/models -H 'authorization: Bearer ${secret}'`)
   const list = await run('key list', env)
-  expect(list.out).toMatch(/slack +- +coder +active +2026-01-31 +2026-01-01/)
+  expect(list.out).toMatch(/slack +- +- +coder +- +active +2026-01-31 +2026-01-01/)
   expect(list.out).not.toContain(secret)
   expect((await run('key rotate slack --grace 1h', env)).out).toContain(
     'The old secret works until 2026-01-01T01:00:00.000Z',
@@ -90,6 +90,43 @@ test('a key is made, listed, rotated and revoked from the command line', async (
   expect((await run('key revoke slack', env)).out).toContain('In force on 1 gateway.')
   expect((await run('key list', env)).out).toContain('No keys yet')
   expect((await run('key list --all', env)).out).toContain('revoked')
+})
+
+test("a service account's key is bounded, changed, blocked and unblocked from the command line", async () => {
+  const { url, access } = await service()
+  const env = { HOLDFAST_URL: url, HOLDFAST_KEY: adminKey }
+  await access.teams.create({ name: 'dev', models: null, metadata: {} })
+  const made = await run('key create --service ci-bot --alias ci --team dev --routes chat --addresses 10.8.0.0/24', env)
+  expect(made.out).toContain('It may use what the team dev may, only for chat from 10.8.0.0/24. It does not expire.')
+  expect(made.out).toMatch(/Note: .*add 'models'/)
+  expect(made.out).toMatch(/Note: .*never ends/)
+  await run('key create --alias other --person anna', env)
+  const list = await run('key list --service ci-bot', env)
+  expect(list.out).toMatch(/ci +service ci-bot +dev +the team's +for chat from 10\.8\.0\.0\/24 +active +never/)
+  expect(list.out).not.toContain('anna')
+  expect((await run('key list --person nobody', env)).out).toContain('No such keys')
+  const changed = await run('key update ci --expires 30d --all-routes --anywhere --models coder --no-team', env)
+  expect(changed.out).toContain('Changed ci (')
+  expect(changed.out).toContain('It may use coder. It expires 2026-01-31T00:00:00.000Z.')
+  expect((await run('key update ci --expires never --no-owner', env)).out).toContain('It does not expire.')
+  expect(await access.keys.get('ci')).toMatchObject({ owner: null, team: null, models: ['coder'], routes: null })
+  expect((await run('key block ci', env)).out).toContain('holdfast key unblock ci')
+  expect((await run('key list', env)).out).toContain('blocked')
+  expect((await run('key unblock ci', env)).out).toContain('Unblocked ci (')
+  expect((await access.keys.get('ci')).blockedAt).toBeNull()
+})
+
+test('what contradicts itself or says nothing is wrong usage, and what the service refuses is told', async () => {
+  const { url } = await service()
+  const env = { HOLDFAST_URL: url, HOLDFAST_KEY: adminKey }
+  await run('key create --alias ci', env)
+  expect(await run('key update ci', env)).toMatchObject({ code: 2, err: expect.stringContaining('--expires 30d') })
+  expect(await run('key create --service a --person b', env)).toMatchObject({ code: 2 })
+  expect(await run('key update ci --addresses example.com', env)).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("'example.com' is no IP address"),
+  })
+  expect(await run('key update ci --routes everything', env)).toMatchObject({ code: 1 })
 })
 
 test('--json is the whole answer, and nothing when it is refused', async () => {

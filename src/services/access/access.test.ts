@@ -306,7 +306,7 @@ test('A16 an update changes what it names and nothing else', async () => {
   const { keys, teams } = open()
   await teams.create({ name: 'search', models: null, metadata: {} })
   const { key } = await keys.create({ ...plain, alias: 'slack', metadata: { a: 1 }, models: [modelName('coder')] })
-  const named = { team: teamName('search'), routes: ['chat' as const], addresses: ['10.0.0.0/8'] }
+  const named = { team: teamName('search'), routes: ['chat' as const, 'models' as const], addresses: ['10.0.0.0/8'] }
   expect((await keys.update('slack', { ...named, alias: undefined })).key).toEqual({ ...key, ...named })
   const { key: last, warnings } = await keys.update(key.id, { alias: 'bot', models: [modelName('soon')], metadata: {} })
   expect(last).toEqual({ ...key, ...named, alias: 'bot', models: ['soon'], metadata: {} })

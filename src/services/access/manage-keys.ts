@@ -13,7 +13,7 @@ import { FaultError } from '../../domain/fault.ts'
 import { instant, keyId } from '../../domain/units.ts'
 import type { Instant, Millis, ModelName, TeamName } from '../../domain/units.ts'
 import type { AccessParts } from './access-parts.ts'
-import { warnOfModels } from './access-parts.ts'
+import { warnOfKey } from './access-parts.ts'
 import { hashKey } from './hash-key.ts'
 import type { InTurn } from './in-turn.ts'
 
@@ -157,7 +157,7 @@ export function manageKeys(parts: AccessParts, turn: InTurn): Keys {
         await checkTeam(ask.team)
         return store.commit([{ put: 'key', key }])
       })
-      return { key, secret, inForce: await publisher.publish(changes), warnings: warnOfModels(parts, ask.models) }
+      return { key, secret, inForce: await publisher.publish(changes), warnings: warnOfKey(parts, key) }
     },
 
     async rotate(ref, { grace }) {
@@ -191,7 +191,7 @@ export function manageKeys(parts: AccessParts, turn: InTurn): Keys {
         const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
         return { ...found, ...given, ...(expires === undefined ? {} : { expiresAt: endOf(expires, now()) }) }
       })
-      return { ...changed, warnings: warnOfModels(parts, fields.models ?? null) }
+      return { ...changed, warnings: warnOfKey(parts, changed.key) }
     },
 
     block: ref => change(ref, key => (key.blockedAt === null ? { ...key, blockedAt: now() } : null)),
