@@ -83,7 +83,13 @@ function judgeModels({ status }: Answer): Probe | null {
 function readModels(text: string): string[] | null {
   const data = field(parseJson(text), 'data')
   if (!Array.isArray(data)) return null
-  return data.flatMap((model: unknown) => asText(field(model, 'id')) ?? [])
+  return data.filter(isLoaded).flatMap((model: unknown) => asText(field(model, 'id')) ?? [])
+}
+
+/** llama-server with several models lists also those that it has not loaded. */
+function isLoaded(model: unknown): boolean {
+  const status = field(field(model, 'status'), 'value')
+  return status === undefined || status === 'loaded'
 }
 
 /** The system's short name for what went wrong (`ECONNREFUSED`), which people search for. */

@@ -3,7 +3,7 @@ import { fimPrompt } from '../../../domain/catalog/index.ts'
 import { FaultError } from '../../../domain/fault.ts'
 import type { EnginePath } from '../../../domain/serving/index.ts'
 import type { VersionName } from '../../../domain/units.ts'
-import type { EngineDialect, Repair } from '../../../services/serve/index.ts'
+import type { EngineDialect } from '../../../services/serve/index.ts'
 import { embeddingRepair } from './embeddings.ts'
 import { asText, type Json } from './json.ts'
 import { reasoning, repairWith, usageTotal } from './repair.ts'
@@ -15,7 +15,7 @@ import { toolCalls } from './tool-calls.ts'
 export const toRequest: EngineDialect['toRequest'] = (path, body) => {
   switch (path) {
     case 'chat/completions':
-      return { path: '/chat/completions', body, repair: chatRepair() }
+      return { path: '/chat/completions', body, repair: repairWith(reasoning, toolCalls(), usageTotal) }
     case 'completions':
       return { path: '/completions', body, repair: repairWith(usageTotal) }
     case 'embeddings':
@@ -31,9 +31,6 @@ export const toRequest: EngineDialect['toRequest'] = (path, body) => {
       return path satisfies never
   }
 }
-
-/** All that is known to go wrong in chats. */
-export const chatRepair = (): Repair => repairWith(reasoning, toolCalls(), usageTotal)
 
 /**
  * A completion for an engine that knows no `suffix`: with one, the prompt becomes the base model's own format for
