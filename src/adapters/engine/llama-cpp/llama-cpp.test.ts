@@ -22,8 +22,8 @@ const ask = (path: EnginePath, body: Record<string, unknown>) =>
 
 const target: Target = { address: { url: 'http://127.0.0.1:1/v1' }, metrics: null, apiKey: null, served: 'smoke' }
 
-/** A wire that answers GETs by their path with what was recorded; other paths are lost. */
-function wireOf(pages: Record<string, string>): Wire & { asked: string[] } {
+/** A wire that answers GETs by their path, by name with what was recorded; other paths are lost. */
+function wireOf(pages: Record<string, string | { status: number; text: string }>): Wire & { asked: string[] } {
   const asked: string[] = []
   return {
     asked,
@@ -33,7 +33,8 @@ function wireOf(pages: Record<string, string>): Wire & { asked: string[] } {
     get(_target, address) {
       asked.push(address)
       const page = pages[address.split('?')[0] ?? '']
-      return page === undefined ? Promise.reject(new Error('gone')) : Promise.resolve(recorded(page))
+      if (page === undefined) return Promise.reject(new Error('gone'))
+      return Promise.resolve(typeof page === 'string' ? recorded(page) : page)
     },
     close: () => Promise.resolve(),
   }
@@ -112,6 +113,12 @@ describe('a probe', () => {
       '~/slots': 'no-slots',
     })
     expect(await llamaCpp.probe(target, wire, patience())).toMatchObject({ state: 'up', load: null })
+  })
+
+  test('of a router’s models those that it has loaded are told', async () => {
+    const data = ['loaded', 'unloaded', 'loading', 'sleeping'].map(value => ({ id: `is-${value}`, status: { value } }))
+    const wire = wireOf({ '~/health': 'health', '/models': { status: 200, text: JSON.stringify({ data }) } })
+    expect(await llamaCpp.probe(target, wire, patience())).toEqual({ state: 'up', load: null, models: ['is-loaded'] })
   })
 
   test('metrics that stand elsewhere are asked for there', async () => {
