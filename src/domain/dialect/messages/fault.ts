@@ -17,7 +17,7 @@ const types: Readonly<Record<number, string>> = {
 export function toAnthropicFault({ status, body }: HttpFault, requestId: string) {
   const { message, param, code } = body.error
   const other = status >= 500 ? 'api_error' : 'invalid_request_error'
-  // Claude Code makes its conversation shorter when it reads these words, and at nothing else.
+  // At these words Claude Code makes its conversation shorter; with others it gives up.
   const said = code === 'context_length_exceeded' ? `prompt is too long: ${message}` : message
   return { type: 'error', error: { type: types[status] ?? other, message: said, param, code }, request_id: requestId }
 }
