@@ -53,8 +53,8 @@ const sampling = {
 
 /** ChatML, as in the recorded model. */
 const template =
-  "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}" +
-  "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+  "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}" +
+  "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 
 export const llamaProps = ({ model, behaviour }: Facts): Reply => ({
   status: 200,
@@ -100,7 +100,8 @@ export const llamaSlots = ({ state, behaviour }: Facts): Reply => ({
     return {
       ...slot,
       id_task: state.received - state.running + id,
-      n_prompt_tokens: 0,
+      // A token at least: how many each holds, the ledger does not tell.
+      n_prompt_tokens: 1,
       n_prompt_tokens_processed: 0,
       n_prompt_tokens_cache: 0,
       params: sampling,

@@ -65,10 +65,10 @@ function withTools(body: Json): Json {
 
 /** Its own word for thought, and that of chat templates, as `reasoning_effort`. It knows `none`, `low`, `medium`, `high`. */
 function withThought(body: Json): Json {
-  const { think, chat_template_kwargs: kwargs, reasoning_effort: effort, ...rest } = body
-  const asked = effort ?? effortOf(think) ?? (field(kwargs, 'enable_thinking') === false ? 'none' : null)
-  if (asked === null) return rest
-  return { ...rest, reasoning_effort: nearestEffort[String(asked)] ?? asked }
+  const { think, reasoning_effort: effort, ...rest } = body
+  const isOff = field(body['chat_template_kwargs'], 'enable_thinking') === false
+  const asked = effort ?? effortOf(think) ?? (isOff ? 'none' : null)
+  return asked === null ? rest : { ...rest, reasoning_effort: nearestEffort[String(asked)] ?? asked }
 }
 
 const nearestEffort: Readonly<Record<string, string>> = { minimal: 'low', xhigh: 'high' }
