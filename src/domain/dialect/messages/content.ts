@@ -1,4 +1,4 @@
-/** Content blocks as parts of a chat message. Rules M4–M7. */
+/** Content blocks as parts of a chat message. Rules M4–M7, M10 and M11. */
 import type { ContentPart } from '../chat.ts'
 import { listAt, nameAt, optional, recordAt, refuse, textAt, told, unsupported, type Json } from './place.ts'
 
