@@ -65,6 +65,26 @@ for (const [name, bytes] of Object.entries(streams))
         expect(play({ pieces: single, translator: translator(), kind })).toBe(whole)
       })
 
+test('usage that comes in a chunk with content goes out once, in a chunk of its own', () => {
+  const usage = { prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 }
+  const bytes = [
+    event({
+      choices: [{ index: 0, delta: { content: 'a' }, finish_reason: null }],
+      usage: { ...usage, completion_tokens: 1 },
+    }),
+    event({ choices: [{ index: 0, delta: { content: 'b' }, finish_reason: 'stop' }], usage }),
+    'data: [DONE]\n\n',
+  ]
+  const told = play({ pieces: [Buffer.from(bytes.join(''))], translator: null, kind: 'openai' })
+  const chunks = told.split('\n\n').filter(each => each.includes('{'))
+  expect(chunks.map(each => JSON.parse(each.slice('data: '.length)) as object)).toMatchObject([
+    { choices: [{ delta: { content: 'a' } }] },
+    { choices: [{ delta: { content: 'b' } }] },
+    { choices: [], usage },
+  ])
+  expect(told.match(/"usage"/g)).toHaveLength(1)
+})
+
 type Play = { pieces: Buffer[]; translator: AnswerTranslator | null; kind: EngineKind }
 
 /** Everything the client gets, its end or its error included. */

@@ -15,9 +15,12 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
   const eventsOf = wholeEvents()
   const stream = translator?.stream() ?? null
   const looksAtAll = stream !== null || repair?.marks.length === 0
+  const wantsUsage = exchange.ask?.wantsUsage === true
   const marks = [...ownMarks, ...(repair?.marks ?? []).map(mark => Buffer.from(mark))]
   /** Events with a piece of the answer: what an engine that tells no usage is taken to have made. */
   let pieces = 0
+  /** As the engine told it last, and whether the client has it in a chunk of its own. */
+  let usage: unknown = null
   let usageTold = false
   /** The first events of the answer, to make another like them. */
   let first: Buffer | null = null
@@ -96,26 +99,35 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
     const chunk = repair === null ? parsed : repair.chunk(parsed)
     if (chunk === null) return ''
     pieces++
-    const { usage, choices } = chunk
-    const hasUsage = usage !== undefined && usage !== null
-    if (hasUsage) {
-      usageTold = true
-      noteUsage(exchange, usage)
+    const { usage: told, ...rest } = chunk
+    if (told !== undefined && told !== null) {
+      usage = told
+      noteUsage(exchange, told)
     }
     if (stream !== null) return stream.chunk(chunk)
-    const usageAlone = hasUsage && Array.isArray(choices) && choices.length === 0
-    if (usageAlone && exchange.ask?.wantsUsage !== true) return ''
-    return repair === null ? `${event}\n\n` : `data: ${JSON.stringify(chunk)}\n\n`
+    if (told === undefined || told === null)
+      return repair === null ? `${event}\n\n` : `data: ${JSON.stringify(chunk)}\n\n`
+    const isAlone = Array.isArray(chunk['choices']) && chunk['choices'].length === 0
+    usageTold ||= isAlone
+    if (isAlone) return wantsUsage ? `data: ${JSON.stringify(chunk)}\n\n` : ''
+    // Clients add up what chunks tell, so it goes out once, last; unless they asked for a running count.
+    return `data: ${JSON.stringify(wantsRunningUsage(exchange) ? chunk : rest)}\n\n`
   }
 
-  /** The usage that a client asked for and an engine did not tell, as an estimate that says so. */
+  /** The usage that a client asked for and an engine told elsewhere, or not at all: then an estimate that says so. */
   function lastChunks(): string {
-    if (usageTold || (stream === null && exchange.ask?.wantsUsage !== true)) return ''
+    if (stream === null ? usageTold || !wantsUsage : usage !== null) return ''
     const data = first === null ? null : dataOf(first.toString('utf8').replaceAll('\r\n', '\n').split('\n\n')[0] ?? '')
     const { id, object, created, model } = data === null ? {} : parse(data)
-    const chunk = { id, object, created, model, choices: [], usage: estimateUsage(exchange, pieces) }
+    const chunk = { id, object, created, model, choices: [], usage: usage ?? estimateUsage(exchange, pieces) }
     return stream === null ? `data: ${JSON.stringify(chunk)}\n\n` : stream.chunk(chunk)
   }
+}
+
+/** vLLM's option: the usage so far in every chunk. */
+function wantsRunningUsage({ ask }: Exchange): boolean {
+  const options = ask?.body['stream_options']
+  return typeof options === 'object' && options !== null && 'continuous_usage_stats' in options
 }
 
 const ownMarks = ['"usage"', '"error"', '[DONE]'].map(mark => Buffer.from(mark))
