@@ -90,7 +90,9 @@ export async function openController({ home, env }: ControllerOptions): Promise<
         readStatus({ home, snapshot: serving.snapshot, spec, gateways: hub.gateways(), requests: store.requests }),
     }),
   )
-  await app.register(liteLlmRoutes({ keys: access.keys, store: store.access, identify, now }))
+  await app.register(
+    liteLlmRoutes({ ...access, store: store.access, requests, snapshot: () => serving.snapshot, identify, now }),
+  )
   await app.register(linkRoutes(hub))
 
   // A controller that was killed leaves its socket behind; the parent sees to it that there is one controller.

@@ -13,7 +13,7 @@ export type Fault =
   | { kind: 'request-invalid'; param: string | null; problem: string }
   | { kind: 'previous-response-unknown'; id: string }
   | { kind: 'context-exceeded'; asked: Tokens; limit: Tokens }
-  | { kind: 'route-unknown'; method: string; path: string }
+  | { kind: 'route-unknown'; method: string; path: string; instead?: string }
   | { kind: 'method-not-allowed'; method: string; path: string; allowed: readonly string[] }
   // who the client is
   | { kind: 'key-missing' }
@@ -152,7 +152,8 @@ const table: Table = {
     status: 404,
     type: 'not_found_error',
     code: 'route_not_found',
-    say: f => `There is no ${f.method} ${f.path} here. The reference of routes is in docs/reference/http.md.`,
+    say: f =>
+      `There is no ${f.method} ${f.path} here. ${f.instead ?? 'The reference of routes is in docs/reference/http.md.'}`,
   },
   'method-not-allowed': {
     status: 405,

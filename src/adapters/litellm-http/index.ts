@@ -1,3 +1,3 @@
 /** Administration as LiteLLM Proxy's scripts know it, mounted beside our own. Start at `liteLlmRoutes`. */
-export { liteLlmRoutes } from './key-routes.ts'
-export type { LiteLlmParts } from './key-routes.ts'
+export { liteLlmRoutes } from './routes.ts'
+export type { LiteLlmParts } from './routes.ts'

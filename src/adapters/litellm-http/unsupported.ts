@@ -1,12 +1,16 @@
-/** Fields of LiteLLM's that would change what a key may do and that we can't honour: refused by name, never passed over. */
+/** Fields of LiteLLM's that would change what is asked and that we can't honour: refused by name, never passed over. */
 import { FaultError } from '../../domain/fault.ts'
 
 const limits =
-  'Limits per key are not enforced here yet, so the key would be freer than you asked. Leave the field out.'
+  'Limits of keys and teams are not enforced yet, nor are teams[].limits of the spec, so more would be allowed than you asked. Leave the field out.'
 const budgets =
-  'Budgets are not enforced here, so the key would be freer than you asked. Leave the field out; GET /api/v1/usage tells what each key used.'
-const routes = 'A key may use every route for models and none for administration. Leave the field out.'
+  'Budgets are not enforced, so more could be spent than you asked. Leave the field out; GET /api/v1/usage tells what each key used.'
+const routes =
+  'Administration needs the admin key, and no key gets it; allowed_routes bounds a key to routes for models.'
 const groups = 'Put the key into a team (team_id), or note this in metadata.'
+const members =
+  'There are no user accounts: whoever has a key with this team_id and a user_id is a member (POST /key/generate).'
+const rotation = 'Rotate with POST /key/regenerate or holdfast key rotate, from a timer if need be.'
 
 const instead: Record<string, string> = {
   max_budget: budgets,
@@ -14,6 +18,10 @@ const instead: Record<string, string> = {
   budget_duration: budgets,
   budget_id: budgets,
   model_max_budget: budgets,
+  team_member_budget: budgets,
+  temp_budget_increase: budgets,
+  temp_budget_expiry: budgets,
+  spend: budgets,
   rpm_limit: limits,
   tpm_limit: limits,
   max_parallel_requests: limits,
@@ -21,20 +29,29 @@ const instead: Record<string, string> = {
   model_tpm_limit: limits,
   rpm_limit_type: limits,
   tpm_limit_type: limits,
-  allowed_routes: routes,
+  team_member_rpm_limit: limits,
+  team_member_tpm_limit: limits,
   allowed_passthrough_routes: routes,
   permissions: routes,
   object_permission: routes,
+  key_type: routes,
   agent_id: groups,
   organization_id: groups,
   project_id: groups,
   access_group_ids: groups,
   tags: groups,
+  admins: members,
+  members: members,
+  members_with_roles: members,
+  team_member_key_duration: 'Give each key its duration.',
   aliases: 'Name the model in the spec (models) instead.',
-  blocked: 'Make the key when it is to work, or revoke it with POST /key/delete.',
-  auto_rotate: 'Rotate with POST /api/v1/keys/<id>/rotate, from a timer if need be.',
-  rotation_interval: 'Rotate with POST /api/v1/keys/<id>/rotate, from a timer if need be.',
+  model_aliases: 'Name the model in the spec (models) instead.',
+  auto_rotate: rotation,
+  rotation_interval: rotation,
+  new_key: 'New secrets are made here: leave it out and take the key from the answer.',
   send_invite_email: 'Hand the key over yourself.',
+  sort_by: 'Lists are newest first; sort them yourself.',
+  sort_order: 'Lists are newest first; sort them yourself.',
 }
 
 /** Null, empty and `false` ask for nothing. Zero does: a budget of 0 means none may be spent. */
@@ -52,8 +69,8 @@ export function refuseUnsupported(fields: Record<string, unknown>): void {
     if (asksNothing(field, value)) continue
     throw new FaultError({
       kind: 'unsupported',
-      what: `The field '${field}'`,
-      instead: instead[field] ?? 'Leave it out, or note it in metadata.',
+      what: `The field '${field.slice(0, 60)}'`,
+      instead: (Object.hasOwn(instead, field) ? instead[field] : undefined) ?? 'Leave it out, or note it in metadata.',
     })
   }
 }
