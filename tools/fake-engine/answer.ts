@@ -1,7 +1,6 @@
 /** What the fake engine says, deterministic: the same request gets the same words. */
 import { createHash } from 'node:crypto'
 import type { Behaviour } from './behaviour.ts'
-import type { Ranked } from './dialects/dialect.ts'
 import { toWords } from './request.ts'
 import type { Ask, Tool } from './request.ts'
 
@@ -13,6 +12,9 @@ export type Answer = {
   calls: readonly { name: string; pieces: readonly string[] }[]
   finish: 'stop' | 'length' | 'tool_calls'
 }
+
+/** A document's place in a ranking. */
+export type Ranked = { index: number; score: number; text: string }
 
 const charactersPerPiece = 8
 const vectorLength = 8

@@ -46,7 +46,7 @@ export const Behaviour = z.strictObject({
   cacheDetails: off.describe('Tells cached prompt tokens where the real engine needs a flag for it.'),
   noVision: off.describe('Refuses images.'),
   noAutoTools: off.describe('Started without what tool calls need: refuses tools, or ignores them.'),
-  noMetrics: off.describe('Started without metrics.'),
+  noMetrics: off.describe('Started without metrics, where they want a flag.'),
   oldMetrics: off.describe('vLLM: metric names of 2024.'),
   oldReasoning: off.describe('vLLM: thought under `reasoning_content`, as until 2025.'),
   toolQuirk: z

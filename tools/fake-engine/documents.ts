@@ -1,7 +1,7 @@
 /** The documents that an answer is told in, written by the engine's voice. */
 import type { Answer } from './answer.ts'
 import type { Behaviour } from './behaviour.ts'
-import type { Call, ChoiceEnd, Head, Tally, Voice } from './dialects/dialect.ts'
+import type { Call, ChoiceEnd, Head, Tally, Voice } from './dialects/index.ts'
 import type { Ask } from './request.ts'
 import { toWholeMessage } from './steps.ts'
 import type { Step } from './steps.ts'
@@ -15,6 +15,8 @@ export type Telling = {
   voice: Voice
   head: Head
   choices: number
+  /** The usage so far in every event. */
+  everyUsage: boolean
 }
 
 export function renderWhole(telling: Telling, tally: Tally | null): object {
@@ -53,7 +55,12 @@ export function renderClosing(telling: Telling, { index, tally }: { index: numbe
   const telltale = isText && voice.textUsageAlways
   return renderChoiceChunk(
     telling,
-    { delta, text: '', tally: telltale || voice.timingsAtEnd ? tally : null, last: !ask.includeUsage || telltale },
+    {
+      delta,
+      text: '',
+      tally: telltale || voice.timingsAtEnd || telling.everyUsage ? tally : null,
+      last: !ask.includeUsage || telltale,
+    },
     { index, logprobs: null, finish: toFinish(telling) },
   )
 }

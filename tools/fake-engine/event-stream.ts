@@ -1,6 +1,7 @@
 /** Writes server-sent events, in the pieces and with the line ends that the behaviour wants. */
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Behaviour } from './behaviour.ts'
 
 export type EventStream = {
@@ -27,6 +28,8 @@ export function openEventStream(
     for (const piece of cut(Buffer.from(text), behaviour.chunkBytes)) {
       signal.throwIfAborted()
       if (!res.write(piece)) await once(res, 'drain', { signal })
+      // What is written in one turn of the loop leaves as one packet.
+      if (behaviour.chunkBytes !== null) await nextTurn()
     }
   }
   return {

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Behaviour, parseBehaviourChange, parseDirective } from './behaviour.ts'
 import type { BehaviourChange } from './behaviour.ts'
-import type { Dialect, Reply } from './dialects/dialect.ts'
+import type { Dialect, Reply } from './dialects/index.ts'
 import { speak } from './dialects/index.ts'
 import { openPlaces } from './places.ts'
 import { openPromptCache } from './prompt-cache.ts'
@@ -11,7 +11,7 @@ import { parseBody, problemOf, readBytes } from './read-body.ts'
 import { reply } from './reply.ts'
 import { readAsk } from './request.ts'
 import type { Ask, Route } from './request.ts'
-import { serveAsk } from './serve-ask.ts'
+import { isGenerating, serveAsk } from './serve-ask.ts'
 import { openLedger } from './state.ts'
 import type { Counter, FakeState } from './state.ts'
 
@@ -90,7 +90,7 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
     const { pathname, searchParams } = new URL(req.url ?? '/', 'http://fake')
     if (pathname.startsWith('/fake/')) return control(req, res, { pathname, searchParams })
     const dialect = speak(behaviour.dialect)
-    const facts = { model: name ?? 'fake', state: ledger.state(), behaviour, loading: isLoading(), started }
+    const facts = { model: name ?? 'fake', state: ledger.peek(), behaviour, loading: isLoading(), started }
     const page = req.method === 'GET' ? pickPage(dialect, pathname, facts.model) : undefined
     if (page && behaviour.hangHealth) return
     const loading = facts.loading ? dialect.loading(pathname, facts) : null
@@ -129,15 +129,16 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
     let ask: Ask
     let asked: Behaviour
     try {
-      ask = readAsk(at.route, body)
-      asked = { ...behaviour, ...parseDirective(ask.lastPrompt) }
+      const read = readAsk(at.route, body)
+      asked = { ...behaviour, ...parseDirective(read.lastPrompt) }
+      ask = cutToFit(read, asked)
     } catch (error) {
       return refuse(dialect.badBody(problemOf(error)))
     }
-    ledger.add('images', ask.images)
+    ledger.add('images', ask.images.length)
     const refusal = refusalOf(ask, asked)
     if (refusal) return refuse(refusal)
-    const now = { model: name ?? 'fake', state: ledger.state(), behaviour: asked, loading: isLoading(), started }
+    const now = { model: name ?? 'fake', state: ledger.peek(), behaviour: asked, loading: isLoading(), started }
     if (at.route === 'tokenize') return refuse({ status: 200, body: dialect.tokenize(ask, now) })
     if (at.route === 'count') return refuse({ status: 200, body: dialect.inputTokens(ask, at.path) })
     if (at.route === 'template') return refuse({ status: 200, body: { prompt: ask.words.join(' ') } })
@@ -151,7 +152,7 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
       ledger,
       places,
       id: `fake${nextId++}`,
-      cached: cache.reuse(ask.words),
+      cached: isGenerating(ask) ? cache.reuse(ask.words) : 0,
       isHung: () => behaviour.hang,
       isLoading,
     })
@@ -160,7 +161,8 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
   function refusalOf(ask: Ask, asked: Behaviour): Reply | null {
     const dialect = speak(asked.dialect)
     if (name !== undefined && ask.model !== name && dialect.unknownModel) return dialect.unknownModel(ask.model)
-    if (ask.images > 0 && asked.noVision) return dialect.noVision(ask.model)
+    if (ask.images.length > 0 && asked.noVision) return dialect.noVision(ask.model)
+    if (!ask.images.every(dialect.takesImage)) return dialect.badImage
     if (asked.noAutoTools && ask.tools.length > 0 && !ask.forced && dialect.noTools) return dialect.noTools(ask.model)
     return ask.route === 'completion' && ask.hasSuffix ? dialect.noSuffix : null
   }
@@ -208,6 +210,13 @@ export async function startFakeEngine(options: FakeEngineOptions = {}): Promise<
     die,
     close: die,
   }
+}
+
+/** Some engines cut the front off a prompt that is too long, and say nothing. */
+function cutToFit(ask: Ask, { contextLimit: limit, dialect }: Behaviour): Ask {
+  if (limit === null || ask.words.length <= limit) return ask
+  const isTold = speak(dialect).contextExceeded({ prompt: ask.words.length, output: ask.maxTokens, limit }) !== null
+  return isTold ? ask : { ...ask, words: ask.words.slice(-limit) }
 }
 
 function pickPage(dialect: Dialect, path: string, model: string): Dialect['pages'][string] | undefined {

@@ -1,6 +1,6 @@
 /** Sends an answer that is not a stream. */
 import type { ServerResponse } from 'node:http'
-import type { Dialect, Reply } from './dialects/dialect.ts'
+import type { Dialect, Reply } from './dialects/index.ts'
 
 type Writer = Pick<Dialect, 'headers' | 'jsonType'>
 

@@ -1,7 +1,12 @@
 /** The requests that engines' routes take, read once: what was asked and how the answer should be made. */
 import { z } from 'zod'
 
-const text = z.union([z.string(), z.array(z.looseObject({ type: z.string(), text: z.string().optional() }))])
+const Part = z.looseObject({
+  type: z.string(),
+  text: z.string().optional(),
+  image_url: z.union([z.string(), z.looseObject({ url: z.string() })]).optional(),
+})
+const text = z.union([z.string(), z.array(Part)])
 const Tool = z.looseObject({
   function: z.looseObject({ name: z.string(), parameters: z.record(z.string(), z.unknown()).optional() }),
 })
@@ -115,7 +120,8 @@ export type Ask = {
   answersCalls: boolean
   /** The JSON Schema that the answer should fit. */
   schema: unknown
-  images: number
+  /** Where its images are: `data:` or `https:` addresses. */
+  images: readonly string[]
   hasSuffix: boolean
   query: string
   top: number | null
@@ -167,7 +173,7 @@ const nothing = {
   parallel: true,
   answersCalls: false,
   schema: undefined,
-  images: 0,
+  images: [],
   hasSuffix: false,
   query: '',
   top: null,
@@ -190,7 +196,7 @@ function readChat(body: unknown): Partial<Ask> {
     parallel: chat.parallel_tool_calls ?? true,
     answersCalls: chat.messages.slice(lastUser + 1).some(message => message.role === 'tool'),
     schema: readSchema(chat.response_format),
-    images: parts.filter(part => part.type === 'image_url').length,
+    images: parts.flatMap(({ image_url: image }) => (image ? [typeof image === 'string' ? image : image.url] : [])),
   }
 }
 

@@ -1,18 +1,19 @@
 /** Answers one model request as the behaviour says, at its pace, and keeps the books whoever ends it. */
 import type { ServerResponse } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
-import { decideAnswer, rank, toSound, toVector } from './answer.ts'
+import { decideAnswer } from './answer.ts'
 import type { Answer } from './answer.ts'
 import type { Behaviour } from './behaviour.ts'
 import { renderChunk, renderClosing, renderUsageChunk, renderWhole } from './documents.ts'
 import type { Telling } from './documents.ts'
-import type { Dialect, Reply, Tally } from './dialects/dialect.ts'
-import { renderInfillEnd, renderInfillPiece } from './dialects/llama-infill.ts'
+import type { Dialect, Reply, Tally } from './dialects/index.ts'
+import { renderInfillEnd, renderInfillPiece } from './dialects/index.ts'
 import { openEventStream } from './event-stream.ts'
 import type { EventStream } from './event-stream.ts'
 import type { Places } from './places.ts'
 import { reply } from './reply.ts'
 import type { Ask } from './request.ts'
+import { renderResult } from './results.ts'
 import type { Ledger } from './state.ts'
 import { toSteps, toTextSteps } from './steps.ts'
 import type { Step } from './steps.ts'
@@ -100,7 +101,9 @@ async function answer(running: Running): Promise<void> {
   if (res.writableEnded) ledger.reach('longestSequence', ask.words.length + running.progress.made)
 }
 
-const isGenerating = ({ route }: Ask): boolean => route === 'chat' || route === 'completion' || route === 'infill'
+/** Its answer is made of tokens, one after another. */
+export const isGenerating = ({ route }: Ask): boolean =>
+  route === 'chat' || route === 'completion' || route === 'infill'
 
 async function generate(running: Running): Promise<void> {
   const { ask, behaviour, dialect, id } = running
@@ -118,6 +121,7 @@ async function generate(running: Running): Promise<void> {
     voice: dialect.voice,
     head: { id: dialect.voice.requestId(ask.route, id), model: ask.model, created: Math.floor(Date.now() / 1000) },
     choices: dialect.voice.manyChoices ? ask.choices : 1,
+    everyUsage: dialect.voice.continuousUsage && ask.continuousUsage && ask.includeUsage,
   }
   const steps = ask.route === 'chat' ? toSteps(said, calls, telling) : toTextSteps(said)
   await (ask.stream ? sendStream(running, telling, steps) : sendWhole(running, telling, steps))
@@ -127,8 +131,8 @@ async function sendWhole(running: Running, telling: Telling, steps: readonly Ste
   const { ask, res } = running
   for (const step of steps) {
     for (let token = 0; token < step.tokens * telling.choices; token++) {
-      if (await interrupted(running)) return
       if (running.progress.made > 0) await pause(running.behaviour.gapMs, running)
+      if (await interrupted(running)) return
       account(running, 1, step.isThought)
     }
   }
@@ -142,10 +146,9 @@ async function sendStream(running: Running, telling: Telling, steps: readonly St
   const { ask, behaviour, dialect, res, signal } = running
   const { voice } = dialect
   const events = openEventStream(res, { ...dialect.headers, ...dialect.streamHeaders }, { behaviour, signal })
-  const everyUsage = voice.continuousUsage && ask.continuousUsage && ask.includeUsage
   const choices = Array.from({ length: telling.choices }, (_, index) => index)
   const chunk = (index: number, step: Pick<Step, 'delta' | 'text' | 'tokens'>): object => {
-    const tally = everyUsage ? told(running, toTally(running)) : null
+    const tally = telling.everyUsage ? told(running, toTally(running)) : null
     return ask.route === 'infill'
       ? renderInfillPiece(step.text, running.progress.made, ask.words.length)
       : renderChunk(telling, { index, step, tally })
@@ -156,8 +159,8 @@ async function sendStream(running: Running, telling: Telling, steps: readonly St
   }
   for (const step of steps) {
     for (const index of choices) {
-      if (await interrupted(running, events)) return
       if (running.progress.made > 0) await pause(behaviour.gapMs, running)
+      if (await interrupted(running, events)) return
       account(running, step.tokens, step.isThought)
       await sendEvent(events, chunk(index, step))
     }
@@ -201,39 +204,9 @@ async function interrupted(running: Running, events?: EventStream): Promise<bool
 
 /** Embeddings, rankings and sound: made at once. */
 function sendResult(running: Running): void {
-  const { ask, dialect, behaviour, ledger } = running
   if (running.isHung()) return
-  ledger.add('stopped')
-  switch (ask.route) {
-    case 'embedding': {
-      const packed = ask.base64 && dialect.takesBase64
-      const vectors = ask.inputs.map(input => toVector(input, ask, packed))
-      const body = Object.entries(dialect.embeddings(ask, vectors))
-      return sendBody(running, {
-        status: 200,
-        body: Object.fromEntries(behaviour.noUsage ? body.filter(([name]) => name !== 'usage') : body),
-      })
-    }
-    case 'rerank':
-      return sendBody(running, { status: 200, body: dialect.rerank(ask, rank(ask)) })
-    case 'transcription':
-      return sendBody(running, transcribe(ask, behaviour))
-    case 'speech': {
-      const type = ask.format === 'mp3' ? 'audio/mpeg' : `audio/${ask.format}`
-      return sendBody(running, { status: 200, body: toSound(ask.inputs[0] ?? '', ask.format), type })
-    }
-    default:
-      throw new Error(`There is no result for ${ask.route}.`)
-  }
-}
-
-function transcribe(ask: Ask, behaviour: Behaviour): Reply {
-  const text = decideAnswer({ ...ask, route: 'completion' }, behaviour).pieces.join('')
-  if (ask.format === 'text') return { status: 200, body: text }
-  if (ask.format !== 'verbose_json')
-    return { status: 200, body: { text, ...(behaviour.noUsage ? {} : { usage: { type: 'duration', seconds: 1 } }) } }
-  const segments = [{ id: 0, seek: 0, start: 0, end: 1, text, tokens: [], avg_logprob: 0, no_speech_prob: 0 }]
-  return { status: 200, body: { task: 'transcribe', language: 'en', duration: 1, text, segments } }
+  running.ledger.add('stopped')
+  sendBody(running, renderResult(running))
 }
 
 function sendBody(running: Running, answered: Reply): void {

@@ -84,6 +84,8 @@ export function openLedger() {
       state[counter] = Math.max(state[counter], value)
     },
     state: (): FakeState => structuredClone(state),
+    /** The same, not to be kept: it goes on changing. */
+    peek: (): Readonly<FakeState> => state,
     see(request: SeenRequest): void {
       state.lastRequests.push(request)
       if (state.lastRequests.length > kept) state.lastRequests.shift()

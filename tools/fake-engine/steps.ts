@@ -1,7 +1,7 @@
 /** An answer as a stream tells it: what each event adds, in order, with the flaws that were asked for. */
 import type { Answer } from './answer.ts'
 import type { Behaviour } from './behaviour.ts'
-import type { Call, Voice } from './dialects/dialect.ts'
+import type { Call, Voice } from './dialects/index.ts'
 
 /** What one event adds. */
 export type Step = {

@@ -1,4 +1,5 @@
 /** What one engine does differently: its pages, routes, wording and shapes. Each kind is a table of this type. */
+import type { Ranked } from '../answer.ts'
 import type { Behaviour } from '../behaviour.ts'
 import type { Ask, Route } from '../request.ts'
 import type { FakeState } from '../state.ts'
@@ -106,6 +107,9 @@ export type Dialect = {
   contextExceeded: (asked: { prompt: number; output: number | null; limit: number }) => Reply | null
   queueFull: Reply
   noVision: (model: string) => Reply
+  takesImage: (url: string) => boolean
+  /** What an image that is not taken gets. */
+  badImage: Reply
   /** `null`: tools are ignored then. */
   noTools: ((model: string) => Reply) | null
   /** What a `suffix` on text completions gets; `null`: it is taken. */
@@ -117,5 +121,3 @@ export type Dialect = {
   tokenize: (ask: Ask, facts: Facts) => unknown
   inputTokens: (ask: Ask, path: string) => object
 }
-/** Best first. */
-export type Ranked = { index: number; score: number; text: string }

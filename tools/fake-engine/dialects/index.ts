@@ -21,4 +21,7 @@ const dialects: { readonly [K in EngineKind]: Dialect } = {
   'openai': openai,
 }
 
+export type { Call, ChoiceEnd, Dialect, Head, Reply, Tally, Voice } from './dialect.ts'
+export { renderInfillEnd, renderInfillPiece } from './llama-infill.ts'
+
 export const speak = (kind: EngineKind): Dialect => dialects[kind]

@@ -25,7 +25,7 @@ const refuseEarly = (status: number, message: string): Reply => ({
 })
 
 const vocabulary = { n_vocab: 1536, n_ctx_train: 512, n_embd: 192, n_params: 2_066_112, size: 2_200_320 }
-export const build = 'b1-de3ff81'
+const build = 'b1-de3ff81'
 
 export const llamaCpp: Dialect = {
   ...openai,

@@ -52,6 +52,9 @@ export const ollama: Dialect = {
   contextExceeded: () => null,
   queueFull: refuse(503, 'server busy, please try again.  maximum pending requests exceeded'),
   noVision: () => refuse(500, 'Failed to create new sequence: this model is missing data required for image input'),
+  // It fetches nothing: images come in the request.
+  takesImage: url => url.startsWith('data:'),
+  badImage: refuse(400, 'invalid image input'),
   noTools: model => refuse(400, `registry.ollama.ai/library/${model} does not support tools`),
   noSuffix: null,
   voice: {

@@ -4,7 +4,7 @@ import { toTokenId } from '../answer.ts'
 import type { Ask } from '../request.ts'
 import type { Call, ChoiceEnd, Dialect, Document, LogprobToken, Message, Reply, Tally, Voice } from './dialect.ts'
 
-export function plainUsage({ prompt, completion, cached, reasoning }: Tally) {
+function plainUsage({ prompt, completion, cached, reasoning }: Tally) {
   return {
     prompt_tokens: prompt,
     completion_tokens: completion,
@@ -126,6 +126,8 @@ export const openai: Dialect = {
       : null,
   queueFull: refuse(429, 'Rate limit reached for requests.', 'rate_limit_exceeded'),
   noVision: () => refuse(400, 'Invalid content type. image_url is only supported by certain models.'),
+  takesImage: () => true,
+  badImage: refuse(400, 'Invalid image URL.'),
   noTools: () => refuse(400, 'This model does not support tools.'),
   noSuffix: null,
   voice: plainVoice,
@@ -167,7 +169,7 @@ function textLogprobs(tokens: readonly LogprobToken[]) {
 }
 
 /** The token itself, then made-up alternatives, each less likely. */
-export const toTop = ({ token, top }: LogprobToken) =>
+const toTop = ({ token, top }: LogprobToken) =>
   Array.from({ length: top }, (_, place) => renderLogprob(place === 0 ? token : `${token}~${place}`, place))
 
 const renderLogprob = (token: string, place: number) => ({

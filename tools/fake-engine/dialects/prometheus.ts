@@ -1,5 +1,5 @@
 /** Prometheus' text format, as the clients of Python, C++ and Rust write it. */
-import type { Reply } from './dialect.ts'
+import type { Facts, Reply } from './dialect.ts'
 
 type Labels = Readonly<Record<string, string>>
 export type Metric = {
@@ -40,10 +40,11 @@ export const counter = (name: string, help: string, value: number): Metric => ({
   type: 'counter',
   values: [{ value }],
 })
-/** One bucket, count and sum: what readers need for means. `sumMs` is told in seconds. */
-export const timing = (name: string, help: string, count: number, sumMs: number): Metric =>
-  spread(name, help, count, sumMs / 1000)
-export const spread = (name: string, help: string, count: number, sum: number): Metric => ({
+/** How many, and what they took together. */
+type Sum = { count: number; sum: number }
+
+/** One bucket, count and sum: what readers need for means. */
+export const histogram = (name: string, help: string, { count, sum }: Sum): Metric => ({
   name,
   help,
   type: 'histogram',
@@ -53,6 +54,22 @@ export const spread = (name: string, help: string, count: number, sum: number): 
     { suffix: '_sum', value: sum },
   ],
 })
+
+/** The sums that engines tell in histograms, under their own names; times in seconds. */
+export function toSums(state: Facts['state']) {
+  const answered = state.stopped + state.cutByLength
+  return {
+    firstToken: { count: state.firstTokens, sum: state.firstTokenMs / 1000 },
+    betweenTokens: {
+      count: Math.max(0, state.generationTokens - state.firstTokens),
+      sum: state.generationMs / 1000,
+    },
+    answer: { count: answered, sum: state.answerMs / 1000 },
+    promptTokens: { count: answered, sum: state.promptTokens },
+    generatedTokens: { count: answered, sum: state.generationTokens },
+    queue: { count: state.firstTokens, sum: 0 },
+  }
+}
 
 function renderLabels(labels: Labels): string {
   const pairs = Object.entries(labels)

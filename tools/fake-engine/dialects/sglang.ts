@@ -2,7 +2,7 @@
 import { toTokenId } from '../answer.ts'
 import { loadingReply, openai, plainVoice, renderCall, toHex, toObject } from './openai.ts'
 import type { Dialect, Document, Facts, Reply, Tally } from './dialect.ts'
-import { counter, gauge, metricsReply, timing } from './prometheus.ts'
+import { counter, gauge, histogram, metricsReply, toSums } from './prometheus.ts'
 import type { Metric } from './prometheus.ts'
 
 const types: Record<number, string> = { 400: 'BadRequestError', 404: 'NotFoundError', 503: 'ServiceUnavailableError' }
@@ -166,7 +166,7 @@ const renderUsage = ({ prompt, completion, cached, reasoning }: Tally, details: 
 })
 
 function metrics({ state }: Facts): Metric[] {
-  const answered = state.stopped + state.cutByLength
+  const sums = toSums(state)
   return [
     counter('sglang:prompt_tokens_total', 'Number of prefill tokens processed.', state.promptTokens),
     counter('sglang:generation_tokens_total', 'Number of generation tokens processed.', state.generationTokens),
@@ -174,7 +174,7 @@ function metrics({ state }: Facts): Metric[] {
       ...counter('sglang:cached_tokens_total', 'Number of cached prompt tokens.', state.cachedTokens),
       values: [{ labels: { cache_source: 'device' }, value: state.cachedTokens }],
     },
-    counter('sglang:num_requests_total', 'Number of requests processed.', answered),
+    counter('sglang:num_requests_total', 'Number of requests processed.', sums.answer.count),
     counter('sglang:num_aborted_requests_total', 'Number of requests aborted.', state.aborted),
     gauge('sglang:num_running_reqs', 'The number of running requests.', state.running),
     gauge('sglang:num_queue_reqs', 'The number of requests in the waiting queue.', state.waiting),
@@ -182,24 +182,9 @@ function metrics({ state }: Facts): Metric[] {
     gauge('sglang:token_usage', 'The token usage.', Math.min(1, state.running / 100)),
     gauge('sglang:cache_hit_rate', 'The prefix cache hit rate.', state.cachedTokens / Math.max(1, state.promptTokens)),
     gauge('sglang:gen_throughput', 'The generation throughput (token/s).', 0),
-    timing(
-      'sglang:time_to_first_token_seconds',
-      'Histogram of time to first token in seconds.',
-      state.firstTokens,
-      state.firstTokenMs,
-    ),
-    timing(
-      'sglang:inter_token_latency_seconds',
-      'Histogram of inter-token latency in seconds.',
-      Math.max(0, state.generationTokens - state.firstTokens),
-      state.generationMs,
-    ),
-    timing(
-      'sglang:e2e_request_latency_seconds',
-      'Histogram of End-to-end request latency in seconds',
-      answered,
-      state.answerMs,
-    ),
+    histogram('sglang:time_to_first_token_seconds', 'Histogram of time to first token in seconds.', sums.firstToken),
+    histogram('sglang:inter_token_latency_seconds', 'Histogram of inter-token latency in seconds.', sums.betweenTokens),
+    histogram('sglang:e2e_request_latency_seconds', 'Histogram of End-to-end request latency in seconds', sums.answer),
     {
       name: 'sglang:cache_config_info',
       type: 'gauge',

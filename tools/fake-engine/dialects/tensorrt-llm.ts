@@ -1,7 +1,7 @@
 /** trtllm-serve: JSON under `/metrics`, Prometheus' text under `/prometheus/metrics`, errors without an envelope. */
 import { openai, plainDocument, plainVoice, toHex } from './openai.ts'
 import type { Dialect, Facts, Reply } from './dialect.ts'
-import { counter, gauge, metricsReply, timing } from './prometheus.ts'
+import { counter, gauge, histogram, metricsReply, toSums } from './prometheus.ts'
 import type { Metric } from './prometheus.ts'
 
 const types: Record<number, string> = { 400: 'BadRequestError', 404: 'NotFoundError', 501: 'NotImplementedError' }
@@ -105,7 +105,7 @@ function iteration({ state }: Facts) {
 }
 
 function metrics({ state }: Facts): Metric[] {
-  const answered = state.stopped + state.cutByLength
+  const sums = toSums(state)
   return [
     {
       ...counter('trtllm_request_success_total', 'Count of successfully processed requests.', 0),
@@ -116,24 +116,9 @@ function metrics({ state }: Facts): Metric[] {
     },
     gauge('trtllm_num_requests_running', 'Number of requests running.', state.running),
     gauge('trtllm_num_requests_waiting', 'Number of requests waiting.', state.waiting),
-    timing(
-      'trtllm_e2e_request_latency_seconds',
-      'Histogram of end to end request latency in seconds.',
-      answered,
-      state.answerMs,
-    ),
-    timing(
-      'trtllm_time_to_first_token_seconds',
-      'Histogram of time to first token in seconds.',
-      state.firstTokens,
-      state.firstTokenMs,
-    ),
-    timing(
-      'trtllm_request_queue_time_seconds',
-      'Histogram of time spent in WAITING phase for request.',
-      state.firstTokens,
-      0,
-    ),
+    histogram('trtllm_e2e_request_latency_seconds', 'Histogram of end to end request latency in seconds.', sums.answer),
+    histogram('trtllm_time_to_first_token_seconds', 'Histogram of time to first token in seconds.', sums.firstToken),
+    histogram('trtllm_request_queue_time_seconds', 'Histogram of time spent in WAITING phase for request.', sums.queue),
     gauge('trtllm_kv_cache_hit_rate', 'KV cache hit rate', state.cachedTokens / Math.max(1, state.promptTokens)),
     gauge('trtllm_kv_cache_utilization', 'KV cache utilization', Math.min(1, (state.running * 10) / blocks)),
     gauge('trtllm_kv_cache_tokens_per_block', 'Tokens in a block of the KV cache', tokensPerBlock),

@@ -2,7 +2,7 @@
 import { toTokenId } from '../answer.ts'
 import { openai, plainVoice, renderCall, toObject } from './openai.ts'
 import type { Call, Dialect, Document, Facts, Reply } from './dialect.ts'
-import { counter, gauge, metricsReply, spread, timing } from './prometheus.ts'
+import { counter, gauge, histogram, metricsReply, toSums } from './prometheus.ts'
 import type { Metric } from './prometheus.ts'
 
 const kinds: Record<number, string> = { 422: 'validation', 424: 'generation', 429: 'overloaded', 503: 'healthcheck' }
@@ -136,21 +136,19 @@ function renderDocument({ object, head, choices, tally }: Document): object {
 }
 
 function metrics({ state }: Facts): Metric[] {
-  const answered = state.stopped + state.cutByLength
+  const sums = toSums(state)
   return [
     counter('tgi_request_count', 'Total number of requests', state.received),
-    counter('tgi_request_success', 'Number of successful requests', answered),
+    counter('tgi_request_success', 'Number of successful requests', sums.answer.count),
     gauge('tgi_queue_size', 'Current number of requests in the queue', state.waiting),
     gauge('tgi_batch_current_size', 'Current batch size', state.running),
-    spread('tgi_request_input_length', 'Input token length per request', answered, state.promptTokens),
-    spread('tgi_request_generated_tokens', 'Generated tokens per request', answered, state.generationTokens),
-    timing('tgi_request_duration', 'Request duration', answered, state.answerMs),
-    timing('tgi_request_queue_duration', 'Request queue duration', answered, 0),
-    timing(
-      'tgi_request_mean_time_per_token_duration',
-      'Mean time per token per request',
-      answered,
-      state.generationMs / Math.max(1, state.generationTokens),
-    ),
+    histogram('tgi_request_input_length', 'Input token length per request', sums.promptTokens),
+    histogram('tgi_request_generated_tokens', 'Generated tokens per request', sums.generatedTokens),
+    histogram('tgi_request_duration', 'Request duration', sums.answer),
+    histogram('tgi_request_queue_duration', 'Request queue duration', sums.queue),
+    histogram('tgi_request_mean_time_per_token_duration', 'Mean time per token per request', {
+      count: sums.answer.count,
+      sum: sums.betweenTokens.sum / Math.max(1, sums.betweenTokens.count),
+    }),
   ]
 }

@@ -101,19 +101,19 @@ function metrics({ state }: Facts): Metric[] {
   ]
   return [
     ...rows.map(row => ({ ...row, values: row.values.map(value => ({ ...value, labels: backend })) })),
-    family('nv_trt_llm_request_metrics', 'TRT LLM request metrics', 'request_type', {
+    family(['nv_trt_llm_request_metrics', 'TRT LLM request metrics'], 'request_type', {
       waiting: state.waiting,
       context: 0,
       scheduled: state.running,
       max: 512,
       active: state.running + state.waiting,
     }),
-    family('nv_trt_llm_runtime_memory_metrics', 'TRT LLM runtime memory metrics', 'memory_type', {
+    family(['nv_trt_llm_runtime_memory_metrics', 'TRT LLM runtime memory metrics'], 'memory_type', {
       pinned: 0,
       gpu: 1_610_236,
       cpu: 0,
     }),
-    family('nv_trt_llm_kv_cache_block_metrics', 'TRT LLM KV cache block metrics', 'kv_cache_block_type', {
+    family(['nv_trt_llm_kv_cache_block_metrics', 'TRT LLM KV cache block metrics'], 'kv_cache_block_type', {
       fraction: used / blocks,
       tokens_per: tokensPerBlock,
       used,
@@ -121,15 +121,14 @@ function metrics({ state }: Facts): Metric[] {
       max: blocks,
     }),
     family(
-      'nv_trt_llm_inflight_batcher_metrics',
-      'TRT LLM inflight_batcher-specific metrics',
+      ['nv_trt_llm_inflight_batcher_metrics', 'TRT LLM inflight_batcher-specific metrics'],
       'inflight_batcher_specific_metric',
       { micro_batch_id: 0, generation_requests: state.running, total_context_tokens: 0 },
     ),
   ]
 }
 
-function family(name: string, help: string, label: string, values: Record<string, number>): Metric {
+function family([name, help]: [string, string], label: string, values: Record<string, number>): Metric {
   return {
     name,
     help,

@@ -1,9 +1,9 @@
 /** vLLM: its OpenAI-compatible server, as in its serving code (entrypoints/openai) and metrics of 2025. */
 import { toTokenId } from '../answer.ts'
 import { openai, plainVoice, renderCall, toHex, toObject } from './openai.ts'
-import type { Dialect, Document, Facts, Reply, Tally } from './dialect.ts'
-import { counter, gauge, metricsReply, spread, timing } from './prometheus.ts'
-import type { Metric } from './prometheus.ts'
+import type { Dialect, Document, Reply, Tally } from './dialect.ts'
+import { metricsReply } from './prometheus.ts'
+import { vllmMetrics, vllmOldMetrics } from './vllm-metrics.ts'
 
 const types: Record<number, string> = { 400: 'BadRequestError', 401: 'Unauthorized', 404: 'NotFoundError' }
 const refuse = (status: number, message: string): Reply => ({
@@ -13,8 +13,6 @@ const refuse = (status: number, message: string): Reply => ({
 
 /** `--max-model-len`, when no `contextLimit` is set. */
 const maxModelLen = 4096
-const tokensPerBlock = 16
-const blocks = 4574
 
 export const vllm: Dialect = {
   ...openai,
@@ -43,8 +41,8 @@ export const vllm: Dialect = {
     }),
     '/metrics': facts =>
       facts.behaviour.oldMetrics
-        ? metricsReply(oldMetrics(facts), { model_name: facts.model }, 'python')
-        : metricsReply(metrics(facts), { model_name: facts.model, engine: '0' }, 'python'),
+        ? metricsReply(vllmOldMetrics(facts), { model_name: facts.model }, 'python')
+        : metricsReply(vllmMetrics(facts), { model_name: facts.model, engine: '0' }, 'python'),
   },
   routes: {
     ...openai.routes,
@@ -174,123 +172,3 @@ function renderUsage({ prompt, completion, cached }: Tally, details: boolean) {
     ...(details ? { prompt_tokens_details: { cached_tokens: cached } } : {}),
   }
 }
-
-function metrics({ state }: Facts): Metric[] {
-  const answered = state.stopped + state.cutByLength
-  return [
-    gauge('vllm:num_requests_running', 'Number of requests in model execution batches.', state.running),
-    gauge('vllm:num_requests_waiting', 'Number of requests waiting to be processed.', state.waiting),
-    gauge('vllm:kv_cache_usage_perc', 'KV-cache usage. 1 means 100 percent usage.', Math.min(1, state.running / 100)),
-    counter(
-      'vllm:prefix_cache_queries_total',
-      'Prefix cache queries, in terms of number of queried tokens.',
-      state.promptTokens,
-    ),
-    counter(
-      'vllm:prefix_cache_hits_total',
-      'Prefix cache hits, in terms of number of cached tokens.',
-      state.cachedTokens,
-    ),
-    counter('vllm:num_preemptions_total', 'Cumulative number of preemption from the engine.', 0),
-    counter('vllm:prompt_tokens_total', 'Number of prefill tokens processed.', state.promptTokens),
-    counter('vllm:generation_tokens_total', 'Number of generation tokens processed.', state.generationTokens),
-    requestSuccess(state.stopped, state.cutByLength, state.aborted),
-    timing(
-      'vllm:time_to_first_token_seconds',
-      'Histogram of time to first token in seconds.',
-      state.firstTokens,
-      state.firstTokenMs,
-    ),
-    timing(
-      'vllm:inter_token_latency_seconds',
-      'Histogram of inter-token latency in seconds.',
-      Math.max(0, state.generationTokens - state.firstTokens),
-      state.generationMs,
-    ),
-    timing(
-      'vllm:e2e_request_latency_seconds',
-      'Histogram of e2e request latency in seconds.',
-      answered,
-      state.answerMs,
-    ),
-    spread('vllm:request_prompt_tokens', 'Number of prefill tokens processed.', answered, state.promptTokens),
-    spread(
-      'vllm:request_generation_tokens',
-      'Number of generation tokens processed.',
-      answered,
-      state.generationTokens,
-    ),
-    {
-      name: 'vllm:cache_config_info',
-      type: 'gauge',
-      help: 'Information of the LLMEngine CacheConfig',
-      values: [
-        {
-          labels: {
-            block_size: String(tokensPerBlock),
-            num_gpu_blocks: String(blocks),
-            cache_dtype: 'auto',
-            gpu_memory_utilization: '0.9',
-            enable_prefix_caching: 'True',
-          },
-          value: 1,
-        },
-      ],
-    },
-  ]
-}
-
-/** As published in 2024, before the engine was rewritten. */
-function oldMetrics({ state }: Facts): Metric[] {
-  const answered = state.stopped + state.cutByLength
-  return [
-    gauge('vllm:num_requests_running', 'Number of requests currently running on GPU.', state.running),
-    gauge('vllm:num_requests_waiting', 'Number of requests waiting to be processed.', state.waiting),
-    gauge('vllm:num_requests_swapped', 'Number of requests swapped to CPU.', 0),
-    gauge(
-      'vllm:gpu_cache_usage_perc',
-      'GPU KV-cache usage. 1 means 100 percent usage.',
-      Math.min(1, state.running / 100),
-    ),
-    gauge('vllm:cpu_cache_usage_perc', 'CPU KV-cache usage. 1 means 100 percent usage.', 0),
-    counter('vllm:num_preemptions_total', 'Cumulative number of preemption from the engine.', 0),
-    counter('vllm:prompt_tokens_total', 'Number of prefill tokens processed.', state.promptTokens),
-    counter('vllm:generation_tokens_total', 'Number of generation tokens processed.', state.generationTokens),
-    timing(
-      'vllm:time_to_first_token_seconds',
-      'Histogram of time to first token in seconds.',
-      state.firstTokens,
-      state.firstTokenMs,
-    ),
-    timing(
-      'vllm:time_per_output_token_seconds',
-      'Histogram of time per output token in seconds.',
-      Math.max(0, state.generationTokens - state.firstTokens),
-      state.generationMs,
-    ),
-    timing(
-      'vllm:e2e_request_latency_seconds',
-      'Histogram of end to end request latency in seconds.',
-      answered,
-      state.answerMs,
-    ),
-    spread('vllm:request_prompt_tokens', 'Number of prefill tokens processed.', answered, state.promptTokens),
-    spread(
-      'vllm:request_generation_tokens',
-      'Number of generation tokens processed.',
-      answered,
-      state.generationTokens,
-    ),
-    requestSuccess(state.stopped, state.cutByLength, state.aborted),
-  ]
-}
-
-const requestSuccess = (stop: number, length: number, abort: number): Metric => ({
-  name: 'vllm:request_success_total',
-  type: 'counter',
-  help: 'Count of successfully processed requests.',
-  values: Object.entries({ stop, length, abort }).map(([reason, value]) => ({
-    labels: { finished_reason: reason },
-    value,
-  })),
-})
