@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -85,6 +85,27 @@ test('the next gateway goes on from the disk, changes and revocations included',
   expect(next.state.complete()).toBe(true)
   expect(next.state.held()).toEqual({ epoch: 'e1', seq: 5, snapshot: 's1' })
   expect([who(next.state, 'a'), who(next.state, 'b')]).toEqual(['revoked', 'known'])
+})
+
+test('A19 what an older program left on the disk is taken up, without what came later', () => {
+  const { owner: _owner, routes: _routes, addresses: _addresses, blockedAt: _blockedAt, ...olderKey } = key('a')
+  const { jwt: _jwt, health: _health, ...olderSnapshot } = snapshot('s1')
+  const older = [
+    ['snapshot.json', olderSnapshot],
+    ['access.json', { epoch: 'e1', seq: 3, adminHash: 'admin', keys: [olderKey], teams: [] }],
+  ] as const
+  for (const [file, document] of older) writeFileSync(join(folder, file), JSON.stringify(document))
+  const change = JSON.stringify({
+    epoch: 'e1',
+    seq: 4,
+    change: { put: 'key', key: { ...olderKey, id: 'b', secrets: [] } },
+  })
+  writeFileSync(join(folder, 'access-changes.jsonl'), `${change}\n`)
+  const { state } = open()
+  expect(state.snapshot()).toMatchObject({ id: 's1', jwt: [], health: { stall: 30_000, canary: null } })
+  expect(state.held()).toEqual({ epoch: 'e1', seq: 4, snapshot: 's1' })
+  expect(who(state, 'a')).toBe('known')
+  expect([...state.access().keys.values()]).toEqual([key('a'), { ...key('a'), id: 'b', secrets: [] }])
 })
 
 test('a beat needs no acknowledgement', () => {

@@ -101,8 +101,8 @@ export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
   }
 }
 
-/** What snapshots lacked when older programs wrote them to a disk, or a controller not yet replaced still sends them. */
-const laterParts: Partial<Snapshot> = { jwt: [], health: { stall: millis(30_000), canary: millis(60_000) } }
+/** What snapshots lacked when older programs wrote them to a disk, or a controller not yet replaced sends them: as was done then. */
+const laterParts: Partial<Snapshot> = { jwt: [], health: { stall: millis(30_000), canary: null } }
 
 function toWhole<S extends Snapshot | null>(written: S): S {
   return written === null ? written : { ...laterParts, ...written }

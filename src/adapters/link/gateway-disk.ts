@@ -14,7 +14,6 @@ import {
 import { dirname, join } from 'node:path'
 import type { AccessImage, NumberedChange } from '../../domain/access/index.ts'
 import type { Snapshot } from '../../domain/serving/index.ts'
-import { millis } from '../../domain/units.ts'
 
 export type GatewayDisk = ReturnType<typeof openGatewayDisk>
 
@@ -30,8 +29,7 @@ export function openGatewayDisk(folder: string) {
   return {
     /** `null`: this gateway was never told, or the file is damaged. */
     snapshot(): Snapshot | null {
-      const snapshot = readJson<Snapshot>(snapshotFile, 'id')
-      return snapshot === null ? null : { ...beforeThisRelease, ...snapshot }
+      return readJson<Snapshot>(snapshotFile, 'id')
     },
 
     access(): { image: AccessImage; changes: NumberedChange[] } | null {
@@ -88,9 +86,6 @@ export function openGatewayDisk(folder: string) {
     return changes
   }
 }
-
-/** What snapshots written by earlier releases lack, as those releases behaved. */
-const beforeThisRelease: Pick<Snapshot, 'health'> = { health: { stall: millis(30_000), canary: null } }
 
 /** A change as a line of the file. Numbers mean something within one epoch only. */
 type Line = NumberedChange & { epoch: string }

@@ -1,5 +1,5 @@
 /** Access: who may do what. The gateway starts at `authenticate`; keys are made and kept by src/services/access. */
-export { isWithin, parseNetwork } from './address.ts'
+export { parseNetwork } from './address.ts'
 export type { Network } from './address.ts'
 export { parseDuration } from './duration.ts'
 export {

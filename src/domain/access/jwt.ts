@@ -47,7 +47,7 @@ export const tokenAlgorithms = [
 ] as const
 
 /** How far two clocks may be apart. */
-export const clockSkewMs = 60_000
+const clockSkewMs = 60_000
 const mostCharacters = 8 * 1024
 const mostSubject = 255
 const mostGroups = 1000
