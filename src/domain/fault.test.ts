@@ -10,6 +10,7 @@ const samples: { readonly [K in Fault['kind']]: Extract<Fault, { kind: K }> } = 
   'body-encoding-unsupported': { kind: 'body-encoding-unsupported', encoding: 'gzip' },
   'body-too-slow': { kind: 'body-too-slow', after: millis(60_000) },
   'request-invalid': { kind: 'request-invalid', param: 'n', problem: 'x' },
+  'previous-response-unknown': { kind: 'previous-response-unknown', id: 'resp_1' },
   'context-exceeded': { kind: 'context-exceeded', asked: tokens(2), limit: tokens(1) },
   'route-unknown': { kind: 'route-unknown', method: 'GET', path: '/x' },
   'method-not-allowed': { kind: 'method-not-allowed', method: 'GET', path: '/x', allowed: ['POST'] },

@@ -12,7 +12,14 @@ export type {
   ToolChoice,
 } from './chat.ts'
 export { chunkReader, readAnswer, readUsage } from './read-chat.ts'
-export type { AnswerTranslator, StreamTranslator, Translated, TranslationContext } from './translation.ts'
+export type {
+  AnswerTranslator,
+  KeptResponse,
+  PreviousTurns,
+  StreamTranslator,
+  Translated,
+  TranslationContext,
+} from './translation.ts'
 export { renderFault } from './surface.ts'
 export type { Surface } from './surface.ts'
 export { fromCountTokens, fromMessages, toAnthropicModel, toAnthropicModels } from './messages/index.ts'

@@ -1,0 +1,3 @@
+/** OpenAI's Responses API, for engines that know chat completions. Start at `request.ts`; the rules are in ../SPEC.md. */
+export { fromResponses } from './request.ts'
+export type { ResponsesContext } from './request.ts'
