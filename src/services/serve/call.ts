@@ -43,7 +43,14 @@ export const call =
         return
       } catch (error) {
         if (!(error instanceof FaultError) || exchange.gone) throw error
-        if (exchange.firstByteMs !== null || !isWorthAnother(error.fault)) throw error
+        if (exchange.firstByteMs !== null) throw error
+        if (error.fault.kind === 'context-exceeded' && exchange.head.path === 'messages' && 'max_tokens' in body) {
+          // Anthropic's clients have to send one, and send the most that a far larger model could do.
+          delete body['max_tokens']
+          tried.delete(replica.id)
+          continue
+        }
+        if (!isWorthAnother(error.fault)) throw error
         last = error.fault
       }
     }

@@ -129,6 +129,30 @@ describe('/v1/messages', () => {
     expect(await untilClosed(1)).toMatchObject([{ outcome: 'cancelled' }])
   })
 
+  test('a max_tokens beyond the engine’s context is what is left of it; a prompt beyond it is refused', async () => {
+    const fake = await engine({ contextLimit: 100 })
+    const { post, closed } = await gateway(fake)
+    const answer = await post('/v1/messages', message('Hi', { max_tokens: 32_000 }))
+    expect(answer.status).toBe(200)
+    expect(fake.state().lastRequests.at(-1)?.body).not.toHaveProperty('max_tokens')
+    const long = await post('/v1/messages', message('word '.repeat(101), { max_tokens: 32_000 }))
+    expect(await long.json()).toMatchObject({
+      error: { message: expect.stringMatching(/^prompt is too long/) as string },
+    })
+    expect(closed()).toMatchObject([{ outcome: 'ok' }, { outcome: 'refused', status: 400 }])
+  })
+
+  test('a message that begins the answer is gone on with', async () => {
+    const fake = await engine()
+    const { post } = await gateway(fake)
+    const messages = [...message('Hi').messages, { role: 'assistant', content: 'word' }]
+    expect((await post('/v1/messages', message('', { messages }))).status).toBe(200)
+    expect(fake.state().lastRequests.at(-1)?.body).toMatchObject({
+      continue_final_message: true,
+      add_generation_prompt: false,
+    })
+  })
+
   test('tokens are counted by the engine, without an answer of it', async () => {
     const fake = await engine()
     const { post } = await gateway(fake)

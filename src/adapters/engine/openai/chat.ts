@@ -3,15 +3,21 @@ import { isRecord, type Json } from './json.ts'
 
 /**
  * `developer` becomes `system`: most templates pass over a role that they do not know, or refuse it. Of OpenAI's two names
- * for the longest answer the older one, which every engine knows; the newer one counts where both are given.
+ * for the longest answer the older one, which every engine knows; the newer one counts where both are given. That an answer
+ * goes on from the last message is left out: engines do it by themselves, or are told in their own way (`continued`).
  */
 export function plainChat(body: Json): Json {
-  const { max_completion_tokens: longest, ...plain } = body
+  const { max_completion_tokens: longest, continue_final_message: _, ...plain } = body
   const limit = longest ?? plain['max_tokens']
   if (limit !== undefined) plain['max_tokens'] = limit
   const messages = plain['messages']
   if (Array.isArray(messages)) plain['messages'] = messages.map((message: unknown) => withSystem(message))
   return plain
+}
+
+/** What makes engines with these fields go on from the assistant's last message instead of beginning another. */
+export function continued({ continue_final_message: goesOn }: Json): Json {
+  return goesOn === true ? { continue_final_message: true, add_generation_prompt: false } : {}
 }
 
 const withSystem = (message: unknown): unknown =>

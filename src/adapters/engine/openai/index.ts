@@ -6,7 +6,7 @@ import { toRequest } from './request.ts'
 
 export const openai: EngineDialect = { kind: 'openai', toRequest, toFault, probe }
 
-export { plainChat } from './chat.ts'
+export { continued, plainChat } from './chat.ts'
 export { embeddingRepair } from './embeddings.ts'
 export { toFault } from './errors.ts'
 export { probe, probeWith, prometheusAt, saysLoading } from './health.ts'

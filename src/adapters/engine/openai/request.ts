@@ -15,7 +15,11 @@ import { toolCalls } from './tool-calls.ts'
 export const toRequest: EngineDialect['toRequest'] = (path, body) => {
   switch (path) {
     case 'chat/completions':
-      return { path: '/chat/completions', body, repair: repairWith(reasoning, toolCalls(), usageTotal) }
+      return {
+        path: '/chat/completions',
+        body: withoutOurs(body),
+        repair: repairWith(reasoning, toolCalls(), usageTotal),
+      }
     case 'completions':
       return { path: '/completions', body, repair: repairWith(usageTotal) }
     case 'embeddings':
@@ -30,6 +34,11 @@ export const toRequest: EngineDialect['toRequest'] = (path, body) => {
     default:
       return path satisfies never
   }
+}
+
+/** But for what a translation of ours notes for engines that know it: a strict address refuses fields it does not know. */
+function withoutOurs({ continue_final_message: _, ...body }: Json): Json {
+  return body
 }
 
 /**

@@ -1,6 +1,7 @@
 /** What SGLang is asked. It ranks without `top_n`, sends embeddings as numbers, and counts tokens of prompts only. */
 import type { EngineDialect } from '../../../services/serve/index.ts'
 import {
+  continued,
   countByCompletion,
   embeddingRepair,
   insteadOf,
@@ -17,7 +18,11 @@ import {
 export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
   switch (path) {
     case 'chat/completions':
-      return { path: '/chat/completions', body: plainChat(body), repair: repairWith(reasoning, toolCalls()) }
+      return {
+        path: '/chat/completions',
+        body: { ...plainChat(body), ...continued(body) },
+        repair: repairWith(reasoning, toolCalls()),
+      }
     case 'completions':
       return { path: '/completions', body: toCompletion(withoutSuffix('SGLang', body, version), body), repair: null }
     case 'embeddings':

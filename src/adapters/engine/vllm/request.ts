@@ -1,11 +1,21 @@
 /** What vLLM is asked. Its rankings and base64 embeddings are what clients want; `suffix` it refuses. */
 import type { EngineDialect } from '../../../services/serve/index.ts'
-import { plainChat, ranking, reasoning, repairWith, tokenCount, toolCalls, withoutSuffix } from '../openai/index.ts'
+import {
+  continued,
+  isRecord,
+  plainChat,
+  ranking,
+  reasoning,
+  repairWith,
+  tokenCount,
+  toolCalls,
+  withoutSuffix,
+} from '../openai/index.ts'
 
 export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
   switch (path) {
     case 'chat/completions':
-      return { path: '/chat/completions', body: plainChat(body), repair: repairWith(reasoning, toolCalls()) }
+      return { path: '/chat/completions', body: toChat(body), repair: repairWith(reasoning, toolCalls()) }
     case 'completions':
       return { path: '/completions', body: withoutSuffix('vLLM', body, version), repair: null }
     case 'embeddings':
@@ -22,6 +32,19 @@ export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
       return path satisfies never
   }
 }
+
+/** Thought in messages has the field's newer name there, and had the older one until 2026: both are sent. */
+function toChat(body: Record<string, unknown>): Record<string, unknown> {
+  const plain = plainChat(body)
+  const messages = plain['messages']
+  if (Array.isArray(messages)) plain['messages'] = messages.map(withThought)
+  return { ...plain, ...continued(body) }
+}
+
+const withThought = (message: unknown): unknown =>
+  isRecord(message) && typeof message['reasoning_content'] === 'string'
+    ? { reasoning: message['reasoning_content'], ...message }
+    : message
 
 function toTokenize(body: Record<string, unknown>): Record<string, unknown> {
   const { model, prompt, messages } = body

@@ -12,10 +12,12 @@ export function fromMessages(body: unknown, context: TranslationContext): Transl
   return readBody(body, asked => {
     const model = nameAt(asked['model'], 'model')
     const frame: MessageFrame = { request: context.id, model, stops: readStops(asked) }
+    const messages = readTurns(asked['system'], asked['messages'])
     return {
       request: {
         model,
-        messages: readTurns(asked['system'], asked['messages']),
+        messages,
+        ...(messages.at(-1)?.role === 'assistant' ? { continue_final_message: true } : {}),
         ...readTooling(asked),
         ...readSettings(asked),
       },
