@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { FoundEngine } from '../../adapters/discovery/index.ts'
 import { renderBanner, type BannerFacts } from './banner.ts'
 
 const key = 'sk-hf-canary0123456789012345678901234567890'
@@ -74,13 +75,19 @@ test('the command to try never holds the key itself, and reads its file in a she
 })
 
 test('engines that run here are told with the command that serves them', () => {
-  const found = [
-    { program: 'Ollama', url: 'http://127.0.0.1:11434/v1', models: ['a', 'b', 'c', 'd'] },
-    { program: 'vLLM', url: 'http://127.0.0.1:8000/v1', models: [] },
+  const found: FoundEngine[] = [
+    {
+      program: 'Ollama',
+      kind: 'ollama',
+      url: 'http://127.0.0.1:11434/v1',
+      models: ['a', 'b', 'c', 'd'],
+      notes: ['50 % of a is on the CPU.'],
+    },
+    { program: 'vLLM', kind: 'vllm', url: 'http://127.0.0.1:8000/v1', models: [], notes: [] },
   ]
   const text = renderBanner(facts({ found }))
   expect(text).toContain(
-    'Found Ollama at http://127.0.0.1:11434/v1 (a, b, c …). To serve it:\n  npm start -- --engine http://127.0.0.1:11434/v1',
+    'Found Ollama at http://127.0.0.1:11434/v1 (a, b, c …). To serve it:\n  npm start -- --engine http://127.0.0.1:11434/v1\n  50 % of a is on the CPU.',
   )
   expect(text).toContain('(no models)')
 })

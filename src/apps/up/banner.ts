@@ -38,10 +38,11 @@ export function renderBanner(facts: BannerFacts): string {
     ...(first === undefined
       ? []
       : ['', 'Try it:', `  ${curlLine(url, keyExpression(admin, facts.adminFile), first.name)}`]),
-    ...facts.found.flatMap(({ program, url: engine, models: theirs }) => [
+    ...facts.found.flatMap(({ program, url: engine, models: theirs, notes }) => [
       '',
       `Found ${program} at ${engine} (${theirs.length === 0 ? 'no models' : theirs.slice(0, 3).join(', ') + (theirs.length > 3 ? ' …' : '')}). To serve it:`,
       `  npm start -- --engine ${engine}`,
+      ...notes.map(note => `  ${note}`),
     ]),
     ...(facts.notes.length === 0 ? [] : ['', `Accepted in the spec and not acted on yet: ${facts.notes.join(', ')}.`]),
     '',

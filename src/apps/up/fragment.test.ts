@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { startFakeEngine } from '../../../tools/fake-engine/index.ts'
 import { parseSpec, type SpecInput } from '../../domain/spec/index.ts'
 import { toFragment } from './fragment.ts'
 
@@ -89,6 +90,15 @@ test('each model of an engine keeps its name, and the engine is asked for it by 
   ])
 })
 
+test('an engine that tells what it is is served as that, and a version’s name says how its weights are quantised', async () => {
+  const fake = await startFakeEngine({ name: 'llama3:8b', dialect: 'ollama' })
+  closers.push(() => fake.close())
+  const spec = specOf(await toFragment({ ...nothing, engine: fake.url }))
+  expect(spec.versions).toMatchObject([
+    { name: 'dev-v1.0-llama3-8b-q4-k-m-p0', engine: { kind: 'ollama', servedName: 'llama3:8b' } },
+  ])
+})
+
 test('the engine’s key is a reference, never the key', async () => {
   const url = await listen((request, response) => {
     response.writeHead(request.headers.authorization === 'Bearer secret' ? 200 : 401).end('{"data":[{"id":"m"}]}')
@@ -113,7 +123,7 @@ test('what is no address, does not answer, or serves nothing is told so', async 
   await expect(toFragment({ ...nothing, engine: gone })).rejects.toThrow(/serves no model yet/)
   await closers.pop()?.()
   await expect(toFragment({ ...nothing, engine: gone })).rejects.toThrow(
-    /no OpenAI-compatible engine answers.*ECONNREFUSED/,
+    /no OpenAI-compatible engine answers.*(ECONNREFUSED|other side closed)/,
   )
 })
 

@@ -1,9 +1,9 @@
 /** What `--gguf`, `--model` and `--engine` add to the spec. */
 import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
-import { nameFor } from '../../domain/catalog/index.ts'
+import { nameFor, quantisationsIn } from '../../domain/catalog/index.ts'
 import type { SpecInput } from '../../domain/spec/index.ts'
-import { listModels } from '../../adapters/discovery/index.ts'
+import { askEngine } from '../../adapters/discovery/index.ts'
 
 export type Additions = { gguf: string | null; model: string | null; engine: string | null; engineKey: string | null }
 
@@ -54,18 +54,22 @@ async function ofEngine(address: string, engineKey: string | null): Promise<Part
   if (!URL.canParse(url) || !/^https?:/.test(url))
     throw new Error(`--engine: '${address}' is not an http address, such as http://127.0.0.1:8000/v1`)
   const base = /\/v\d+$/.test(url) ? url : `${url}/v1`
-  const ids = await listModels(base, engineKey, engineAnswerMs).catch((error: unknown) => {
+  const { kind, models } = await askEngine(base, engineKey, engineAnswerMs).catch((error: unknown) => {
     throw new Error(`--engine: no OpenAI-compatible engine answers at ${base} (${reason(error)}). Is it running?`, {
       cause: error,
     })
   })
-  if (ids.length === 0) throw new Error(`--engine: ${base} serves no model yet. Load one there first.`)
+  if (models.length === 0) throw new Error(`--engine: ${base} serves no model yet. Load one there first.`)
   const taken = new Set<string>()
-  const served = ids.map(id => ({ id, ...nameFor(id, { channel, taken }) }))
+  const served = models.map(({ id, quantisation }) => {
+    // The name's own word counts.
+    const text = quantisation === null || quantisationsIn(id).length > 0 ? id : `${id}-${quantisation}`
+    return { id, ...nameFor(text, { channel, taken }) }
+  })
   return {
     versions: served.map(({ id, key, version }) => ({
       name: version,
-      engine: { kind: 'openai' as const, servedName: id },
+      engine: { kind, servedName: id },
       replicas: [
         {
           id: `${key}-engine`,
