@@ -3,7 +3,7 @@ import type { Plain, PlainRequest, PlainRoute } from '../adapters/openai-http/in
 import { permittedModels, refuseByScope, type Principal, type RouteScope } from '../domain/access/index.ts'
 import { toAnthropicModel, toAnthropicModels } from '../domain/dialect/index.ts'
 import { FaultError } from '../domain/fault.ts'
-import { toModelList, toModelObject, type ModelListing } from '../domain/serving/index.ts'
+import { toModelList, toModelObject, type ModelListing, type ModelStatus } from '../domain/serving/index.ts'
 import { principalId, type Authenticate, type Conversations, type Fleet } from '../services/serve/index.ts'
 import type { GatewayState } from './gateway-state.ts'
 
@@ -54,18 +54,35 @@ export function plainRoutes({
     return ok({ id: name, object: 'response', deleted: true })
   }
   const health = (): Plain => {
-    const statuses = fleet.models().flatMap(name => {
+    const all = fleet.models().flatMap(name => {
       const route = fleet.model(name)
-      return route === null ? [] : [fleet.status(route.live)]
+      return route === null ? [] : [{ model: name, version: route.live, status: fleet.status(route.live) }]
     })
-    const loaded = statuses.filter(status => status === 'loaded').length
-    return ok({ status: draining() ? 'draining' : 'ok', models: { loaded, total: statuses.length } })
+    const loaded = all.filter(({ status }) => status === 'loaded').length
+    const healthy = all.filter(({ status }) => isHealthy(status))
+    const unhealthy = all.filter(({ status }) => !isHealthy(status))
+    return ok({
+      status: draining() ? 'draining' : 'ok',
+      models: { loaded, total: all.length },
+      // As scripts for LiteLLM read it.
+      healthy_endpoints: healthy,
+      unhealthy_endpoints: unhealthy,
+      healthy_count: healthy.length,
+      unhealthy_count: unhealthy.length,
+    })
   }
   const readiness = (): Plain => {
     const why = draining() ? 'draining' : state.stale()
+    const connected = state.connected()
     return {
       status: why === null ? 200 : 503,
-      body: { status: why === null ? 'ready' : 'not ready', why, controller: state.connected() ? 'connected' : 'away' },
+      body: {
+        status: why === null ? 'ready' : 'not ready',
+        why,
+        controller: connected ? 'connected' : 'away',
+        // LiteLLM's word: the controller has the database.
+        db: connected ? 'connected' : 'Not connected',
+      },
     }
   }
   const alive = (): Plain => ok("I'm alive!")
@@ -115,6 +132,9 @@ function decodeName(text: string): string {
     throw new FaultError({ kind: 'request-invalid', param: 'model', problem }, { cause: error })
   }
 }
+
+/** One that is stopped starts when it is asked. */
+const isHealthy = (status: ModelStatus): boolean => status === 'loaded' || status === 'stopped'
 
 const ok = (body: unknown): Plain => ({ status: 200, body })
 

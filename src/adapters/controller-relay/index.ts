@@ -3,8 +3,28 @@ import { request as httpRequest, type IncomingMessage, type ServerResponse } fro
 import type { Fault } from '../../domain/fault.ts'
 import type { RequestId } from '../../domain/units.ts'
 
-/** First path segments that belong to the controller. */
-export const relayedSegments = ['api', 'console', 'key', 'team', 'user', 'model', 'spend'] as const
+/** First path segments that belong to the controller, and whole paths where the segment is the gateway's. */
+export const relayedSegments = [
+  'api',
+  'console',
+  // LiteLLM's administration; what of it is not there is told by the controller too.
+  'key',
+  'team',
+  'user',
+  'model',
+  'model_group',
+  'spend',
+  'v2',
+  '/v1/model/info',
+  'global',
+  'budget',
+  'customer',
+  'end_user',
+  'organization',
+  'utils',
+  'cost',
+  'routes',
+] as const
 
 export type RelayParts = {
   socketPath: string

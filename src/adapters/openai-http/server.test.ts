@@ -30,7 +30,10 @@ async function start(parts: Partial<HttpParts> = {}): Promise<{ url: string; por
     plain: {
       '/health': { answer: () => ({ status: 200, body: { status: 'ok' } }) },
       '/text': { answer: () => ({ status: 200, body: 'words', contentType: 'text/plain' }) },
-      '/tree/': { methods: ['DELETE'], answer: ({ method, path, key }) => ({ status: 200, body: { method, path, key } }) },
+      '/tree/': {
+        methods: ['DELETE'],
+        answer: ({ method, path, key }) => ({ status: 200, body: { method, path, key } }),
+      },
       '/fault': {
         answer: () => {
           throw new FaultError({ kind: 'not-ready', why: 'testing' })
@@ -44,7 +47,7 @@ async function start(parts: Partial<HttpParts> = {}): Promise<{ url: string; por
       },
       '/later-bug': { answer: () => Promise.reject(new TypeError('secret detail')) },
     },
-    relayed: ['api'],
+    relayed: ['api', '/v1/relayed'],
     relay: (request, response, id) =>
       sendFault(response, { kind: 'not-found', what: 'relayed', name: `${request.url} ${id.length}` }, id),
     report: error => reported.push(error),
@@ -105,7 +108,9 @@ test('unknown paths are 404, wrong methods 405 with what is allowed, both in fou
     const { error } = (await answer.json()) as { error: object }
     expect(Object.keys(error).toSorted()).toEqual(['code', 'message', 'param', 'type'])
   }
-  expect(await (await fetch(`${url}/api/x`)).text()).toContain('relayed')
+  for (const path of ['/api/x', '/v1/relayed?a=1'])
+    expect(await (await fetch(`${url}${path}`)).text()).toContain('no relayed')
+  expect(await (await fetch(`${url}/v1/relayed/x`)).text()).not.toContain('no relayed')
 })
 
 test('a fault is told as it is, a bug only to the log', async () => {

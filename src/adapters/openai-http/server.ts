@@ -22,7 +22,7 @@ export type HttpParts = {
   serve: Serve
   /** By path; a path that ends in `/` takes what is below it too. */
   plain: Record<string, PlainRoute>
-  /** First path segments that the controller answers (`api`, `key` …). */
+  /** First path segments that the controller answers (`api`, `key` …), and whole paths. */
   relayed: readonly string[]
   relay: (request: IncomingMessage, response: ServerResponse, id: RequestId) => void
   report: (error: unknown, id: RequestId) => void
@@ -102,7 +102,7 @@ export function openHttp(parts: HttpParts): Server {
       parts.serve(toExchange({ request, response, id, path, modelPath })).catch(error => fail(error, response, id))
       return
     }
-    if (parts.relayed.includes(path.split('/', 2)[1] ?? '')) {
+    if (parts.relayed.includes(path.split('/', 2)[1] ?? '') || parts.relayed.includes(path)) {
       parts.relay(request, response, id)
       return
     }
