@@ -24,22 +24,27 @@ export function openEventStream(
     res.once('close', () => clearInterval(pinging))
   }
 
-  const write = async (text: string): Promise<void> => {
-    for (const piece of cut(Buffer.from(text), behaviour.chunkBytes)) {
-      signal.throwIfAborted()
-      if (!res.write(piece)) await once(res, 'drain', { signal })
+  const write = async (piece: string | Buffer): Promise<void> => {
+    signal.throwIfAborted()
+    if (!res.write(piece)) await once(res, 'drain', { signal })
+  }
+  const writeInPieces = async (text: string, bytes: number): Promise<void> => {
+    for (const piece of cut(Buffer.from(text), bytes)) {
+      await write(piece)
       // What is written in one turn of the loop leaves as one packet.
-      if (behaviour.chunkBytes !== null) await nextTurn()
+      await nextTurn()
     }
   }
   return {
-    send: data => write(`${comment.repeat(behaviour.comments)}data: ${data}${lineEnd}${lineEnd}`),
+    send(data) {
+      const text = `${comment.repeat(behaviour.comments)}data: ${data}${lineEnd}${lineEnd}`
+      return behaviour.chunkBytes === null ? write(text) : writeInPieces(text, behaviour.chunkBytes)
+    },
     end: () => void res.end(),
   }
 }
 
-function cut(bytes: Buffer, length: number | null): Buffer[] {
-  if (length === null) return [bytes]
+function cut(bytes: Buffer, length: number): Buffer[] {
   const pieces = Array.from({ length: Math.ceil(bytes.length / length) })
   return pieces.map((_, at) => bytes.subarray(at * length, (at + 1) * length))
 }
