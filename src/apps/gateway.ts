@@ -16,13 +16,7 @@ import { mayUse, permittedModels } from '../domain/access/index.ts'
 import type { Acknowledgement, GatewayFrame } from '../domain/serving/index.ts'
 import { instant } from '../domain/units.ts'
 import { lookUpBy } from '../services/access/index.ts'
-import {
-  openConversations,
-  openFleet,
-  openGate,
-  openServe,
-  watchReplicas,
-} from '../services/serve/index.ts'
+import { openConversations, openFleet, openGate, openServe, watchReplicas } from '../services/serve/index.ts'
 import { aborted } from './aborted.ts'
 import { openGatewayState } from './gateway-state.ts'
 import { plainRoutes } from './gateway-routes.ts'
