@@ -1,4 +1,4 @@
-/** The response headers by which LiteLLM's clients tell what answered. Its api-base and its cost are not told: one is nobody's business, the other unknown. */
+/** The response headers by which LiteLLM's clients tell what answered. Its api-base and its cost are not told: one is nobody's business, the other unknown; nor its version, which we have none of. */
 import type { Millis, ModelName, RequestId, VersionName } from '../units.ts'
 
 export type Answered = {
@@ -9,26 +9,19 @@ export type Answered = {
   modelGroup: ModelName | null
   /** How many replicas were asked after the first. */
   attemptedRetries: number
-  /** Holdfast's own. */
-  version: string
   /** The whole answer's time; `null`: it is not known yet, as in the head of a stream. */
   responseDuration: Millis | null
-  /** What of that was not the engine's; `null`: not measured. */
-  overhead: Millis | null
 }
 
 /** Names in lower case, as HTTP/2 and Node have them. What is not known has no header. */
 export function liteLlmHeaders(answered: Answered): Record<string, string> {
-  const { callId, modelId, modelGroup, attemptedRetries, version, responseDuration, overhead } = answered
-  return {
-    'x-litellm-call-id': callId,
-    ...(modelId === null ? {} : { 'x-litellm-model-id': modelId }),
-    ...(modelGroup === null ? {} : { 'x-litellm-model-group': modelGroup }),
-    'x-litellm-version': version,
-    'x-litellm-attempted-retries': String(attemptedRetries),
-    ...(responseDuration === null ? {} : { 'x-litellm-response-duration-ms': toMs(responseDuration) }),
-    ...(overhead === null ? {} : { 'x-litellm-overhead-duration-ms': toMs(overhead) }),
-  }
+  const { callId, modelId, modelGroup, attemptedRetries, responseDuration } = answered
+  const headers: Record<string, string> = { 'x-litellm-call-id': callId }
+  if (modelId !== null) headers['x-litellm-model-id'] = modelId
+  if (modelGroup !== null) headers['x-litellm-model-group'] = modelGroup
+  headers['x-litellm-attempted-retries'] = String(attemptedRetries)
+  if (responseDuration !== null) headers['x-litellm-response-duration-ms'] = toMs(responseDuration)
+  return headers
 }
 
 /** Clients parse it as a number; below a microsecond nothing is known. */

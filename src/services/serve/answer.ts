@@ -1,4 +1,5 @@
 /** An engine's answer on its way to the client: streamed (`stream-answer.ts`) or whole (`whole-answer.ts`). */
+import { liteLlmHeaders } from '../../domain/serving/index.ts'
 import { millis } from '../../domain/units.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -10,12 +11,20 @@ export interface Answer {
   end(): void
 }
 
-/** Headers that every answer of an engine goes out with. */
-export function answerHeaders(exchange: Exchange, contentType: string): Record<string, string> {
+/** Headers that every answer of an engine goes out with. `isWhole`: the answer is complete, so its time is known. */
+export function answerHeaders(exchange: Exchange, contentType: string, isWhole = false): Record<string, string> {
+  const { id, version, model, attempts, startedMs } = exchange
   return {
     'content-type': contentType,
-    'x-request-id': exchange.id,
-    ...(exchange.version === null ? {} : { 'x-holdfast-version': exchange.version.name }),
+    'x-request-id': id,
+    ...(version === null ? {} : { 'x-holdfast-version': version.name }),
+    ...liteLlmHeaders({
+      callId: id,
+      modelId: version?.name ?? null,
+      modelGroup: model?.name ?? null,
+      attemptedRetries: attempts - 1,
+      responseDuration: isWhole ? millis(performance.now() - startedMs) : null,
+    }),
   }
 }
 

@@ -44,6 +44,8 @@ describe('answers', () => {
     const answer = await post('/v1/chat/completions', ask('Hi'))
     expect(answer.status).toBe(200)
     expect(answer.headers.get('x-holdfast-version')).toBe(testVersion)
+    expect(answer.headers.get('x-litellm-model-group')).toBe('coder')
+    expect(Number(answer.headers.get('x-litellm-response-duration-ms'))).toBeGreaterThan(0)
     expect(await answer.json()).toMatchObject({ object: 'chat.completion', usage: { completion_tokens: 5 } })
     expect(closed()).toMatchObject([
       {

@@ -31,7 +31,7 @@ export function wholeAnswer(exchange: Exchange, repair: Repair | null): Answer {
       exchange.lastHead = {
         status: 200,
         headers: {
-          ...answerHeaders(exchange, isText ? type || 'text/plain; charset=utf-8' : 'application/json'),
+          ...answerHeaders(exchange, isText ? type || 'text/plain; charset=utf-8' : 'application/json', true),
           'content-length': String(body.length),
         },
       }
