@@ -5,13 +5,16 @@ import { asText, field, parseJson, toFault as toOpenaiFault } from '../openai/in
 export const toFault: EngineDialect['toFault'] = (status, text) => {
   const message = asText(field(field(parseJson(text), 'error'), 'message')) ?? ''
   if (status === 501) return { kind: 'unsupported', what: whatIsMissing(message), instead: remedyOf(message) }
-  if (status === 404 && message === 'File Not Found') {
-    const detail = 'this llama-server has no such route; newer ones may, so update it'
-    return { kind: 'engine-failed', status, detail }
-  }
+  // No failure of the engine's: all else that it has goes on working.
+  if (status === 404 && message === 'File Not Found') return { kind: 'unsupported', ...routeMissing }
   if (status !== 500) return toOpenaiFault(status, text)
   // Another replica would answer the same.
   return isClients(message) ? toOpenaiFault(400, withMessage(text, remedyOf(message))) : toOpenaiFault(status, text)
+}
+
+const routeMissing = {
+  what: 'This on the llama-server that serves the model, which has no such route,',
+  instead: "Newer ones may: update it. If it answers nothing at all, the replica's url in the spec is wrong.",
 }
 
 /** What is thrown while it reads a request, as against what goes wrong while it works on one. */

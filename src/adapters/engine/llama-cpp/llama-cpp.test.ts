@@ -152,7 +152,7 @@ describe('a suffix', () => {
     })
     expect(ask('completions', { ...body, n: 2 }).repair?.whole(answerOf('infill-two'))).toMatchObject({
       choices: [{ index: 0 }, { index: 1 }],
-      usage: { prompt_tokens: 12, completion_tokens: 4, total_tokens: 16 },
+      usage: { prompt_tokens: 6, completion_tokens: 4, total_tokens: 10 },
     })
   })
 
@@ -175,9 +175,11 @@ describe('a suffix', () => {
 
   test('of several streamed answers each must have ended', () => {
     const { repair } = ask('completions', { ...body, stream: true, n: 2 })
-    repair?.chunk({ index: 0, content: '', stop: true })
+    const end = (index: number) =>
+      repair?.chunk({ index, content: '', stop: true, tokens_evaluated: 6, tokens_predicted: 2 })
+    expect(end(0)).not.toHaveProperty('usage')
     expect(repair?.isComplete?.()).toBe(false)
-    repair?.chunk({ index: 1, content: '', stop: true })
+    expect(end(1)).toMatchObject({ usage: { prompt_tokens: 6, completion_tokens: 4, total_tokens: 10 } })
     expect(repair?.isComplete?.()).toBe(true)
   })
 
@@ -270,8 +272,9 @@ describe('counts of tokens', () => {
 test('documents are ranked as texts, best first, as many as wanted', () => {
   const request = ask('rerank', { model: 'smoke', query: 'a', documents: ['b', { text: 'c' }, 'Hello'], top_n: 2 })
   expect(request.body['documents']).toEqual(['b', 'c', 'Hello'])
-  const { results } = request.repair?.whole(answerOf('rerank')) as { results: { index: number }[] }
-  expect(results.map(({ index }) => index)).toEqual([0, 1])
+  const mended = request.repair?.whole(answerOf('rerank'))
+  expect(mended?.['results']).toMatchObject([{ index: 0 }, { index: 1 }])
+  expect(mended?.['results']).toHaveLength(2)
 })
 
 describe('errors', () => {
@@ -304,10 +307,8 @@ describe('errors', () => {
     expect(faultOf('context-exceeded')).toEqual({ kind: 'context-exceeded', asked: 6011, limit: 512 })
   })
 
-  test('a route that it lacks is a matter of its age', () => {
-    expect(faultOf('not-found')).toMatchObject({
-      kind: 'engine-failed',
-      detail: expect.stringContaining('update it') as string,
-    })
+  test('a route that it lacks is a matter of its age, and no failure that would take it out of use', () => {
+    expect(faultOf('not-found').kind).toBe('unsupported')
+    expect(sayOf('not-found')).toMatch(/no such route.*update it/)
   })
 })

@@ -7,7 +7,7 @@ import { answerFailed, asNumber, asText, field, type Mend } from '../openai/inde
 export function infilled(model: string | null, answers: number): Repair {
   const id = `cmpl-${randomUUID()}`
   const created = Math.floor(Date.now() / 1000)
-  let left = answers
+  const ended: unknown[] = []
 
   const render = (parts: readonly unknown[], usage: object | null): Record<string, unknown> => ({
     id,
@@ -22,9 +22,8 @@ export function infilled(model: string | null, answers: number): Repair {
     marks: [],
     chunk(part) {
       if (asText(part['content']) === null) return part
-      if (part['stop'] !== true) return render([part], null)
-      left--
-      return render([part], usageOf([part]))
+      if (part['stop'] === true) ended.push(part)
+      return render([part], part['stop'] === true && ended.length >= answers ? usageOf(ended) : null)
     },
     whole(answer) {
       const parts: unknown[] = Array.isArray(answer) ? answer : [answer]
@@ -32,7 +31,7 @@ export function infilled(model: string | null, answers: number): Repair {
         throw answerFailed('its infill has no content')
       return render(parts, usageOf(parts))
     },
-    isComplete: () => left <= 0,
+    isComplete: () => ended.length >= answers,
   }
 }
 
@@ -48,9 +47,11 @@ function toChoice(part: unknown, place: number): object {
   }
 }
 
+/** Of all answers to one prompt. */
 function usageOf(parts: readonly unknown[]): object {
-  const sum = (name: string): number => parts.reduce<number>((all, part) => all + (asNumber(field(part, name)) ?? 0), 0)
-  const [input, output] = [sum('tokens_evaluated'), sum('tokens_predicted')]
+  const counts = (name: string): number[] => parts.map(part => asNumber(field(part, name)) ?? 0)
+  const input = Math.max(...counts('tokens_evaluated'))
+  const output = counts('tokens_predicted').reduce((sum, count) => sum + count, 0)
   return { prompt_tokens: input, completion_tokens: output, total_tokens: input + output }
 }
 

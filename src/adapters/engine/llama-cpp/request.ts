@@ -4,6 +4,7 @@ import type { EngineDialect, EngineRequest } from '../../../services/serve/index
 import {
   asNumber,
   asText,
+  continued,
   field,
   insteadOf,
   plainChat,
@@ -20,7 +21,11 @@ type Json = Record<string, unknown>
 export const toRequest: EngineDialect['toRequest'] = (path, body) => {
   switch (path) {
     case 'chat/completions':
-      return { path: '/chat/completions', body: withTools(plainChat(body)), repair: repairWith(toolCalls()) }
+      return {
+        path: '/chat/completions',
+        body: withTools({ ...plainChat(body), ...continued(body) }),
+        repair: repairWith(toolCalls()),
+      }
     case 'completions':
       return toCompletion(body)
     case 'embeddings':
