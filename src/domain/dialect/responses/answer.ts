@@ -26,10 +26,7 @@ export function toAnswers({ head, output: parts, turns }: AnswerParts): AnswerTr
       output.end()
       return answered(output)
     },
-    stream() {
-      kept = null
-      return openStream()
-    },
+    stream: openStream,
     kept: () => kept,
   }
 

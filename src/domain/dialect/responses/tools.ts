@@ -102,6 +102,7 @@ export type Choice = { choice: ToolChoice | null; tools: readonly Tool[] }
 
 export function readToolChoice(value: unknown, { chat, chatName }: Toolset, refuse: Refuse): Choice {
   const at = 'tool_choice'
+  const known = new Set(chat.map(({ function: { name } }) => name))
   if (value === undefined || value === null) return { choice: null, tools: chat }
   if (value === 'auto' || value === 'none') return { choice: value, tools: chat }
   if (value === 'required') return required(chat)
@@ -146,7 +147,7 @@ export function readToolChoice(value: unknown, { chat, chatName }: Toolset, refu
   function find({ type, name, namespace }: Json): string | null {
     if ((type !== 'function' && type !== 'custom') || !isText(name)) return null
     const exact = chatName({ kind: type, name, namespace: isText(namespace) ? namespace : null })
-    return chat.find(tool => tool.function.name === exact)?.function.name ?? null
+    return known.has(exact) ? exact : null
   }
 }
 
