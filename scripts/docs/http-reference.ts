@@ -1,5 +1,6 @@
 /** docs/reference/openapi.json and http.md, from the routes themselves. */
 import { adminRoutes, openAdminServer } from '../../src/adapters/admin-http/index.ts'
+import { liteLlmRoutes } from '../../src/adapters/litellm-http/index.ts'
 import { z } from 'zod'
 
 const Document = z.object({
@@ -10,15 +11,9 @@ const Document = z.object({
 })
 
 export async function httpReference(): Promise<Record<string, string>> {
-  const app = await openAdminServer({ version: '1', log: { error: () => {} } })
   // Only the routes' descriptions are read: nothing is called.
-  await app.register(adminRoutes(neverCalled() as Parameters<typeof adminRoutes>[0]))
-  await app.ready()
-  const openapi: unknown = app.swagger()
-  await app.close()
-  const rows = Object.entries(Document.parse(openapi).paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map(method => `| \`${method.toUpperCase()} ${path}\` |`),
-  )
+  const openapi = await describe(adminRoutes(neverCalled() as Parameters<typeof adminRoutes>[0]))
+  const liteLlm = await describe(liteLlmRoutes(neverCalled() as Parameters<typeof liteLlmRoutes>[0]))
   return {
     'docs/reference/openapi.json': `${JSON.stringify(openapi, null, 2)}\n`,
     'docs/reference/http.md': `<!-- Made by npm run docs. -->
@@ -40,7 +35,7 @@ What can go wrong: [errors](errors.md).
 ## Health: without a key
 | route | |
 |---|---|
-| \`GET /health\`, \`GET /v1/health\` | 200 while the gateway runs, with how many models are loaded |
+| \`GET /health\`, \`GET /v1/health\` | 200 while the gateway runs, with how many models are loaded, and which answer (\`healthy_endpoints\`) |
 | \`GET /health/liveliness\` | 200 while the process runs |
 | \`GET /health/readiness\` | 200 when it should be given requests, else 503 with why |
 | \`GET /metrics\` | [metrics](metrics.md), without a key on loopback only |
@@ -50,12 +45,34 @@ Described in full by [openapi.json](openapi.json), which the service also answer
 
 | route |
 |---|
-${rows.toSorted().join('\n')}
+${rowsOf(openapi)}
 
-For scripts written for LiteLLM Proxy: \`POST /key/generate\`, \`GET /key/info\`, \`POST /key/delete\` (fields \`key\`, \`key_alias\`,
-\`models\`, \`duration\`, \`expires\`, \`team_id\`, \`metadata\`). A field that Holdfast can't honour is refused by name, never ignored.
+## For scripts written for LiteLLM Proxy
+With LiteLLM's fields in and out ([what is different](../from-litellm.md#4-let-the-scripts-go-on)). With the admin key, but
+\`/key/info\` and \`/key/health\` (about the key itself) and what tells of models take any key. A field that Holdfast can't
+honour is refused by name, never ignored; what LiteLLM has beside these is a 404 that names our own call, where there is one.
+
+| route |
+|---|
+${rowsOf(liteLlm)}
 `,
   }
+}
+
+async function describe(routes: ReturnType<typeof adminRoutes>): Promise<unknown> {
+  const app = await openAdminServer({ version: '1', log: { error: () => {} } })
+  await app.register(routes)
+  await app.ready()
+  const openapi: unknown = app.swagger()
+  await app.close()
+  return openapi
+}
+
+function rowsOf(openapi: unknown): string {
+  return Object.entries(Document.parse(openapi).paths)
+    .flatMap(([path, methods]) => Object.keys(methods).map(method => `| \`${method.toUpperCase()} ${path}\` |`))
+    .toSorted()
+    .join('\n')
 }
 
 function neverCalled(): unknown {
