@@ -300,7 +300,8 @@ const table: Table = {
     status: 502,
     type: 'server_error',
     code: 'engine_failed',
-    say: f => `The model's engine failed${f.status === null ? '' : ` (HTTP ${f.status})`}: ${f.detail}. Try again.`,
+    say: f =>
+      `The model's engine failed${f.status === null ? '' : ` (HTTP ${f.status})`}: ${f.detail.replace(/\.$/, '')}. Try again.`,
   },
   'engine-lost': {
     status: 502,
