@@ -15,7 +15,7 @@ const notLimited = {
   max_parallel_requests: null,
 }
 
-export const toIso = (moment: Instant): string => new Date(moment).toISOString()
+const toIso = (moment: Instant): string => new Date(moment).toISOString()
 
 /** What LiteLLM calls the token: the hash of the key's current secret. */
 export const tokenOf = (key: Key): string => key.secrets[0]?.hash ?? key.id
