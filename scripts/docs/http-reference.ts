@@ -25,11 +25,22 @@ All on one port (8080 unless the spec or a flag says otherwise).
 | route | |
 |---|---|
 | \`POST /v1/chat/completions\` | OpenAI's, streaming and not |
-| \`POST /v1/completions\` | OpenAI's, streaming and not |
-| \`POST /v1/embeddings\` | OpenAI's |
+| \`POST /v1/completions\` | OpenAI's, streaming and not; \`suffix\` fills in the middle |
+| \`POST /v1/responses\` | OpenAI's, streaming and not; \`previous_response_id\` goes back to answers kept in the gateway's memory for a day |
+| \`GET\`, \`DELETE /v1/responses/{id}\` | a kept answer, for the key that asked for it |
+| \`POST /v1/messages\` | Anthropic's, streaming and not; errors and \`GET /v1/models\` in its shape too |
+| \`POST /v1/messages/count_tokens\` | Anthropic's |
+| \`POST /v1/embeddings\` | OpenAI's; numbers or base64 |
+| \`POST /v1/rerank\` | Cohere's; also \`/v2/rerank\` |
+| \`POST /v1/audio/transcriptions\` | OpenAI's, a form with \`file\` |
+| \`POST /v1/audio/speech\` | OpenAI's |
+| \`POST /v1/tokenize\` | vLLM's: \`prompt\` or \`messages\`, answered by \`count\`, \`tokens\`, \`max_model_len\` |
 | \`GET /v1/models\`, \`GET /v1/models/{id}\` | \`data[]\` as OpenAI's; beside it \`models[]\` with \`name\`, \`version\`, \`status\` (\`loaded\`, \`loading\`, \`stopped\`, \`unavailable\`). Only what the key may use. |
 
-Answers carry \`x-request-id\` (Holdfast's own, a UUIDv7; a client's is kept beside it) and \`x-holdfast-version\`.
+Each also without the \`/v1\`. The key goes as \`Authorization: Bearer\` or \`x-api-key\`; a token of an identity provider in
+\`gateway.jwt\` does instead. Answers carry \`x-request-id\` (Holdfast's own, a UUIDv7; a client's is kept beside it),
+\`x-holdfast-version\` and the \`x-litellm-*\` headers that LiteLLM's clients read. What works with which engine:
+[conformance](conformance.md).
 What can go wrong: [errors](errors.md).
 
 ## Health: without a key
