@@ -181,6 +181,22 @@ test('order makes backups, and a third place is told', () => {
   expect(leftOut.map(each => each.path)).toEqual(['model_list[0].litellm_params.order'])
 })
 
+test('a deployment’s id names its replica, where it can and nobody has it yet', () => {
+  const { spec } = importLiteLlm({
+    model_list: ['gpu', 'gpu', 'a b', 'x-fp16-2'].map((id, at) => ({
+      model_name: `m${at % 2}`,
+      litellm_params: { model: 'hosted_vllm/x', api_base: `http://h:${at}` },
+      model_info: { id },
+    })),
+  })
+  expect(spec.versions?.flatMap(version => version.replicas?.map(replica => replica.id))).toEqual([
+    'gpu',
+    'x-fp16-1',
+    'x-2-fp16-2',
+    'x-fp16-2',
+  ])
+})
+
 test('rates share out requests only where LiteLLM does so: simple-shuffle, and no weights', () => {
   const config = (strategy: string, weight?: number) => ({
     model_list: [1, 2].map(at => ({
@@ -290,43 +306,42 @@ const words = fc.constantFrom(
   '',
 )
 const anything = fc.oneof({ weight: 3, arbitrary: words }, fc.double(), fc.integer(), fc.jsonValue({ maxDepth: 2 }))
-const mapOf = (...keys: string[]) => fc.dictionary(fc.oneof(fc.constantFrom(...keys), fc.string()), anything)
-const deployment = fc.record(
+const publicName = fc.constantFrom('m', 'n', 'm-2', 'x/y', 'has space', 'ä', '', 'm'.repeat(128), 'm'.repeat(129))
+const params = fc.record(
   {
-    model_name: fc.oneof({ weight: 4, arbitrary: fc.constantFrom('m', 'n', 'm-2', 'x/y') }, anything),
-    litellm_params: fc.oneof(
-      {
-        weight: 9,
-        arbitrary: fc.record(
-          {
-            model: words,
-            api_base: words,
-            api_key: anything,
-            weight: anything,
-            order: anything,
-            rpm: anything,
-            temperature: anything,
-            stop: anything,
-          },
-          { requiredKeys: [] },
-        ),
-      },
-      anything,
-    ),
-    model_info: mapOf('id', 'mode'),
+    model: fc.constantFrom('hosted_vllm/a/B-awq', 'ollama/q4_K_M', 'openai/', 'hosted_vllm/x', 'azure/x', '*'),
+    api_base: fc.constantFrom('http://h:1', 'http://h:1/v1/', 'os.environ/X', 'http://a b', 'http://u:p@h'),
+    api_key: fc.oneof(fc.constantFrom('os.environ/X', 'os.environ/', 'sk-key', 'EMPTY'), anything),
+    weight: fc.oneof(fc.constantFrom(1, 2, '3', 0), fc.double(), anything),
+    order: fc.oneof(fc.constantFrom(1, 2, 3), anything),
+    rpm: fc.oneof(fc.constantFrom(10, 20), anything),
+    temperature: fc.oneof(fc.constant(0.2), fc.double(), anything),
+    stop: anything,
   },
-  { requiredKeys: ['model_name', 'litellm_params'] },
+  { requiredKeys: ['model', 'api_base'] },
 )
-const fallbacks = fc.array(fc.dictionary(fc.constantFrom('m', 'n', '*', 'm-2'), fc.array(words)))
+const info = fc.record(
+  {
+    id: fc.oneof(fc.constantFrom('gpu', 'gpu-1', 'b-awq-1', 'a b', '-'), anything),
+    mode: fc.constantFrom('chat', 'embedding', 'rerank', 'audio_speech', 'image_generation'),
+  },
+  { requiredKeys: [] },
+)
+const deployment = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ model_name: publicName, litellm_params: params, model_info: info }) },
+  fc.record({ model_name: anything, litellm_params: anything, model_info: anything }),
+  anything,
+)
+const fallbacks = fc.array(fc.dictionary(fc.constantFrom('m', 'n', '*', 'm-2'), fc.array(publicName)))
 const settings = fc.oneof(
   fc.record(
     {
       fallbacks: fc.oneof(fallbacks, anything),
-      default_fallbacks: fc.array(words),
+      default_fallbacks: fc.array(publicName),
       timeout: anything,
       stream_timeout: fc.double(),
       request_timeout: fc.double(),
-      model_group_alias: fc.dictionary(words, words),
+      model_group_alias: fc.dictionary(publicName, publicName),
       global_max_parallel_requests: fc.double(),
       max_request_size_mb: fc.double(),
     },
