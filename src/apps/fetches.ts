@@ -21,8 +21,8 @@ export type Fetch = z.output<typeof Fetch>
 
 /** Dozens of pieces come in a second; nobody reads that fast. */
 const writeEveryMs = 250
-/** How much the last quarter of a second counts against those before. */
-const weight = 0.2
+/** How much the speed of the last quarter of a second counts against what it was before. */
+const weight = 0.1
 
 /** Empty when there is none, or the file is damaged. */
 export function readFetches(path: string): Fetch[] {
@@ -37,58 +37,64 @@ export function writeFetches(path: string, fetches: readonly Fetch[]): void {
   replaceFile(path, JSON.stringify(fetches))
 }
 
-/** The agent's list. It starts empty; changes are on disk at once, progress soon. */
+/** The agent's list. It starts empty; what changes is on disk soon after. */
 export function openFetches(path: string) {
-  const fetches = new Map<string, Fetch & { writtenMs: number; writtenBytes: number }>()
+  const fetches = new Map<string, Fetch>()
+  const seenBytes = new Map<string, number>()
+  let timer: NodeJS.Timeout | null = null
+  write()
+
+  function change(version: string, to: Partial<Fetch>): void {
+    const fetch = fetches.get(version)
+    if (fetch === undefined) return
+    // What was there before came at no speed.
+    if (to.totalBytes !== undefined && to.totalBytes !== fetch.totalBytes) seenBytes.delete(version)
+    Object.assign(fetch, to)
+    timer ??= setInterval(tick, writeEveryMs).unref()
+  }
+
+  function tick(): void {
+    const active = [...fetches.values()].filter(({ state }) => state === 'fetching')
+    for (const fetch of active) {
+      const before = seenBytes.get(fetch.version)
+      seenBytes.set(fetch.version, fetch.doneBytes)
+      if (fetch.why !== null || before === undefined) fetch.bytesPerSecond = null
+      else fetch.bytesPerSecond = smooth(fetch.bytesPerSecond, ((fetch.doneBytes - before) * 1000) / writeEveryMs)
+    }
+    write()
+    if (active.length > 0 || timer === null) return
+    clearInterval(timer)
+    timer = null
+  }
+
   function write(): void {
-    const list = [...fetches.values()].map(fetch => Fetch.parse(fetch))
     try {
-      writeFetches(path, list)
+      writeFetches(path, [...fetches.values()])
     } catch {
       // A full disk: what is told is old then, and the next change is tried again.
     }
   }
-  write()
 
   return {
     begin(version: string, source: string): void {
-      fetches.set(version, {
-        version,
-        source,
-        state: 'fetching',
-        doneBytes: 0,
-        totalBytes: 0,
-        bytesPerSecond: null,
-        why: null,
-        writtenMs: performance.now(),
-        writtenBytes: 0,
-      })
+      fetches.set(version, { version, source, ...nothingYet })
       write()
     },
-    progress(version: string, { doneBytes, totalBytes, why }: FetchProgress): void {
-      const fetch = fetches.get(version)
-      if (fetch === undefined) return
-      const sinceMs = performance.now() - fetch.writtenMs
-      const isNews = fetch.why !== why || fetch.totalBytes !== totalBytes
-      if (!isNews && sinceMs < writeEveryMs) return
-      // What was there before came at no speed.
-      const rate = isNews ? null : ((doneBytes - fetch.writtenBytes) * 1000) / sinceMs
-      const { bytesPerSecond: before } = fetch
-      const smooth = rate === null || before === null ? (rate ?? before) : before + weight * (rate - before)
-      const bytesPerSecond = why === null ? smooth : null
-      const written = { writtenMs: performance.now(), writtenBytes: doneBytes }
-      Object.assign(fetch, { doneBytes, totalBytes, why, bytesPerSecond, ...written })
-      write()
-    },
+    progress: (version: string, progress: FetchProgress): void => change(version, progress),
     end(version: string, state: 'done' | 'failed', why: string | null): void {
-      const fetch = fetches.get(version)
-      if (fetch === undefined) return
-      Object.assign(fetch, { state, why, bytesPerSecond: null })
+      change(version, { state, why, bytesPerSecond: null })
       write()
     },
     /** Nobody wants it any more. */
     forget(version: string): void {
-      if (fetches.delete(version)) write()
+      fetches.delete(version)
+      write()
     },
   }
 }
+
+const nothingYet = { state: 'fetching', doneBytes: 0, totalBytes: 0, bytesPerSecond: null, why: null } as const
+
+/** Never below 0: a download that starts again has no speed. */
+const smooth = (before: number | null, now: number): number =>
+  Math.max(0, before === null ? now : before + weight * (now - before))

@@ -6,8 +6,9 @@ import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { openArtifactFolder } from '../adapters/artifact-folder/index.ts'
 import { openHuggingFace, type HubSettings } from '../adapters/registry/hugging-face/index.ts'
-import { ArtifactError, type ArtifactStore, type HubSource } from '../domain/catalog/index.ts'
+import { ArtifactError, type HubSource } from '../domain/catalog/index.ts'
 import { commit, repositoryName, startHub, type Hub } from '../../test/support/hub.ts'
+import type { ArtifactStore } from './artifact-ports.ts'
 import { openFetcher, type FetchProgress } from './fetch-artifact.ts'
 
 const weights = Buffer.concat([Buffer.from('GGUF'), randomLike(300_000)])

@@ -1,13 +1,7 @@
 /** Fetch artifact: brings a source's files from a registry into the store, whole and verified, going on after every cut. */
 import { setTimeout as timer } from 'node:timers/promises'
-import {
-  ArtifactError,
-  type ArtifactPart,
-  type ArtifactStore,
-  type HubSource,
-  type PinnedFile,
-  type Registry,
-} from '../domain/catalog/index.ts'
+import { ArtifactError, type HubSource, type PinnedFile } from '../domain/catalog/index.ts'
+import type { ArtifactPart, ArtifactStore, Registry } from './artifact-ports.ts'
 
 /** `why`: what is being waited for; `null` while bytes come. */
 export type FetchProgress = { doneBytes: number; totalBytes: number; why: string | null }

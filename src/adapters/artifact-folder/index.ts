@@ -7,7 +7,8 @@ import { createHash, type Hash } from 'node:crypto'
 import { constants, existsSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, stat, statfs, symlink, writeFile, type FileHandle } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { ArtifactError, type ArtifactPart, type ArtifactStore, type PinnedFile } from '../../domain/catalog/index.ts'
+import { ArtifactError, type PinnedFile } from '../../domain/catalog/index.ts'
+import type { ArtifactPart, ArtifactStore } from '../../services/artifact-ports.ts'
 
 const magicBytes = 4
 const readBytes = 1024 * 1024

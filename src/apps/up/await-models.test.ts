@@ -67,3 +67,17 @@ test('it ends when it is told to', async () => {
 test('a gateway that never lists its models is not waited for without end', async () => {
   expect(await awaitModels({ ...parts(await gateway('loaded')), key: 'wrong', longestMs: 100 })).toEqual([])
 })
+
+test('weights that still come are waited for beyond the longest wait, and those that won’t come are not', async () => {
+  const url = await gateway('loading')
+  const states = ['fetching', 'fetching', 'fetching', 'failed'] as const
+  let looks = 0
+  const models = await awaitModels({
+    ...parts(url),
+    longestMs: 1,
+    fetchOf: () => states[Math.min(looks, states.length - 1)] ?? null,
+    onProgress: () => looks++,
+  })
+  expect(looks).toBe(3)
+  expect(models).toEqual([{ name: 'coder', version: 'v1', status: 'unavailable' }])
+})

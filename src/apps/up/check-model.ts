@@ -1,13 +1,9 @@
 /** `--model`: checked before anything is started, so that a name that can't work is told at once, with those that can. */
-import {
-  ArtifactError,
-  ggufFiles,
-  parseArtifactSource,
-  type ArtifactStore,
-  type HubSource,
-} from '../../domain/catalog/index.ts'
+import { ArtifactError, ggufFiles, parseArtifactSource, type HubSource } from '../../domain/catalog/index.ts'
 import type { HuggingFace } from '../../adapters/registry/hugging-face/index.ts'
+import type { ArtifactStore } from '../../services/artifact-ports.ts'
 import { CliError } from '../cli/client.ts'
+import { size } from '../size.ts'
 
 export type ModelParts = { hub: HuggingFace; store: Pick<ArtifactStore, 'has'>; signal: AbortSignal }
 
@@ -65,7 +61,7 @@ async function list(
   if (named.length === 0) return ' no such GGUF file, and the embedded engine runs no others.'
   const lines = named
     .slice(0, mostListed)
-    .map(({ path, bytes }) => `\n  --model hf:${repository}@${commit}:${path}  (${(bytes / 1e9).toFixed(1)} GB)`)
+    .map(({ path, bytes }) => `\n  --model hf:${repository}@${commit}:${path}  (${size(bytes)})`)
   return `${lines.join('')}${named.length > mostListed ? `\n  and ${named.length - mostListed} more` : ''}`
 }
 

@@ -77,6 +77,15 @@ test('a file that is not there is told with its whole path', async () => {
   )
 })
 
+test('weights on the hub are served by their file’s name, a split model by its first part’s', async () => {
+  const from = 'hf:a/b@4f1c2d9e:q4/Qwen2.5-7B-Q4_K_M-00001-of-00002.gguf'
+  const spec = specOf(await toFragment({ ...nothing, model: from }))
+  expect(spec.models).toMatchObject([{ name: 'qwen2-5-7b', live: 'dev-v1.0-qwen2-5-7b-q4-k-m-p0' }])
+  expect(spec.versions).toMatchObject([
+    { artifact: { from }, engine: { kind: 'embedded' }, replicas: [{ id: 'qwen2-5-7b' }] },
+  ])
+})
+
 test('each model of an engine keeps its name, and the engine is asked for it by that name', async () => {
   const url = await engineOf(() => ['meta-llama/Llama-3.1-8B-Instruct', 'qwen2.5:7b-instruct-q4_K_M'])
   const spec = specOf(await toFragment({ ...nothing, engine: url }))

@@ -1,6 +1,7 @@
 /** What a person reads about downloads while the service runs: one line that moves on a terminal, plain lines elsewhere. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Fetch } from '../fetches.ts'
+import { size } from '../size.ts'
 
 export type TellParts = {
   read: () => Fetch[]
@@ -63,7 +64,7 @@ export function openNews() {
 function describe(fetch: Fetch): string {
   const { doneBytes, totalBytes, bytesPerSecond, why } = fetch
   if (totalBytes === 0) return `fetching ${nameOf(fetch)}${why === null ? '' : `: ${why}`}`
-  const parts = [`${Math.floor(shareOf(fetch) * 100)} % of ${gigabytes(totalBytes)}`]
+  const parts = [`${Math.floor(shareOf(fetch) * 100)} % of ${size(totalBytes)}`]
   if (why !== null) parts.push(why)
   else if (bytesPerSecond !== null && bytesPerSecond > 0)
     parts.push(`${(bytesPerSecond / 1e6).toFixed(1)} MB/s`, left((totalBytes - doneBytes) / bytesPerSecond))
@@ -82,5 +83,3 @@ function left(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} s left`
   return seconds < 5_400 ? `${Math.round(seconds / 60)} min left` : `${(seconds / 3600).toFixed(1)} h left`
 }
-
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e8 ? 3 : 1)} GB`

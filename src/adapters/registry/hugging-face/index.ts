@@ -16,14 +16,8 @@
  * - `/api/models/<repository>/tree/<commit>?recursive=true`, `/revision/<revision>`, `/commits/<branch>`; further pages
  *   in `link`. (huggingface_hub `HfApi`)
  */
-import {
-  ArtifactError,
-  type Download,
-  type FileDigest,
-  type HubSource,
-  type PinnedFile,
-  type Registry,
-} from '../../../domain/catalog/index.ts'
+import { ArtifactError, type FileDigest, type HubSource, type PinnedFile } from '../../../domain/catalog/index.ts'
+import type { Download, Registry } from '../../../services/artifact-ports.ts'
 import { commitOf, filesOf, wholeCommitOf, type HubFile } from './api.ts'
 import { refusalOf } from './refusal.ts'
 import { askHub, toEndpoint, type HubAnswer, type HubRequest, type HubSettings } from './request.ts'

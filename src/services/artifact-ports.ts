@@ -1,18 +1,5 @@
 /** What fetching an artifact needs from outside: a registry that has it, and a store that keeps it. */
-import type { HubSource } from './artifact.ts'
-
-/** `git-sha1`: git's own name of a small file that is kept in git itself. */
-export type FileDigest = { algorithm: 'sha256' | 'git-sha1'; hex: string }
-
-/** One file of a repository, exactly: what it holds can't change any more. */
-export type PinnedFile = {
-  repository: string
-  /** 40 hex digits. */
-  commit: string
-  path: string
-  bytes: number
-  digest: FileDigest
-}
+import type { HubSource, PinnedFile } from '../domain/catalog/index.ts'
 
 /** `offset`: where the bytes start; 0 when the registry does not go on where it was asked to. `etag`: of these very bytes. */
 export type Download = { offset: number; etag: string | null; bytes: AsyncIterable<Uint8Array> }
@@ -53,23 +40,4 @@ export type ArtifactPart = {
   finish(): Promise<{ ok: true } | { ok: false; hex: string }>
   /** Keeps what is there for later. */
   close(): Promise<void>
-}
-
-/** An artifact can't be fetched. The message says why, and what would make it work. */
-export class ArtifactError extends Error {
-  /** `soon`: a cut, a busy registry. `later`: a full disk, no network. `never`: not as things are asked now. */
-  readonly retry: 'soon' | 'later' | 'never'
-  /** The registry asked for this wait. */
-  readonly afterMs: number | null
-
-  constructor(
-    retry: 'soon' | 'later' | 'never',
-    message: string,
-    more: { afterMs?: number | null; cause?: unknown } = {},
-  ) {
-    super(message, { cause: more.cause })
-    this.name = 'ArtifactError'
-    this.retry = retry
-    this.afterMs = more.afterMs ?? null
-  }
 }
