@@ -157,8 +157,8 @@ export const modelInfoReasons: Reasons = new Map([
     instead: 'Nothing to do.',
   }),
   ...forAll(['health_check_timeout', 'health_check_model', 'health_check_voice', 'disable_background_health_check'], {
-    why: 'Engines are asked whether they are well by their own health routes, which costs no tokens.',
-    instead: 'Nothing to do.',
+    why: 'Engines are asked by their own health routes, and for one token when they had nothing to do.',
+    instead: 'See gateway.health in docs/reference/spec.md.',
   }),
 ])
 
