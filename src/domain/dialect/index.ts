@@ -11,7 +11,6 @@ export type {
   ToolCall,
   ToolChoice,
 } from './chat.ts'
-export { chunkReader, readAnswer, readUsage } from './read-chat.ts'
 export type {
   AnswerTranslator,
   KeptResponse,

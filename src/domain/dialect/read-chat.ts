@@ -75,7 +75,7 @@ export function chunkReader(): (chunk: unknown) => ChatPiece[] {
 }
 
 /** `null`: there is none, or it is nonsense. */
-export function readUsage(usage: unknown): ChatUsage | null {
+function readUsage(usage: unknown): ChatUsage | null {
   const input = field(usage, 'prompt_tokens')
   if (!isCount(input)) return null
   const output = field(usage, 'completion_tokens')

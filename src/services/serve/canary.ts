@@ -14,12 +14,12 @@ const asks: { readonly [T in Task]: { path: EnginePath; body: Record<string, unk
 
 /** Why the replica does not work; `null`: it does, or its task has no canary. Never throws. */
 export function askCanary(
-  { dialect, target, task, served, version }: Replica,
+  { dialect, target, task, version }: Replica,
   { wire, signal }: { wire: Wire; signal: AbortSignal },
 ): Promise<string | null> {
   const ask = asks[task]
   if (ask === null) return Promise.resolve(null)
-  const { path, body } = dialect.toRequest(ask.path, { ...ask.body, model: served }, version)
+  const { path, body } = dialect.toRequest(ask.path, { ...ask.body, model: target.served ?? version }, version)
   const { promise, resolve } = Promise.withResolvers<string | null>()
   let status = 0
   const call = wire.post(

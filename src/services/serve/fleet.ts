@@ -39,10 +39,10 @@ export type Replica = {
   readonly dialect: EngineDialect
   readonly target: Target
   readonly task: Task
-  /** What it is asked by: its own name for the model, else the public one. */
-  readonly served: string
   inFlight: number
   health: Health
+  /** The model is in its memory, as far as it says. */
+  loaded: boolean
   /** What its last probe said of how busy it is; `null`: it does not say. */
   load: EngineLoad | null
   progress: Progress
@@ -105,7 +105,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
 
   function toReplica(version: VersionRoute, route: ReplicaRoute): Replica {
     const at = millis(performance.now())
-    const name = version.servedName ?? [...models.values()].find(({ live }) => live === version.name)?.name ?? null
+    const publicName = [...models.values()].find(({ live }) => live === version.name)?.name
     return {
       id: route.id,
       version: version.name,
@@ -115,12 +115,12 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
         address: route.address,
         metrics: route.metrics,
         apiKey: route.apiKey === null ? null : secret(route.apiKey),
-        served: version.servedName,
+        served: version.servedName ?? publicName ?? null,
       },
       task: version.task,
-      served: name ?? version.name,
       inFlight: 0,
       health: unknownHealth,
+      loaded: true,
       load: null,
       progress: noProgress(at),
       pieces: 0,
@@ -199,6 +199,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
 
   function probed(replica: Replica, probe: Probe): void {
     replica.load = probe.state === 'up' ? probe.load : null
+    if (probe.state === 'up') replica.loaded = isLoaded(replica, probe)
     if (probe.state === 'up') note(replica, { kind: 'probe-up' })
     else if (probe.state === 'loading') note(replica, { kind: 'probe-loading' })
     else note(replica, { kind: 'probe-failed', why: probe.why })
@@ -252,7 +253,8 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
   function status(version: VersionName): ModelStatus {
     const at = instant(now())
     const list = byVersion.get(version) ?? []
-    if (list.some(({ health }) => health.state === 'up' && isUsable(health, at))) return 'loaded'
+    const ready = list.filter(({ health }) => health.state === 'up' && isUsable(health, at))
+    if (ready.length > 0) return ready.some(({ loaded }) => loaded) ? 'loaded' : 'stopped'
     if (list.some(({ health, route }) => health.state === 'loading' || health.state === 'unknown' || route.managed))
       return 'loading'
     return 'unavailable'
@@ -282,8 +284,13 @@ const nobody: ReadonlySet<ReplicaId> = new Set()
 /** Requests in flight hold the old object: it stays the same one while the address does. */
 function carryOn(known: Replica | undefined, next: Replica): Replica {
   if (known === undefined || JSON.stringify(known.route.address) !== JSON.stringify(next.route.address)) return next
-  const { version, route, dialect, target, task, served } = next
-  return Object.assign(known, { version, route, dialect, target, task, served })
+  const { version, route, dialect, target, task } = next
+  return Object.assign(known, { version, route, dialect, target, task })
+}
+
+/** Only engines that load on demand can be asked for a model that they have not loaded. */
+export function isLoaded({ dialect, target }: Replica, { models }: Extract<Probe, { state: 'up' }>): boolean {
+  return dialect.loadsOnDemand !== true || models === null || target.served === null || models.includes(target.served)
 }
 
 /**

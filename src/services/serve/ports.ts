@@ -11,6 +11,8 @@ import type { Exchange } from './exchange.ts'
  */
 export interface EngineDialect {
   readonly kind: EngineKind
+  /** It loads a model when it is asked for, and drops it when nobody asks: one that is not loaded can serve all the same. */
+  readonly loadsOnDemand?: true
   /**
    * How this engine is asked. Bodies come in OpenAI's shape (`rerank`: Cohere's v2; `tokenize`: vLLM's `messages` or
    * `prompt`). Throws FaultError `unsupported`, naming the engine, for what it cannot do.
@@ -57,7 +59,7 @@ export type Target = {
   /** Where its metrics are, a whole address; `null`: where its kind has them. */
   metrics: string | null
   apiKey: string | null
-  /** What it calls the model; `null`: not told, by the public name. */
+  /** What it calls the model; `null`: nobody knows. */
   served: string | null
 }
 

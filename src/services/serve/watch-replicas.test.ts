@@ -1,5 +1,11 @@
 import { afterEach, expect, test } from 'vitest'
-import { ask, startGateway, type GatewayOptions, type TestGateway } from '../../../test/support/in-process-gateway.ts'
+import {
+  ask,
+  startGateway,
+  testVersion,
+  type GatewayOptions,
+  type TestGateway,
+} from '../../../test/support/in-process-gateway.ts'
 import { startFakeEngine, type FakeEngine, type FakeEngineOptions } from '../../../tools/fake-engine/index.ts'
 import { millis } from '../../domain/units.ts'
 
@@ -95,4 +101,19 @@ test('what an engine says of its load is known under one name each', async () =>
   })
   leave.abort()
   await expect(asked).rejects.toThrow()
+})
+
+test('a model that its engine loads on demand is stopped, can be asked for, and is not loaded by a canary', async () => {
+  const fake = await engine({ name: 'coder', dialect: 'ollama', loadingMs: 60_000 })
+  const version = { engine: 'ollama' as const }
+  const started = await gateway({ replicas: [fake], version, health: { canary: millis(1) } })
+  await until(started, ({ state }) => state === 'up')
+  expect(started.fleet.status(testVersion)).toBe('stopped')
+  expect(fake.state().received).toBe(0)
+  fake.behave({ loadingMs: 0 })
+  expect((await started.post('/v1/chat/completions', ask('Hi'))).status).toBe(200)
+  const deadline = AbortSignal.timeout(10_000)
+  while (started.fleet.status(testVersion) !== 'loaded' && !deadline.aborted)
+    await new Promise(resolve => setImmediate(resolve))
+  expect(started.fleet.status(testVersion)).toBe('loaded')
 })

@@ -2,7 +2,7 @@
 import { isBusy, stallOf, type HealthLimits, type Sighting } from '../../domain/serving/index.ts'
 import { millis } from '../../domain/units.ts'
 import { askCanary } from './canary.ts'
-import type { Fleet, Replica } from './fleet.ts'
+import { isLoaded, type Fleet, type Replica } from './fleet.ts'
 import type { Probe, Wire } from './ports.ts'
 
 export type WatchParts = {
@@ -54,15 +54,11 @@ export function watchReplicas({ fleet, wire, health, everyMs, timeoutMs, signal 
     if (stalled !== null) return { state: 'failed', why: stalled }
     const idleMs = now - replica.provenAt
     const wantsProof = canary !== null && !isBusy(seen) && (idleMs >= canary || replica.unproven)
+    // One that loads models on demand must not load one for us.
     if (!wantsProof || !isLoaded(replica, probe)) return probe
     const why = await askCanary(replica, { wire, signal: AbortSignal.any([signal, AbortSignal.timeout(canaryMs)]) })
     if (signal.aborted) return probe
     fleet.proven(replica, why === null)
     return why === null ? probe : { state: 'failed', why }
   }
-}
-
-/** One that loads models on demand must not load one for us. */
-function isLoaded({ target }: Replica, { models }: Extract<Probe, { state: 'up' }>): boolean {
-  return models === null || target.served === null || models.includes(target.served)
 }

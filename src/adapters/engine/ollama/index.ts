@@ -4,4 +4,4 @@ import { toFault } from './errors.ts'
 import { probe } from './health.ts'
 import { toRequest } from './request.ts'
 
-export const ollama: EngineDialect = { kind: 'ollama', toRequest, toFault, probe }
+export const ollama: EngineDialect = { kind: 'ollama', loadsOnDemand: true, toRequest, toFault, probe }
