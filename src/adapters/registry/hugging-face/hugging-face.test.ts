@@ -194,3 +194,21 @@ test('the GGUF files of a commit are listed, and where a branch is', async () =>
   ])
   expect(await open().commitOf(repositoryName, 'main', signal)).toBe(commit)
 })
+
+test.each([
+  ['goes on', { 'content-range': 'bytes 5-12/13', 'etag': '"a"' }, 5],
+  ['goes on, and does not tell how long the file is', { 'content-range': 'bytes 5-12/*', 'etag': '"a"' }, 5],
+  ['starts elsewhere', { 'content-range': 'bytes 4-12/13', 'etag': '"a"' }, 0],
+  ['is of a file of another length', { 'content-range': 'bytes 5-12/14', 'etag': '"a"' }, 0],
+  ['has other bytes, whatever was asked', { 'content-range': 'bytes 5-12/13', 'etag': '"b"' }, 0],
+  ['does not say where it starts', { etag: '"a"' }, 0],
+])('an answer to a range that %s is taken for what it is', async (_, headers, offset) => {
+  const endpoint = await listen((request, response) => {
+    if (request.headers.range === undefined) response.end(bytes)
+    else response.writeHead(206, headers).end(bytes.subarray(5))
+  })
+  const file = await open().locate(source, 'm.gguf', signal)
+  const download = await open({ endpoint }).read(file, { offset: 5, etag: '"a"' }, signal)
+  expect(download.offset).toBe(offset)
+  expect(await textOf(download.bytes)).toBe(bytes.toString().slice(offset))
+})
