@@ -1,5 +1,9 @@
 /** The JSON of a tool call that a model wrote: whose call it is, and its arguments in the model's own digits and order. */
-import type { OfferedTool, SaidCall } from './tool-text.ts'
+
+/** A tool that the model was offered. Its parameters' types tell how the words of a call in XML are meant. */
+export type OfferedTool = { name: string; parameters?: unknown }
+/** `arguments`: JSON text of an object, as the model wrote it. */
+export type SaidCall = { name: string; arguments: string }
 
 /** The calls in an object or a list of them; `null` unless all of it is calls of tools that were offered. */
 export function toCalls(json: string, tools: readonly OfferedTool[]): SaidCall[] | null {

@@ -1,10 +1,6 @@
 /** Tool calls in text: what models write when they call tools, told from what they say. Rules T1 to T9 in SPEC.md. */
-import { isEnclosed, toArgument, toCalls, toObjectText } from './tool-call-json.ts'
+import { isEnclosed, toArgument, toCalls, toObjectText, type OfferedTool, type SaidCall } from './tool-call-json.ts'
 
-/** A tool that the model was offered. Its parameters' types tell how the words of a call in XML are meant. */
-export type OfferedTool = { name: string; parameters?: unknown }
-/** `arguments`: JSON text of an object, as the model wrote it. */
-export type SaidCall = { name: string; arguments: string }
 /** Texts and sources, joined in their order, are all that was read. */
 export type Said = { text: string } | { calls: readonly SaidCall[]; source: string }
 
@@ -47,6 +43,9 @@ const forms: { readonly [marker: string]: Form } = {
   '[TOOL_CALLS]': readMistral,
 }
 const markers = Object.keys(forms)
+/** Models that lose their way write blanks without end. */
+const mostBlanks = 64
+const longestName = 256
 const anyMarker = /<tool_call>|<function=|<\|python_tag\|>|\[TOOL_CALLS\]/
 
 function* readAnswer(tape: Tape, tools: readonly OfferedTool[], out: Said[]): Reading<void> {
@@ -66,24 +65,24 @@ function* readAnswer(tape: Tape, tools: readonly OfferedTool[], out: Said[]): Re
     isQuiet = true
   }
 
-  const start = yield* skipBlanks(tape, 0)
-  const isBare = yield* beginsBare(tape, start)
-  if (isBare) tell(yield* readBare(tape, start, tools))
+  /** Whether what stands before `end` waits for what follows. */
+  const isBlank = (end: number): boolean => isQuiet && end <= mostBlanks && tape.text.slice(0, end).trim() === ''
+
+  const start = yield* skipBlanks(tape, 0, mostBlanks)
+  if (yield* beginsBare(tape, start)) tell(yield* readBare(tape, start, tools))
   for (;;) {
     const marker = anyMarker.exec(tape.text)
     if (marker === null) {
       const sure = tape.ended ? tape.text.length : tape.text.length - openEnd(tape.text)
-      const isHeld = isQuiet && tape.text.slice(0, sure).trim() === ''
-      if (!isHeld) tellText(sure)
+      if (!isBlank(sure)) tellText(sure)
       else if (tape.ended) return tellBlanks(tape, out)
       yield
       continue
     }
-    const before = marker.index
-    const isBlank = isQuiet && tape.text.slice(0, before).trim() === ''
-    if (!isBlank) tellText(before)
+    const blanks = isBlank(marker.index) ? marker.index : 0
+    if (blanks === 0) tellText(marker.index)
     const form = forms[marker[0]]
-    if (form !== undefined) tell(yield* form(tape, (isBlank ? before : 0) + marker[0].length, tools))
+    if (form !== undefined) tell(yield* form(tape, blanks + marker[0].length, tools))
   }
 }
 
@@ -247,17 +246,15 @@ function* isAt(tape: Tape, at: number, wanted: string): Reading<boolean> {
   }
 }
 
-function* skipWhile(tape: Tape, from: number, chars: RegExp): Reading<number> {
-  let at = from
-  for (;;) {
-    const char = yield* charAt(tape, at)
+function* skipWhile(chars: RegExp, tape: Tape, { from, most }: { from: number; most: number }): Reading<number> {
+  for (let at = from; ; at++) {
+    const char = at - from < most ? yield* charAt(tape, at) : ''
     if (char === '' || !chars.test(char)) return at
-    at++
   }
 }
 
-const skipBlanks = (tape: Tape, from: number): Reading<number> => skipWhile(tape, from, /\s/)
-const skipName = (tape: Tape, from: number): Reading<number> => skipWhile(tape, from, /[\w.:/-]/)
+const skipBlanks = (tape: Tape, from: number, most = Infinity): Reading<number> => skipWhile(/\s/, tape, { from, most })
+const skipName = (tape: Tape, from: number): Reading<number> => skipWhile(/[\w.:/-]/, tape, { from, most: longestName })
 
 /** Where `wanted` begins; -1: nowhere. */
 function* find(tape: Tape, from: number, wanted: string): Reading<number> {
