@@ -29,6 +29,8 @@ type Kind = {
   knowsNames: boolean
   /** The flags that tools need are told. */
   toolFlags: boolean
+  /** Without a parser it hands on what the model wrote of its calls. */
+  handsText: boolean
   /** `suffix` becomes the model's own format in the prompt; otherwise the engine takes it. */
   fillsPrompt: boolean
   /** A call that a client forces is made; otherwise that is refused. */
@@ -44,6 +46,7 @@ const usual = {
   whileLoading: 'loading',
   knowsNames: false,
   toolFlags: false,
+  handsText: false,
   fillsPrompt: true,
   forcesTools: true,
   refusesLong: true,
@@ -53,6 +56,7 @@ const kinds: readonly Kind[] = [
   {
     ...usual,
     kind: 'openai',
+    handsText: true,
     fake: 'openai',
     unsupported: [],
     newer: ['rerank'],
@@ -76,6 +80,7 @@ const kinds: readonly Kind[] = [
   {
     ...usual,
     kind: 'sglang',
+    handsText: true,
     fake: 'sglang',
     unsupported: ['audio/speech'],
     newer: ['audio/transcriptions'],
@@ -87,6 +92,7 @@ const kinds: readonly Kind[] = [
   {
     ...usual,
     kind: 'tensorrt-llm',
+    handsText: true,
     fake: 'tensorrt-llm',
     unsupported: ['rerank', ...sound],
     newer: ['embeddings'],
@@ -97,6 +103,7 @@ const kinds: readonly Kind[] = [
   {
     ...usual,
     kind: 'triton',
+    handsText: true,
     fake: 'triton',
     unsupported: ['rerank', ...sound],
     load: gauges,
@@ -402,6 +409,41 @@ describe.each(kinds)('the $kind dialect', traits => {
       ])
       expect(new Set(calls.map(({ id }) => id)).size).toBe(2)
       expect(choice?.finish_reason).toBe('tool_calls')
+    })
+
+    describe.each(only(traits.handsText))('calls that the engine left in the text', () => {
+      const tools = [tool('get'), tool('put')]
+      const callOf = { get: ['get', { city: 'word0' }], put: ['put', { city: 'word0' }] }
+
+      test.each(['hermes', 'qwen3-coder', 'llama', 'mistral'] as const)('are told as calls: %s', async toolText => {
+        engine.behave({ callTools: 2, toolText })
+        const choices = (await askStream({ tools })).flatMap(chunk => chunk['choices'] as Choice[])
+        const calls = joinCalls(choices.flatMap(({ delta }) => delta?.tool_calls ?? []))
+        expect(calls.map(({ name, json }) => [name, JSON.parse(json)])).toEqual([callOf.get, callOf.put])
+        expect(new Set(calls.map(({ id }) => id)).size).toBe(2)
+        expect(choices.map(({ delta }) => delta?.content ?? '').join('')).toBe('')
+        expect(choices.at(-1)?.finish_reason).toBe('tool_calls')
+
+        const [choice] = (await ask('chat/completions', { messages, tools }))['choices'] as Choice[]
+        const whole = choice?.message?.tool_calls ?? []
+        expect(whole.map(({ function: called }) => [called?.name, JSON.parse(called?.arguments ?? '')])).toEqual([
+          callOf.get,
+          callOf.put,
+        ])
+        expect([choice?.message?.content, choice?.finish_reason]).toEqual([null, 'tool_calls'])
+      })
+
+      test('text beside tools stays text, and without tools chunks pass unparsed', async () => {
+        engine.behave({ tokens: 3 })
+        const choices = (await askStream({ tools })).flatMap(chunk => chunk['choices'] as Choice[])
+        expect(choices.map(({ delta }) => delta?.content ?? '').join('')).toBe('word0 word1 word2')
+        expect(choices.at(-1)?.finish_reason).toBe('stop')
+        const marksOf = (body: object) =>
+          dialect.toRequest('chat/completions', { messages, ...body }, version).repair?.marks
+        expect(marksOf({})).not.toContain('"content":"')
+        expect(marksOf({ tools, tool_choice: 'none' })).not.toContain('"content":"')
+        expect(marksOf({ tools })).toContain('"content":"')
+      })
     })
 
     test('a tool that is asked for by name is called, and the answer ends so', async () => {

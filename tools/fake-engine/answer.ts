@@ -27,7 +27,9 @@ export function decideAnswer(ask: Ask, behaviour: Behaviour): Answer {
       name: tool.function.name,
       pieces: toPieces(JSON.stringify(toSample(tool.function.parameters ?? {}))),
     }))
-    return { thought, pieces: [], calls, finish: 'tool_calls' }
+    if (behaviour.toolText === null || ask.forced) return { thought, pieces: [], calls, finish: 'tool_calls' }
+    const written = calls.map(call => ({ name: call.name, json: call.pieces.join('') }))
+    return { thought, pieces: toPieces(writeCalls(written, behaviour.toolText)), calls: [], finish: 'stop' }
   }
   const pieces = decidePieces(ask, behaviour)
   const allowed = ask.maxTokens ?? Infinity
@@ -97,6 +99,35 @@ function pickCalled(ask: Ask, behaviour: Behaviour): readonly Tool[] {
   if (ask.forced) return [ask.forced]
   if (behaviour.noAutoTools || (ask.answersCalls && !behaviour.callToolsAgain)) return []
   return ask.tools.slice(0, ask.parallel ? behaviour.callTools : Math.min(1, behaviour.callTools))
+}
+
+/** Calls as models write them. */
+function writeCalls(
+  calls: readonly { name: string; json: string }[],
+  style: NonNullable<Behaviour['toolText']>,
+): string {
+  switch (style) {
+    case 'hermes':
+      return calls
+        .map(({ name, json }) => `<tool_call>\n{"name": "${name}", "arguments": ${json}}\n</tool_call>`)
+        .join('\n')
+    case 'qwen3-coder':
+      return calls.map(({ name, json }) => `<tool_call>\n${writeXml(name, json)}\n</tool_call>`).join('\n')
+    case 'llama':
+      return calls.map(({ name, json }) => `{"name": "${name}", "parameters": ${json}}`).join('; ')
+    case 'mistral':
+      return `[TOOL_CALLS] [${calls.map(({ name, json }) => `{"name": "${name}", "arguments": ${json}}`).join(', ')}]`
+    default:
+      return style satisfies never
+  }
+}
+
+function writeXml(name: string, json: string): string {
+  const parameters = Object.entries(toRecord(JSON.parse(json))).map(
+    ([key, value]) =>
+      `<parameter=${key}>\n${typeof value === 'string' ? value : JSON.stringify(value)}\n</parameter>\n`,
+  )
+  return `<function=${name}>\n${parameters.join('')}</function>`
 }
 
 function numbered(word: string, length: number): string[] {

@@ -15,6 +15,11 @@ export const Behaviour = z.strictObject({
   tokens: count.default(8).describe('Tokens in an answer, thought not counted, unless the request asks for fewer.'),
   reasoning: count.default(0).describe('Tokens of thought before the answer, where the engine puts them.'),
   callTools: count.default(0).describe('With tools and no forced choice: calls so many of them, one answer.'),
+  toolText: z
+    .enum(['hermes', 'qwen3-coder', 'llama', 'mistral'])
+    .nullable()
+    .default(null)
+    .describe('The calls of callTools stand in the text as such a model writes them, as without a parser.'),
   callToolsAgain: off.describe('Calls tools also when the request brings results of earlier calls.'),
   echoMessages: off.describe('The answer is the JSON of the messages (or prompt) received.'),
   finish: z.string().nullable().default(null).describe('The finish reason told, whatever the real one.'),

@@ -16,5 +16,6 @@ export { answerFailed, keyMarks, mapChoices, reasoning, repairWith } from './rep
 export type { Mend } from './repair.ts'
 export { ranking } from './rerank.ts'
 export { countByCompletion, tokenCount } from './tokenize.ts'
+export { saidCalls } from './said-calls.ts'
 export { toolCalls } from './tool-calls.ts'
 export { asNumber, asText, field, isRecord, parseJson } from './json.ts'

@@ -8,6 +8,7 @@ import { embeddingRepair } from './embeddings.ts'
 import { asText, type Json } from './json.ts'
 import { reasoning, repairWith, usageTotal } from './repair.ts'
 import { ranking } from './rerank.ts'
+import { saidCalls } from './said-calls.ts'
 import { countByCompletion } from './tokenize.ts'
 import { toolCalls } from './tool-calls.ts'
 
@@ -18,7 +19,7 @@ export const toRequest: EngineDialect['toRequest'] = (path, body) => {
       return {
         path: '/chat/completions',
         body: withoutOurs(body),
-        repair: repairWith(reasoning, toolCalls(), usageTotal),
+        repair: repairWith(reasoning, ...saidCalls(body), toolCalls(), usageTotal),
       }
     case 'completions':
       return { path: '/completions', body, repair: repairWith(usageTotal) }

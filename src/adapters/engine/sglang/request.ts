@@ -9,6 +9,7 @@ import {
   ranking,
   reasoning,
   repairWith,
+  saidCalls,
   tokenCount,
   toolCalls,
   unsupported,
@@ -21,7 +22,7 @@ export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
       return {
         path: '/chat/completions',
         body: { ...plainChat(body), ...continued(body) },
-        repair: repairWith(reasoning, toolCalls()),
+        repair: repairWith(reasoning, ...saidCalls(body), toolCalls()),
       }
     case 'completions':
       return { path: '/completions', body: toCompletion(withoutSuffix('SGLang', body, version), body), repair: null }

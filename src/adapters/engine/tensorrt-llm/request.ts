@@ -7,6 +7,7 @@ import {
   plainChat,
   reasoning,
   repairWith,
+  saidCalls,
   toolCalls,
   unsupported,
   withoutSuffix,
@@ -20,7 +21,7 @@ export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
       return {
         path: '/chat/completions',
         body: withoutHints(plainChat(body)),
-        repair: repairWith(reasoning, toolCalls()),
+        repair: repairWith(reasoning, ...saidCalls(body), toolCalls()),
       }
     case 'completions':
       return { path: '/completions', body: withoutHints(withoutSuffix(engine, body, version)), repair: null }

@@ -9,6 +9,7 @@ import {
   insteadOf,
   plainChat,
   repairWith,
+  saidCalls,
   toolCalls,
   unsupported,
   withoutSuffix,
@@ -19,7 +20,7 @@ const engine = 'Triton'
 export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
   switch (path) {
     case 'chat/completions':
-      return { path: '/chat/completions', body: plainChat(body), repair: repairWith(toolCalls()) }
+      return { path: '/chat/completions', body: plainChat(body), repair: repairWith(...saidCalls(body), toolCalls()) }
     case 'completions':
       return { path: '/completions', body: withoutSuffix(engine, body, version), repair: null }
     case 'embeddings':
