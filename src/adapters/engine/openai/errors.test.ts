@@ -25,8 +25,13 @@ describe('llama-server, as recorded', () => {
     })
   })
 
-  test('a route it does not have is the spec’s mistake, not the client’s', () => {
-    expect(toFault(...recorded('not-found'))).toEqual({ kind: 'engine-failed', status: 404, detail: 'File Not Found' })
+  test('a route it does not have is no failure: clients who try it must not take the engine from the others', () => {
+    for (const [status, text] of [recorded('not-found'), [404, '{"detail":"Not Found"}'], [404, ''], [404, '<html>']] as const) {
+      const fault = toFault(status, text)
+      expect(fault).toMatchObject({ kind: 'unsupported', instead: expect.stringContaining('url') as string })
+      expect(toHttp(fault).status).toBe(400)
+    }
+    expect(toFault(404, '{"detail":"No such adapter"}')).toMatchObject({ kind: 'engine-failed', status: 404 })
   })
 
   test('a 500 is a failure of the engine', () => {

@@ -23,7 +23,9 @@ export function toFault(status: number, text: string): Fault {
   if (broken !== null && status !== 400) return { kind: 'engine-failed', status, detail: broken }
   const unknown = modelUnknown(detail)
   if (unknown !== null && status < 500) return { kind: 'engine-failed', status, detail: unknown }
-  if (status === 404) return { kind: 'engine-failed', status, detail: detail || 'it has no such model or route' }
+  // No failure of the engine's: all else that it has goes on working.
+  if (status === 404 && routeMissing.test(detail)) return { kind: 'unsupported', ...withoutRoute }
+  if (status === 404) return { kind: 'engine-failed', status, detail }
   if (status === 408 || status === 429 || status === 503 || busy.test(detail))
     return { kind: 'not-ready', why: detail || `the engine answered ${status}` }
   if (status >= 400 && status < 500) {
@@ -38,6 +40,13 @@ export function toFault(status: number, text: string): Fault {
     }
   }
   return { kind: 'engine-failed', status, detail: detail || 'without saying why' }
+}
+
+/** A web server's own words for a path that it does not have; a proxy's page has none that are read. */
+const routeMissing = /^((file )?not found|unknown request url.*|)$/i
+const withoutRoute = {
+  what: 'This on the engine that serves the model, which has no such route,',
+  instead: "Newer releases of it may: update it. If it answers nothing at all, the replica's url in the spec is wrong.",
 }
 
 type EngineError = {

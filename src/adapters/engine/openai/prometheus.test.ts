@@ -4,7 +4,9 @@ import { parseMetrics } from './prometheus.ts'
 
 const name = fc.stringMatching(/^[a-zA-Z_:][a-zA-Z0-9_:]{0,12}$/)
 const label = fc.stringMatching(/^[a-zA-Z_][a-zA-Z0-9_]{0,8}$/).filter(text => text !== '__proto__')
-const value = fc.oneof(fc.double({ noNaN: true }), fc.integer(), fc.constantFrom(Infinity, -Infinity))
+// Written as a decimal, -0 is 0.
+const finite = fc.double({ noNaN: true }).map(number => number + 0)
+const value = fc.oneof(finite, fc.integer(), fc.constantFrom(Infinity, -Infinity))
 const sample = fc.record({
   name,
   labels: fc.dictionary(label, fc.string({ unit: 'binary' }), { maxKeys: 4, noNullPrototype: true }),

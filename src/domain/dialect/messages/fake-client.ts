@@ -25,7 +25,8 @@ export function readEvents(text: string): Event[] {
     .slice(0, -2)
     .split('\n\n')
     .map(event => {
-      const [, name, data] = /^event: (\w+)\ndata: (.+)$/.exec(event) ?? []
+      // Not `.`: text may hold other ends of lines, which end none here.
+      const [, name, data] = /^event: (\w+)\ndata: ([^\n]+)$/.exec(event) ?? []
       must(data !== undefined, `no event: ${event}`)
       const parsed = JSON.parse(data ?? '') as Event
       must(parsed.type === name, `the event ${name} says it is ${parsed.type}`)
