@@ -145,8 +145,9 @@ const table: Table = {
     type: 'invalid_request_error',
     code: 'context_length_exceeded',
     param: () => 'messages',
+    // Clients know it by «maximum context length», OpenAI's words.
     say: f =>
-      `This request needs ${f.asked} tokens, and this model's context holds ${f.limit}. Shorten the input or lower max_tokens.`,
+      `This request needs ${f.asked} tokens, and this model's maximum context length is ${f.limit} tokens. Shorten the input or lower max_tokens.`,
   },
   'route-unknown': {
     status: 404,
