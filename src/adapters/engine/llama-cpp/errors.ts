@@ -30,17 +30,20 @@ const mistakes: readonly RegExp[] = [
 const isClients = (message: string): boolean => mistakes.some(mistake => mistake.test(message))
 
 function whatIsMissing(message: string): string {
-  if (message.startsWith('Infill')) return "'suffix' (filling in the middle) on this model"
+  if (message.startsWith('Infill')) return "'suffix' (filling in the middle) on this llama-server's model"
   const route = /does not support (\w+)/.exec(message)?.[1]
   return route === undefined ? 'This request on llama-server' : `What needs ${route} on this llama-server`
 }
 
 const remedies: readonly { when: RegExp; say: string }[] = [
   { when: /^Infill/, say: 'Leave out suffix, or ask a model made for code.' },
-  { when: /reranking/, say: 'Start it so: engine.flags of the version need reranking: true.' },
-  { when: /--embeddings/, say: 'Start it so: engine.flags of the version need embeddings: true.' },
-  { when: /--jinja/, say: 'Start it so: engine.flags of the version need jinja: true.' },
-  { when: /mmproj/, say: 'Start it so: engine.flags of the version need mmproj: <the projector of this model>.' },
+  { when: /reranking/, say: 'Start llama-server so: engine.flags of the version need reranking: true.' },
+  { when: /--embeddings/, say: 'Start llama-server so: engine.flags of the version need embeddings: true.' },
+  { when: /--jinja/, say: 'Start llama-server so: engine.flags of the version need jinja: true.' },
+  {
+    when: /mmproj/,
+    say: 'Start llama-server so: engine.flags of the version need mmproj: <the projector of this model>.',
+  },
   {
     when: /physical batch size/,
     say: 'Send less at once, or start it with a larger one: ubatch-size in engine.flags of the version.',

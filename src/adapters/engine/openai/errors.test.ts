@@ -26,7 +26,12 @@ describe('llama-server, as recorded', () => {
   })
 
   test('a route it does not have is no failure: clients who try it must not take the engine from the others', () => {
-    for (const [status, text] of [recorded('not-found'), [404, '{"detail":"Not Found"}'], [404, ''], [404, '<html>']] as const) {
+    for (const [status, text] of [
+      recorded('not-found'),
+      [404, '{"detail":"Not Found"}'],
+      [404, ''],
+      [404, '<html>'],
+    ] as const) {
       const fault = toFault(status, text)
       expect(fault).toMatchObject({ kind: 'unsupported', instead: expect.stringContaining('url') as string })
       expect(toHttp(fault).status).toBe(400)
