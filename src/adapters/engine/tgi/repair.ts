@@ -1,4 +1,5 @@
 /** What is mended in TGI's answers alone. */
+import { randomUUID } from 'node:crypto'
 import { asNumber, field, keyMarks, mapChoices, type Mend } from '../openai/index.ts'
 
 /** Older versions end with names of their own for `stop`. */
@@ -6,6 +7,16 @@ export const finishReasons: Mend = {
   marks: keyMarks('finish_reason', '"'),
   chunk: chunk => mapChoices(chunk, withStop),
   whole: answer => mapChoices(answer, withStop),
+}
+
+/**
+ * Its chats have no id (`""`), and OpenAI's own client then drops what the chunks tell beside the choices: the usage.
+ * Made anew for each attempt: all chunks of an answer have the same one.
+ */
+export function answerId(): Mend {
+  const id = `chatcmpl-${randomUUID().replaceAll('-', '')}`
+  const withId = <T>(answer: T): T => (field(answer, 'id') === '' ? { ...answer, id } : answer)
+  return { marks: keyMarks('id', '""'), chunk: withId, whole: withId }
 }
 
 /** Its list of tokens, of a prompt or of a chat. */

@@ -10,7 +10,7 @@ import {
   unsupported,
   withoutSuffix,
 } from '../openai/index.ts'
-import { finishReasons, tokenList } from './repair.ts'
+import { answerId, finishReasons, tokenList } from './repair.ts'
 
 const engine = 'TGI'
 
@@ -20,7 +20,7 @@ export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
       return {
         path: '/chat/completions',
         body: withinLimits(withGrammar(plainChat(body))),
-        repair: repairWith(finishReasons, reasoning, toolCalls()),
+        repair: repairWith(answerId(), finishReasons, reasoning, toolCalls()),
       }
     case 'completions':
       return {

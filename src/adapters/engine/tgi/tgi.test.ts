@@ -49,6 +49,20 @@ describe('answers', () => {
     })
   })
 
+  test('an answer without an id gets one, the same for all its chunks', () => {
+    const { repair } = tgi.toRequest('chat/completions', { messages: [] }, version)
+    const ids = [
+      { id: '', choices: [] },
+      { id: '', choices: [] },
+    ].map(chunk => repair?.chunk(chunk)?.['id'])
+    expect(ids).toEqual([expect.stringMatching(/^chatcmpl-\w+$/), ids[0]])
+    expect(repair?.marks.some(mark => '{"object":"x","id":"","created":1}'.includes(mark))).toBe(true)
+    expect(repair?.whole({ id: '', choices: [] })['id']).toBe(ids[0])
+    expect(repair?.whole({ id: 'own', choices: [] })['id']).toBe('own')
+    const another = tgi.toRequest('chat/completions', { messages: [] }, version).repair
+    expect(another?.whole({ id: '', choices: [] })['id']).not.toBe(ids[0])
+  })
+
   test('a request that its model server failed at is tried elsewhere', () => {
     const text = JSON.stringify({
       error: 'Request failed during generation: Server error: x',
