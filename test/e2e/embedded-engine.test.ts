@@ -479,6 +479,25 @@ test('embeddings are unit vectors, alike in both encodings', async () => {
   })
 })
 
+test('tokens are counted as they would be answered, of a prompt and of a conversation', async () => {
+  const Counted = z.object({ count: z.int(), tokens: z.array(z.int()), max_model_len: z.literal(context) })
+  const counted = async (body: unknown) => Counted.parse(JSON.parse((await ask('POST', '/tokenize', { body })).text))
+  const { count, tokens } = await counted({ prompt: 'The cat' })
+  expect(tokens).toHaveLength(count)
+  const used = async (path: string, body: object) =>
+    z
+      .looseObject({ usage: Usage })
+      .parse(JSON.parse((await ask('POST', path, { body: { ...body, max_tokens: 1 } })).text)).usage
+  expect(count).toBe((await used('/v1/completions', { prompt: 'The cat' })).prompt_tokens)
+  expect((await used('/v1/completions', { prompt: tokens })).prompt_tokens).toBe(count)
+  const messages = [
+    { role: 'system', content: 'Be brief.' },
+    { role: 'user', content: 'Hello' },
+  ]
+  expect((await counted({ messages })).count).toBe((await used('/v1/chat/completions', { messages })).prompt_tokens)
+  expect((await ask('POST', '/tokenize', { body: {} })).status).toBe(400)
+})
+
 test('32 requests at once over 8 sequences all get the answer they would get alone', async () => {
   const questions = ['Who are you?', 'What is 2 + 2?', 'What is the capital of Japan?', 'Count to ten.']
   const alone = await Promise.all(

@@ -76,7 +76,7 @@ function toText(content: z.output<typeof Content>, where: string): string {
       throw new FaultError({
         kind: 'unsupported',
         what: `A content part of type '${part.type}' (${where}[${index}])`,
-        instead: "This engine reads text only: send parts of type 'text', or use a model that takes images.",
+        instead: "The embedded engine reads text only: send parts of type 'text', or use a model that takes images.",
       })
     })
     .join('')

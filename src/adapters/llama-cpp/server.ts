@@ -16,6 +16,7 @@ import { metricsContentType, renderMetrics } from './metrics.ts'
 import type { Counters } from './metrics.ts'
 import { openEventStream } from './sse.ts'
 import type { EventStream } from './sse.ts'
+import { answerTokenize } from './tokenize.ts'
 import type { Weights } from './weights.ts'
 
 export type EngineServer = {
@@ -31,6 +32,7 @@ const routes: { readonly [path: string]: Route } = {
   '/v1/chat/completions': answerChat,
   '/v1/completions': answerCompletion,
   '/v1/embeddings': answerEmbedding,
+  '/tokenize': answerTokenize,
 }
 const pages = ['/health', '/v1/models', '/metrics']
 
