@@ -202,6 +202,14 @@ test('an error in the middle of a stream is an event, and otherwise HTTP 500', a
   expect((await chat(engine)).status).toBe(500)
 })
 
+test('Triton hangs up instead', async () => {
+  const engine = await start({ dialect: 'triton', errorMidStream: 1 })
+  const response = await chat(engine, { stream: true })
+  await expect(response.text()).rejects.toThrow()
+  await engine.until(state => state.cut === 1)
+  expect((await chat(engine)).status).toBe(500)
+})
+
 test('garbage is a 200 that is neither JSON nor SSE', async () => {
   const engine = await start({ garbage: true })
   const response = await chat(engine)

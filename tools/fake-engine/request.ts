@@ -28,7 +28,12 @@ const Chat = z.looseObject({
   tool_choice: z.union([z.string(), z.looseObject({ function: z.looseObject({ name: z.string() }) })]).nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   response_format: z
-    .looseObject({ type: z.string(), json_schema: z.looseObject({ schema: z.unknown() }).nullish() })
+    .looseObject({
+      type: z.string(),
+      json_schema: z.looseObject({ schema: z.unknown() }).nullish(),
+      // TGI's own form.
+      value: z.unknown().optional(),
+    })
     .nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).nullish(),
@@ -319,5 +324,6 @@ function pickForced({ tools, tool_choice: choice }: z.output<typeof Chat>): Tool
 /** `undefined`: any text will do. */
 function readSchema(format: z.output<typeof Chat>['response_format']): unknown {
   if (format?.type === 'json_object') return { type: 'object' }
+  if (format?.type === 'json') return format.value
   return format?.type === 'json_schema' ? (format.json_schema?.schema ?? {}) : undefined
 }

@@ -183,7 +183,8 @@ async function interrupted(running: Running, events?: EventStream): Promise<bool
   const { behaviour, dialect, res, progress } = running
   const reached = (after: number | null): boolean => after !== null && progress.made >= after
   if (running.isHung() || reached(behaviour.stallAfter)) return true
-  if (reached(behaviour.cutAfter)) {
+  const { streamError } = dialect.voice
+  if (reached(behaviour.cutAfter) || (events && streamError === null && reached(behaviour.errorMidStream))) {
     // What was written must leave first: destroying at once would also drop the tokens that the test wants to see.
     await flushed(res)
     running.hangUp()
@@ -191,9 +192,9 @@ async function interrupted(running: Running, events?: EventStream): Promise<bool
   }
   if (reached(behaviour.errorMidStream)) {
     const failure = dialect.refuse(500, 'The fake engine was told to fail here.')
-    if (!events) send(running, failure)
+    if (!events || streamError === null) send(running, failure)
     else {
-      await events.send(JSON.stringify(dialect.voice.streamError(failure.body)))
+      await events.send(JSON.stringify(streamError(failure.body)))
       if (dialect.voice.doneAfterError) await events.send('[DONE]')
       events.end()
     }

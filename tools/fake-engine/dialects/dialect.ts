@@ -75,8 +75,8 @@ export type Voice = {
   manyChoices: boolean
   /** Knows `continuous_usage_stats`. */
   continuousUsage: boolean
-  /** An error's body as an event in the middle of a stream. */
-  streamError: (body: unknown) => unknown
+  /** An error's body as an event in the middle of a stream; `null`: it hangs up instead. */
+  streamError: ((body: unknown) => unknown) | null
   /** Sends `[DONE]` after an error too. */
   doneAfterError: boolean
 }

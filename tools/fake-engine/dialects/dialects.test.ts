@@ -611,6 +611,20 @@ function withImage(url: string) {
   return { model: 'm', messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }] }
 }
 
+test('TGI tells the tokens of a chat, and takes its own form of a schema', async () => {
+  const engine = await start('tgi')
+  expect(await json(engine, '/chat_tokenize', hello)).toEqual({
+    tokenize_response: [
+      { id: expect.any(Number) as number, text: 'Hello', start: 0, stop: 5 },
+      { id: expect.any(Number) as number, text: 'there', start: 6, stop: 11 },
+    ],
+    templated_text: 'Hello there',
+  })
+  const value = { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] }
+  const answer = await json(engine, '/v1/chat/completions', { ...hello, response_format: { type: 'json', value } })
+  expect(JSON.parse(answer.choices[0].message.content)).toEqual({ n: 0 })
+})
+
 test('images are taken and counted', async () => {
   const engine = await start('ollama')
   expect((await answered(engine, '/v1/chat/completions', withImage('data:image/png;base64,AA=='))).status).toBe(200)

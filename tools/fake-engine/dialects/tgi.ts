@@ -31,6 +31,7 @@ export const tgi: Dialect = {
     '/v1/chat/completions': 'chat',
     '/v1/completions': 'completion',
     '/tokenize': 'tokenize',
+    '/chat_tokenize': 'tokenize',
     // Of its sister for embeddings and rankings.
     '/v1/embeddings': 'embedding',
     '/rerank': 'rerank',
@@ -80,11 +81,15 @@ export const tgi: Dialect = {
   rerank: (_ask, ranked) => ranked.map(({ index, score }) => ({ index, score })),
   tokenize: ask => {
     let start = 0
-    return ask.words.map(word => {
+    const tokens = ask.words.map(word => {
       const token = { id: toTokenId(word), text: word, start, stop: start + word.length }
       start = token.stop + 1
       return token
     })
+    // Of a chat it also tells the text that its template made.
+    return ask.body['messages'] === undefined
+      ? tokens
+      : { tokenize_response: tokens, templated_text: ask.words.join(' ') }
   },
 }
 

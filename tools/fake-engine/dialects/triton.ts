@@ -74,6 +74,8 @@ export const triton: Dialect = {
     thoughtField: () => null,
     callId: (requestId, index) => `cmpl-${toHex(requestId, index, 32)}`,
     calledFinish: named => (named ? 'stop' : 'tool_calls'),
+    // What is raised while it streams ends the connection.
+    streamError: null,
     manyChoices: false,
   },
 }
