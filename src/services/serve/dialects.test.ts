@@ -1,30 +1,12 @@
 /** Every dialect of clients through the whole pipeline, over an engine that speaks OpenAI's. */
-import { afterEach, describe, expect, test } from 'vitest'
-import {
-  ask,
-  startGateway,
-  testKey,
-  type GatewayOptions,
-  type TestGateway,
-} from '../../../test/support/in-process-gateway.ts'
-import { startFakeEngine, type FakeEngine, type FakeEngineOptions } from '../../../tools/fake-engine/index.ts'
+import { describe, expect, test } from 'vitest'
+import { ask, testKey, type GatewayOptions } from '../../../test/support/in-process-gateway.ts'
+import { engine as newEngine, gateway as newGateway } from '../../../test/support/gateways.ts'
+import type { FakeEngine, FakeEngineOptions } from '../../../tools/fake-engine/index.ts'
 
-const closers: (() => Promise<void>)[] = []
-afterEach(async () => {
-  for (const close of closers.splice(0).toReversed()) await close()
-})
-
-async function engine(options: FakeEngineOptions = {}): Promise<FakeEngine> {
-  const fake = await startFakeEngine({ tokens: 3, ...options })
-  closers.push(() => fake.close())
-  return fake
-}
-
-async function gateway(fake: FakeEngine, options: Partial<GatewayOptions> = {}): Promise<TestGateway> {
-  const started = await startGateway({ replicas: [fake], ...options, version: { engine: 'vllm', ...options.version } })
-  closers.push(() => started.close())
-  return started
-}
+const engine = (options: FakeEngineOptions = {}) => newEngine({ tokens: 3, ...options })
+const gateway = (fake: FakeEngine, options: Partial<GatewayOptions> = {}) =>
+  newGateway({ replicas: [fake], ...options, version: { engine: 'vllm', ...options.version } })
 
 /** Events of a stream, parsed; `[DONE]` as it is. */
 async function eventsOf(answer: Response): Promise<Record<string, unknown>[]> {

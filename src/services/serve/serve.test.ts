@@ -1,33 +1,8 @@
 import { request } from 'node:http'
-import { afterEach, describe, expect, test } from 'vitest'
-import { startFakeEngine, type FakeEngine, type FakeEngineOptions } from '../../../tools/fake-engine/index.ts'
-import {
-  ask,
-  emptySnapshot,
-  startGateway,
-  testKey,
-  testVersion,
-  type GatewayOptions,
-  type TestGateway,
-} from '../../../test/support/in-process-gateway.ts'
+import { describe, expect, test } from 'vitest'
+import { engine, gateway } from '../../../test/support/gateways.ts'
+import { ask, emptySnapshot, testKey, testVersion } from '../../../test/support/in-process-gateway.ts'
 import { millis } from '../../domain/units.ts'
-
-const closers: (() => Promise<void>)[] = []
-afterEach(async () => {
-  for (const close of closers.splice(0).toReversed()) await close()
-})
-
-async function engine(options: FakeEngineOptions = {}): Promise<FakeEngine> {
-  const fake = await startFakeEngine(options)
-  closers.push(() => fake.close())
-  return fake
-}
-
-async function gateway(options: GatewayOptions): Promise<TestGateway> {
-  const started = await startGateway(options)
-  closers.push(() => started.close())
-  return started
-}
 
 /** The data of each event of a stream, as sent. */
 async function events(answer: Response): Promise<string[]> {

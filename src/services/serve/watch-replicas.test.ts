@@ -1,31 +1,11 @@
-import { afterEach, expect, test } from 'vitest'
-import {
-  ask,
-  startGateway,
-  testVersion,
-  type GatewayOptions,
-  type TestGateway,
-} from '../../../test/support/in-process-gateway.ts'
-import { startFakeEngine, type FakeEngine, type FakeEngineOptions } from '../../../tools/fake-engine/index.ts'
+import { expect, test } from 'vitest'
+import { ask, testVersion, type GatewayOptions, type TestGateway } from '../../../test/support/in-process-gateway.ts'
+import { engine, gateway as newGateway } from '../../../test/support/gateways.ts'
 import { millis } from '../../domain/units.ts'
 
-const closers: (() => Promise<void>)[] = []
-afterEach(async () => {
-  for (const close of closers.splice(0).toReversed()) await close()
-})
-
-async function engine(options: FakeEngineOptions = {}): Promise<FakeEngine> {
-  const fake = await startFakeEngine(options)
-  closers.push(() => fake.close())
-  return fake
-}
-
 /** A gateway that probes often. */
-async function gateway(options: GatewayOptions): Promise<TestGateway> {
-  const started = await startGateway({ probeEveryMs: 40, ...options, version: { engine: 'vllm', ...options.version } })
-  closers.push(() => started.close())
-  return started
-}
+const gateway = (options: GatewayOptions) =>
+  newGateway({ probeEveryMs: 40, ...options, version: { engine: 'vllm', ...options.version } })
 
 /** Waits until the replica `r0` is as `wanted`; rejects after 10 s. */
 async function until(started: TestGateway, wanted: (health: { state: string; why: string | null }) => boolean) {
