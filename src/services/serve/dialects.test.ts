@@ -85,11 +85,21 @@ describe('/v1/messages', () => {
   })
 
   test.each([
-    ['no key', { headers: { 'content-type': 'application/json' } }, message('Hi'), 401, 'authentication_error'],
-    ['an unknown model', {}, { ...message('Hi'), model: 'none' }, 404, 'not_found_error'],
-    ['no max_tokens', {}, { ...message('Hi'), max_tokens: undefined }, 400, 'invalid_request_error'],
-    ['a body that is no JSON', {}, '{', 400, 'invalid_request_error'],
-  ])('%s is an error in Anthropic’s shape', async (_, init, body, status, type) => {
+    {
+      what: 'no key',
+      init: { headers: { 'content-type': 'application/json' } },
+      status: 401,
+      type: 'authentication_error',
+    },
+    { what: 'an unknown model', body: { ...message('Hi'), model: 'none' }, status: 404, type: 'not_found_error' },
+    {
+      what: 'no max_tokens',
+      body: message('Hi', { max_tokens: undefined }),
+      status: 400,
+      type: 'invalid_request_error',
+    },
+    { what: 'a body that is no JSON', body: '{', status: 400, type: 'invalid_request_error' },
+  ])('$what is an error in Anthropic’s shape', async ({ init = {}, body = message('Hi'), status, type }) => {
     const { post } = await gateway(await engine())
     const answer = await post('/v1/messages', body, init)
     expect(answer.status).toBe(status)
