@@ -203,7 +203,7 @@ async function refused(
 
 async function metric(name: string): Promise<number> {
   const { text } = await ask('GET', '/metrics')
-  return Number(new RegExp(`^embedded:${name} (\\d+)$`, 'm').exec(text)?.[1])
+  return Number(new RegExp(`^embedded:${name} ([\\d.]+)$`, 'm').exec(text)?.[1])
 }
 
 beforeAll(async () => {
@@ -420,8 +420,74 @@ test('a required tool call streams as deltas', async () => {
   expect(chunks.at(-1)?.choices[0]?.finish_reason).toBe('tool_calls')
 })
 
-test('tools that need not be called leave the answer as text, and tool results in the history are read', async () => {
-  expect((await chat({ tools, tool_choice: 'auto' })).text).toBe('Hello! It is nice to meet you.')
+test('tools that may be called are told to the model, and an answer in words stays text', async () => {
+  const plain = await chat({ max_tokens: 12 })
+  const none = await chat({ tools, tool_choice: 'none', max_tokens: 12 })
+  expect(none).toEqual(plain)
+  const auto = await chat({ tools, tool_choice: 'auto', max_tokens: 12 })
+  expect(auto.usage.prompt_tokens).toBeGreaterThan(plain.usage.prompt_tokens + 40)
+  expect((await chat({ tools, max_tokens: 12 })).usage).toEqual(auto.usage)
+  expect([auto.calls, auto.text.length > 0]).toEqual([[], true])
+  const { chunks } = await stream({ tools, tool_choice: 'auto', max_tokens: 12 })
+  expect(chunks.map(chunk => chunk.choices[0]?.delta.content ?? '').join('')).toBe(auto.text)
+})
+
+test('a call that the model writes by itself is told as one, whole and streamed', async () => {
+  // A grammar stands in for a model that was taught tools: it writes what such a model does.
+  const schema = {
+    type: 'object',
+    properties: {
+      name: { const: 'wait' },
+      arguments: {
+        type: 'object',
+        properties: { seconds: { type: 'integer', minimum: 1, maximum: 9 } },
+        required: ['seconds'],
+      },
+    },
+    required: ['name', 'arguments'],
+  }
+  const body = { tools, response_format: { type: 'json_schema', json_schema: { name: 'call', schema } } }
+  const { calls, finish, text } = await chat(body)
+  expect([text, finish, calls.map(call => call.function.name)]).toEqual(['', 'tool_calls', ['wait']])
+  expect(JSON.parse(calls[0]?.function.arguments ?? '')).toEqual({ seconds: expect.any(Number) as number })
+  const { chunks } = await stream(body)
+  expect(chunks.flatMap(chunk => chunk.choices[0]?.delta.tool_calls ?? [])).toMatchObject([
+    { index: 0, id: expect.stringMatching(/^call-/) as string, function: calls[0]?.function },
+  ])
+  expect(chunks.at(-1)?.choices[0]?.finish_reason).toBe('tool_calls')
+  expect((await chat({ ...body, tools: undefined })).finish).toBe('stop')
+})
+
+test('several answers to one request, whole and streamed, its prompt counted once', async () => {
+  const several = { messages: hello, model: 'smoke', n: 3, max_tokens: 6, temperature: 1, seed: 5 }
+  const Several = z.object({
+    choices: z.array(z.object({ index: z.number(), message: z.object({ content: z.string() }) })).length(3),
+    usage: Usage,
+  })
+  const whole = Several.parse(JSON.parse((await ask('POST', '/v1/chat/completions', { body: several })).text))
+  expect(whole.choices.map(choice => choice.index)).toEqual([0, 1, 2])
+  expect(whole.usage.prompt_tokens).toBe((await chat({ max_tokens: 1 })).usage.prompt_tokens)
+  // As if asked one by one with the seeds that follow.
+  expect((await chat({ ...several, n: 1, seed: 7 })).text).toBe(whole.choices[2]?.message.content)
+  const streamed = (await ask('POST', '/v1/chat/completions', { body: { ...several, stream: true } })).text
+  const Piece = z.object({
+    choices: z.array(z.object({ index: z.number(), delta: z.object({ content: z.string().optional() }) })),
+  })
+  const pieces = streamed
+    .split('\n\n')
+    .filter(event => event.startsWith('data: {'))
+    .flatMap(event => Piece.parse(JSON.parse(event.slice(6))).choices)
+  expect(
+    [0, 1, 2].map(at => pieces.map(piece => (piece.index === at ? (piece.delta.content ?? '') : '')).join('')),
+  ).toEqual(whole.choices.map(choice => choice.message.content))
+  const texts = { prompt: ['Hello', 'The'], model: 'smoke', n: 2, max_tokens: 4, seed: 1 }
+  const completed = JSON.parse((await ask('POST', '/v1/completions', { body: texts })).text)
+  expect(completed.choices.map((choice: { index: number }) => choice.index)).toEqual([0, 1, 2, 3])
+  const once = JSON.parse((await ask('POST', '/v1/completions', { body: { ...texts, n: 1 } })).text)
+  expect(completed.usage.prompt_tokens).toBe(once.usage.prompt_tokens)
+})
+
+test('calls and tool results in the history are read', async () => {
   const call = { id: 'call_1', type: 'function', function: { name: 'wait', arguments: '{"seconds":2}' } }
   const messages = [
     ...hello,
@@ -494,6 +560,9 @@ test('tokens are counted as they would be answered, of a prompt and of a convers
     { role: 'system', content: 'Be brief.' },
     { role: 'user', content: 'Hello' },
   ]
+  expect((await counted({ messages, tools })).count).toBe(
+    (await used('/v1/chat/completions', { messages, tools })).prompt_tokens,
+  )
   expect((await counted({ messages })).count).toBe((await used('/v1/chat/completions', { messages })).prompt_tokens)
   expect((await ask('POST', '/tokenize', { body: {} })).status).toBe(400)
 })
@@ -532,9 +601,11 @@ test('a client that leaves frees its sequence within 200 ms', async () => {
   const aborted = await metric('aborted_total')
   const leaving = await begin('/v1/chat/completions', endless)
   expect(await metric('requests_running')).toBe(1)
+  expect(await metric('kv_cache_usage_ratio')).toBeGreaterThan(0)
   leaving.destroy()
   expect(await until(async () => (await metric('requests_running')) === 0)).toBeLessThan(200)
   expect(await metric('aborted_total')).toBe(aborted + 1)
+  expect(await metric('kv_cache_usage_ratio')).toBe(0)
 })
 
 test('a client that leaves disturbs no other', async () => {
@@ -586,7 +657,12 @@ test('bad input is refused with all four keys and the name of what is wrong', as
     status: 400,
     param: 'messages[0].role',
   })
-  expect(await refused({ messages: hello, n: 2 })).toMatchObject({ status: 400, code: 'unsupported' })
+  expect(await refused({ messages: hello, n: 0 })).toMatchObject({ status: 400, param: 'n' })
+  expect(await refused({ prompt: ['a', 'b'], n: 100 }, '/v1/completions')).toMatchObject({ status: 400, param: 'n' })
+  expect(await refused({ prompt: 'a', suffix: 'b' }, '/v1/completions')).toMatchObject({
+    status: 400,
+    message: expect.stringContaining('no tokens for filling in the middle') as string,
+  })
   expect(await refused({ messages: hello, logprobs: true })).toMatchObject({ status: 400, code: 'unsupported' })
   expect(await refused({ messages: hello, tool_choice: 'required' })).toMatchObject({
     status: 400,
@@ -606,7 +682,7 @@ test('bad input is refused with all four keys and the name of what is wrong', as
 
 test('its log holds no prompt and no answer', async () => {
   await chat({ messages: [{ role: 'user', content: 'xyzzy-prompt' }], max_tokens: 5 })
-  await refused({ messages: [{ role: 'user', content: 'xyzzy-prompt' }], n: 2 })
+  await refused({ messages: [{ role: 'user', content: 'xyzzy-prompt' }], echo: true })
   expect(engine.log()).not.toContain('xyzzy')
   expect(engine.log()).not.toContain('nice to meet')
 })

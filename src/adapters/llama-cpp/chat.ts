@@ -1,39 +1,24 @@
 /** POST /v1/chat/completions. */
 import { z } from 'zod'
 import { FaultError } from '../../domain/fault.ts'
+import { readCall, readText } from './answer.ts'
+import type { Reader } from './answer.ts'
 import { makeId, nowSeconds, roomFor, toUsage } from './call.ts'
 import type { Call, Usage } from './call.ts'
-import { describeTools, openCallReader, renderCallGrammar } from './forced-call.ts'
-import type { CallPiece, Tool } from './forced-call.ts'
-import { Message, toTurns } from './messages.ts'
+import { renderCallGrammar } from './forced-call.ts'
+import type { Ask } from './generation.ts'
+import { ChatInput, renderPrompt, toCallable } from './prompt.ts'
+import type { Callable } from './prompt.ts'
 import { Common, parseRequest, refuseUnsupported, toSampling, toStops } from './request.ts'
 import { renderObjectGrammar, renderSchemaGrammar } from './schema-grammar.ts'
-import type { Ask, Generated } from './generation.ts'
+import { generateAll } from './several.ts'
 import type { EventStream } from './sse.ts'
-
-const FunctionTool = z.looseObject({
-  type: z.literal('function'),
-  function: z.looseObject({
-    name: z.string().regex(/^[a-zA-Z0-9_.-]{1,64}$/, 'must be 1 to 64 of a-z, A-Z, 0-9, _, . and -'),
-    description: z.string().nullish(),
-    parameters: z.record(z.string(), z.unknown()).nullish(),
-  }),
-})
 
 const ChatRequest = z.object({
   ...Common,
-  messages: z.array(Message).min(1),
+  ...ChatInput,
   max_completion_tokens: z.int().min(1).nullish(),
-  tools: z.array(FunctionTool).nullish(),
-  tool_choice: z
-    .union(
-      [
-        z.enum(['none', 'auto', 'required']),
-        z.looseObject({ type: z.literal('function'), function: z.looseObject({ name: z.string() }) }),
-      ],
-      { error: "must be 'none', 'auto', 'required' or {type: 'function', function: {name}}" },
-    )
-    .nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
   response_format: z
     .discriminatedUnion(
       'type',
@@ -55,120 +40,61 @@ export async function answerChat(body: unknown, call: Call): Promise<unknown> {
   refuseUnsupported(body)
   const request = parseRequest(ChatRequest, body)
   const { weights } = call
-  const forced = forcedTools(request)
-  const turns = toTurns(request.messages)
-  if (forced !== null && weights.knowsTools) turns.unshift({ role: 'system', text: describeTools(forced) })
-  const prompt = weights.renderChat(turns)
-  const maxTokens = roomFor(prompt, request.max_completion_tokens ?? request.max_tokens ?? null, weights.context)
-  const gbnf = grammarOf(request, forced, maxTokens)
-  const ask: Ask = {
-    prompt,
+  const callable = toCallable(request)
+  const prompt = renderPrompt(request, callable, weights)
+  const maxTokens = roomFor(prompt.tokens, request.max_completion_tokens ?? request.max_tokens ?? null, weights.context)
+  const gbnf = grammarOf(request, callable, maxTokens)
+  const grammar = gbnf === null ? null : await weights.grammar(gbnf)
+  const { thinks } = weights.template()
+  const asks = Array.from({ length: request.n ?? 1 }, (_, place): Ask => ({
+    prompt: prompt.tokens,
     maxTokens,
     stops: toStops(request.stop),
-    sampling: toSampling(request),
-    grammar: gbnf === null ? null : await weights.grammar(gbnf),
-  }
-  const head = { id: makeId('chatcmpl'), created: nowSeconds(), model: request.model ?? call.version }
-  const read = forced === null ? readText() : readCall(forced)
-  if (request.stream === true) {
-    await stream(ask, call, { head, read, withUsage: request.stream_options?.include_usage === true })
-    return null
-  }
-  return whole(ask, call, { head, read })
-}
-
-/** The tools one of which must be called; `null` where the answer is text. */
-function forcedTools(request: ChatRequest): Tool[] | null {
-  const choice = request.tool_choice ?? 'auto'
-  if (choice === 'none' || choice === 'auto') return null
-  const tools = (request.tools ?? []).map((tool): Tool => ({
-    name: tool.function.name,
-    description: tool.function.description ?? null,
-    parameters: tool.function.parameters ?? { type: 'object', properties: {} },
+    sampling: toSampling(request, place),
+    grammar,
+    withControlTokens: grammar === null && (thinks || callable.tools.length > 0),
   }))
-  const wanted = choice === 'required' ? tools : tools.filter(tool => tool.name === choice.function.name)
-  if (wanted.length === 0) {
-    const problem =
-      choice === 'required'
-        ? "tool_choice 'required' needs at least one tool"
-        : `tools has no function named '${choice.function.name}'`
-    throw new FaultError({ kind: 'request-invalid', param: 'tool_choice', problem })
-  }
-  if (
-    request.response_format !== null &&
-    request.response_format !== undefined &&
-    request.response_format.type !== 'text'
-  ) {
-    throw new FaultError({
-      kind: 'unsupported',
-      what: "'response_format' beside a forced tool call",
-      instead: 'Send one of them.',
-    })
-  }
-  return wanted
-}
-
-function grammarOf(request: ChatRequest, forced: Tool[] | null, maxTokens: number): string | null {
-  if (forced !== null) return renderCallGrammar(forced, maxTokens)
-  const format = request.response_format
-  if (format?.type === 'json_object') return renderObjectGrammar(maxTokens)
-  if (format?.type === 'json_schema') return renderSchemaGrammar(format.json_schema.schema, maxTokens)
+  const { isForced, tools } = callable
+  const mostCalls = request.parallel_tool_calls === false ? 1 : Infinity
+  const readers = asks.map(() =>
+    isForced
+      ? readCall(tools)
+      : readText({ tools, mostCalls, thinks: thinks && grammar === null, isThinking: prompt.isThinking }),
+  )
+  const head = { id: makeId('chatcmpl'), created: nowSeconds(), model: request.model ?? call.version }
+  const work = { asks, readers, head }
+  if (request.stream !== true) return whole(work, call)
+  await stream(work, call, request.stream_options?.include_usage === true)
   return null
 }
 
-type Head = { id: string; created: number; model: string }
-type ToolCall = { id: string; type: 'function'; function: { name: string; arguments: string } }
-type CallDelta = { index: number; id?: string; type?: 'function'; function: { name?: string; arguments: string } }
-type Delta = { content: string } | { tool_calls: CallDelta[] }
-
-/** Turns the text of an answer into deltas, and keeps the whole message. */
-type Reader = {
-  push(text: string): Delta[]
-  message(): { content: string | null; tool_calls?: ToolCall[] }
-  finish(generated: Generated): string
+function grammarOf(request: ChatRequest, { tools, isForced }: Callable, maxTokens: number): string | null {
+  const format = request.response_format
+  if (!isForced) {
+    if (format?.type === 'json_object') return renderObjectGrammar(maxTokens)
+    return format?.type === 'json_schema' ? renderSchemaGrammar(format.json_schema.schema, maxTokens) : null
+  }
+  if (format === null || format === undefined || format.type === 'text') return renderCallGrammar(tools, maxTokens)
+  const what = "'response_format' beside a forced tool call"
+  throw new FaultError({ kind: 'unsupported', what, instead: 'Send one of them.' })
 }
 
-function readText(): Reader {
-  let content = ''
-  return {
-    push(text) {
-      content += text
-      return [{ content: text }]
-    },
-    message: () => ({ content }),
-    finish: generated => generated.finish,
-  }
-}
+/** As many answers as there are asks, each with its reader. */
+type Work = { asks: readonly Ask[]; readers: readonly Reader[]; head: { id: string; created: number; model: string } }
 
-function readCall(tools: readonly Tool[]): Reader {
-  const reader = openCallReader(tools)
-  const id = makeId('call')
-  let made: ToolCall | null = null
-  const toDelta = (piece: CallPiece): Delta => {
-    if ('name' in piece) {
-      made = { id, type: 'function', function: { name: piece.name, arguments: '' } }
-      return { tool_calls: [{ index: 0, id, type: 'function', function: { name: piece.name, arguments: '' } }] }
-    }
-    if (made !== null) made.function.arguments += piece.arguments
-    return { tool_calls: [{ index: 0, function: { arguments: piece.arguments } }] }
-  }
-  return {
-    push: text => reader.push(text).map(toDelta),
-    message: () => ({ content: null, ...(made !== null && { tool_calls: [made] }) }),
-    // As llama-server does, for a named function too; OpenAI says 'stop' there, and clients look for the calls.
-    finish: generated => (generated.finish === 'stop' ? 'tool_calls' : 'length'),
-  }
-}
+/** The prompt is counted once, however many answers it has. */
+const usageOf = ({ asks }: Work, all: readonly { tokens: number }[]): Usage =>
+  toUsage(
+    asks[0]?.prompt.length ?? 0,
+    all.reduce((sum, { tokens }) => sum + tokens, 0),
+  )
 
-async function whole(
-  ask: Ask,
-  { weights, signal }: Call,
-  { head, read }: { head: Head; read: Reader },
-): Promise<unknown> {
-  const generated = await weights.generate(ask, {
-    signal,
-    onText: async text => {
-      read.push(text)
+async function whole(work: Work, call: Call): Promise<unknown> {
+  const { asks, readers, head } = work
+  const all = await generateAll(asks, call, {
+    onText: async (index, text) => {
+      readers[index]?.push(text)
+      return readers[index]?.hasEnough() === true ? 'enough' : 'more'
     },
   })
   return {
@@ -176,23 +102,21 @@ async function whole(
     object: 'chat.completion',
     created: head.created,
     model: head.model,
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', ...read.message(), refusal: null },
+    choices: readers.map((reader, index) => {
+      reader.end()
+      return {
+        index,
+        message: { role: 'assistant', ...reader.message(), refusal: null },
         logprobs: null,
-        finish_reason: read.finish(generated),
-      },
-    ],
-    usage: toUsage(ask.prompt.length, generated.tokens),
+        finish_reason: reader.finish(all[index]?.finish ?? 'stop'),
+      }
+    }),
+    usage: usageOf(work, all),
   }
 }
 
-async function stream(
-  ask: Ask,
-  { weights, signal, openStream }: Call,
-  { head, read, withUsage }: { head: Head; read: Reader; withUsage: boolean },
-): Promise<void> {
+async function stream(work: Work, call: Call, withUsage: boolean): Promise<void> {
+  const { asks, readers, head } = work
   const chunk = (choices: unknown[], usage: Usage | null = null): unknown => ({
     id: head.id,
     object: 'chat.completion.chunk',
@@ -201,22 +125,21 @@ async function stream(
     choices,
     ...(withUsage && { usage }),
   })
-  const choice = (delta: unknown, finishReason: string | null = null): unknown => ({
-    index: 0,
-    delta,
-    logprobs: null,
-    finish_reason: finishReason,
-  })
   let events: EventStream | null = null
-  const open = (): EventStream => (events ??= openStream())
-  const generated = await weights.generate(ask, {
-    signal,
-    onStart: () => open().send(chunk([choice({ role: 'assistant', content: '' })])),
-    onText: async text => {
-      for (const delta of read.push(text)) await open().send(chunk([choice(delta)]))
+  const open = (): EventStream => (events ??= call.openStream())
+  const send = (index: number, delta: unknown, finishReason: string | null = null): Promise<void> =>
+    open().send(chunk([{ index, delta, logprobs: null, finish_reason: finishReason }]))
+  const all = await generateAll(asks, call, {
+    onStart: index => send(index, { role: 'assistant', content: '' }),
+    async onText(index, text) {
+      for (const delta of readers[index]?.push(text) ?? []) await send(index, delta)
+      return readers[index]?.hasEnough() === true ? 'enough' : 'more'
+    },
+    async onEnd(index, { finish }) {
+      for (const delta of readers[index]?.end() ?? []) await send(index, delta)
+      await send(index, {}, readers[index]?.finish(finish) ?? finish)
     },
   })
-  await open().send(chunk([choice({}, read.finish(generated))]))
-  if (withUsage) await open().send(chunk([], toUsage(ask.prompt.length, generated.tokens)))
+  if (withUsage) await open().send(chunk([], usageOf(work, all)))
   open().done()
 }

@@ -5,13 +5,14 @@ import { FaultError } from '../../domain/fault.ts'
 import { makeId, nowSeconds, roomFor, toUsage } from './call.ts'
 import type { Call, Usage } from './call.ts'
 import type { Ask, Generated } from './generation.ts'
-import { Common, parseRequest, refuseUnsupported, toSampling, toStops } from './request.ts'
+import { Common, mostAnswers, parseRequest, refuseUnsupported, toSampling, toStops } from './request.ts'
+import { generateAll } from './several.ts'
 import type { EventStream } from './sse.ts'
 import { toTokens } from './token-list.ts'
 import type { Weights } from './weights.ts'
 
 const TokenList = z.array(z.int().min(0)).min(1)
-const mostPrompts = 128
+const mostPrompts = mostAnswers
 
 const CompletionRequest = z.object({
   ...Common,
@@ -26,6 +27,7 @@ const CompletionRequest = z.object({
     ],
     { error: `must be a string, a list of tokens, or a list of up to ${mostPrompts} of these` },
   ),
+  suffix: z.string().nullish(),
 })
 type Prompt = z.output<typeof CompletionRequest>['prompt']
 
@@ -33,19 +35,34 @@ export async function answerCompletion(body: unknown, call: Call): Promise<unkno
   refuseUnsupported(body)
   const request = parseRequest(CompletionRequest, body)
   const { weights } = call
-  const asks = toPrompts(request.prompt, weights).map((prompt): Ask => ({
-    prompt,
-    maxTokens: roomFor(prompt, request.max_tokens ?? null, weights.context),
-    stops: toStops(request.stop),
-    sampling: toSampling(request),
-    grammar: null,
-  }))
+  const n = request.n ?? 1
+  const prompts = isSet(request.suffix) ? [toInfill(request, weights)] : toPrompts(request.prompt, weights)
+  if (prompts.length * n > mostAnswers)
+    throw new FaultError({ kind: 'request-invalid', param: 'n', problem: `n: at most ${mostAnswers} answers in all` })
+  const asks = prompts.flatMap(prompt =>
+    Array.from({ length: n }, (_, place): Ask => ({
+      prompt,
+      maxTokens: roomFor(prompt, request.max_tokens ?? null, weights.context),
+      stops: toStops(request.stop),
+      sampling: toSampling(request, place),
+      grammar: null,
+      withControlTokens: false,
+    })),
+  )
   const head = { id: makeId('cmpl'), created: nowSeconds(), model: request.model ?? call.version }
   if (request.stream === true) {
-    await stream(asks, call, { head, withUsage: request.stream_options?.include_usage === true })
+    await stream({ asks, n }, call, { head, withUsage: request.stream_options?.include_usage === true })
     return null
   }
-  return whole(asks, call, head)
+  return whole({ asks, n }, call, head)
+}
+
+const isSet = (suffix: string | null | undefined): suffix is string => typeof suffix === 'string' && suffix !== ''
+
+function toInfill({ prompt, suffix }: z.output<typeof CompletionRequest>, weights: Weights): Token[] {
+  if (typeof prompt === 'string') return weights.infill(prompt, suffix ?? '')
+  const problem = "prompt must be one string beside 'suffix'"
+  throw new FaultError({ kind: 'request-invalid', param: 'prompt', problem })
 }
 
 function toPrompts(prompt: Prompt, weights: Weights): Token[][] {
@@ -60,6 +77,8 @@ function toPrompts(prompt: Prompt, weights: Weights): Token[][] {
   })
 }
 
+/** `n` answers to each prompt, side by side. */
+type Work = { asks: readonly Ask[]; n: number }
 type Head = { id: string; created: number; model: string }
 type Choice = { text: string; index: number; logprobs: null; finish_reason: string | null }
 
@@ -72,11 +91,13 @@ const renderAnswer = (head: Head, choices: Choice[], usage: Usage | null | undef
   ...(usage !== undefined && { usage }),
 })
 
-async function whole(asks: readonly Ask[], call: Call, head: Head): Promise<unknown> {
+async function whole(work: Work, call: Call, head: Head): Promise<unknown> {
+  const { asks } = work
   const texts = asks.map(() => '')
   const all = await generateAll(asks, call, {
     onText: async (index, text) => {
       texts[index] += text
+      return 'more'
     },
   })
   const choices = all.map(({ finish }, index): Choice => ({
@@ -85,62 +106,33 @@ async function whole(asks: readonly Ask[], call: Call, head: Head): Promise<unkn
     logprobs: null,
     finish_reason: finish,
   }))
-  return renderAnswer(head, choices, usageOf(asks, all))
+  return renderAnswer(head, choices, usageOf(work, all))
 }
 
-async function stream(
-  asks: readonly Ask[],
-  call: Call,
-  { head, withUsage }: { head: Head; withUsage: boolean },
-): Promise<void> {
+async function stream(work: Work, call: Call, { head, withUsage }: { head: Head; withUsage: boolean }): Promise<void> {
   let events: EventStream | null = null
   const open = (): EventStream => (events ??= call.openStream())
   const send = (index: number, text: string, finishReason: string | null): Promise<void> =>
     open().send(
       renderAnswer(head, [{ text, index, logprobs: null, finish_reason: finishReason }], withUsage ? null : undefined),
     )
-  const all = await generateAll(asks, call, {
+  const all = await generateAll(work.asks, call, {
     onStart: async () => void open(),
-    onText: (index, text) => send(index, text, null),
+    onText: async (index, text) => {
+      await send(index, text, null)
+      return 'more'
+    },
     onEnd: (index, { finish }) => send(index, '', finish),
   })
-  if (withUsage) await open().send(renderAnswer(head, [], usageOf(asks, all)))
+  if (withUsage) await open().send(renderAnswer(head, [], usageOf(work, all)))
   open().done()
 }
 
-/** All prompts at once, as far as there are sequences. The first failure ends the others. */
-async function generateAll(
-  asks: readonly Ask[],
-  { weights, signal }: Call,
-  on: {
-    onStart?: () => Promise<void>
-    onText: (index: number, text: string) => Promise<void>
-    onEnd?: (index: number, generated: Generated) => Promise<void>
-  },
-): Promise<Generated[]> {
-  const failed = new AbortController()
-  const either = AbortSignal.any([signal, failed.signal])
-  const runs = asks.map(async (ask, index) => {
-    try {
-      const generated = await weights.generate(ask, {
-        signal: either,
-        ...(on.onStart !== undefined && { onStart: on.onStart }),
-        onText: text => on.onText(index, text),
-      })
-      await on.onEnd?.(index, generated)
-      return generated
-    } catch (error) {
-      failed.abort(error)
-      throw error
-    }
-  })
-  // Nobody may still write once this has rejected.
-  await Promise.allSettled(runs)
-  return Promise.all(runs)
-}
-
-const usageOf = (asks: readonly Ask[], all: readonly Generated[]): Usage =>
-  toUsage(
-    asks.reduce((sum, ask) => sum + ask.prompt.length, 0),
+/** A prompt is counted once, however many answers it has. */
+function usageOf({ asks, n }: Work, all: readonly Generated[]): Usage {
+  const prompts = asks.filter((_, index) => index % n === 0)
+  return toUsage(
+    prompts.reduce((sum, ask) => sum + ask.prompt.length, 0),
     all.reduce((sum, generated) => sum + generated.tokens, 0),
   )
+}

@@ -11,13 +11,26 @@ export type Ask = {
   stops: readonly string[]
   sampling: Sampling
   grammar: LlamaGrammar | null
+  /** Control tokens are part of the text: some models mark their calls with them. */
+  withControlTokens: boolean
 }
+
+/** `enough`: the answer ends here. */
+export type OnText = (text: string) => Promise<'more' | 'enough'>
 
 export type Generated = {
   /** `length`: the limit came first. */
   finish: 'stop' | 'length'
   /** Tokens sampled, the one that ends the answer included. */
   tokens: number
+}
+
+type Listener = {
+  signal: AbortSignal
+  onText: OnText
+  /** So many of the prompt's tokens are evaluated, or are next. */
+  onPrompt: (tokens: number) => void
+  onToken: () => void
 }
 
 /** Between two pieces of a prompt the client's leaving is noticed, and other sequences get their turn. */
@@ -30,18 +43,20 @@ const promptPiece = 128
 export async function generate(
   { model, sequence }: { model: LlamaModel; sequence: LlamaContextSequence },
   ask: Ask,
-  { signal, onText, onToken }: { signal: AbortSignal; onText: (text: string) => Promise<void>; onToken: () => void },
+  { signal, onText, onPrompt, onToken }: Listener,
 ): Promise<Generated> {
   const lastPiece = Math.floor((ask.prompt.length - 1) / promptPiece) * promptPiece
   for (let at = 0; at < lastPiece; at += promptPiece) {
     signal.throwIfAborted()
     await sequence.evaluateWithoutGeneratingNewTokens(ask.prompt.slice(at, at + promptPiece))
+    onPrompt(promptPiece)
   }
   signal.throwIfAborted()
+  onPrompt(ask.prompt.length - lastPiece)
 
   const { sampling } = ask
   const made: Token[] = []
-  const text = openTokenText(model, ask.prompt)
+  const text = openTokenText(model, { before: ask.prompt, withControlTokens: ask.withControlTokens })
   const scanner = openStopScanner(ask.stops)
   const iterator = sequence.evaluate(ask.prompt.slice(lastPiece), {
     temperature: sampling.temperature,
@@ -75,8 +90,8 @@ export async function generate(
       break
     }
     const scanned = scanner.push(text.push(token))
-    if (scanned.text !== '') await onText(scanned.text)
-    if (scanned.stopped) return { finish: 'stop', tokens: made.length }
+    const isEnough = scanned.text !== '' && (await onText(scanned.text)) === 'enough'
+    if (scanned.stopped || isEnough) return { finish: 'stop', tokens: made.length }
     if (made.length >= ask.maxTokens) break
   }
   const rest = scanner.flush()

@@ -31,10 +31,16 @@ test('tool calls and their results are told as text, with the name of the tool',
     '{"name": "wait", "arguments": {"s":1}}',
     'Result of wait: done',
   ])
+  expect(toTurns(messages, 'tagged').map(turn => turn.text)).toEqual([
+    '<tool_call>\n{"name": "wait", "arguments": {"s":1}}\n</tool_call>',
+    '<tool_response>\ndone\n</tool_response>',
+  ])
 })
 
-test('an image is refused with its place', () => {
+test('an image is refused with its place and the engines that see', () => {
   const read = (): unknown => toTurns([{ role: 'user', content: [{ type: 'image_url' }] }])
   expect(read).toThrow(FaultError)
-  expect(read).toThrow(/'image_url' \(messages\[0\]\.content\[0\]\).*embedded engine reads text only/)
+  expect(read).toThrow(
+    /'image_url' \(messages\[0\]\.content\[0\]\).*embedded engine reads text only.*vllm, sglang, llama-cpp/,
+  )
 })

@@ -27,8 +27,11 @@ export const Message = z.discriminatedUnion(
 )
 export type Message = z.output<typeof Message>
 
+/** How the history tells of calls and their results. */
+export type CallStyle = 'tagged' | 'json'
+
 /** Throws `unsupported` for anything but text. Tool calls and their results are told as text. */
-export function toTurns(messages: readonly Message[]): Turn[] {
+export function toTurns(messages: readonly Message[], style: CallStyle = 'json'): Turn[] {
   const callNames = new Map<string, string>()
   return messages.map((message, index): Turn => {
     const where = `messages[${index}].content`
@@ -41,14 +44,19 @@ export function toTurns(messages: readonly Message[]): Turn[] {
       case 'assistant': {
         const calls = (message.tool_calls ?? []).map(call => {
           if (call.id) callNames.set(call.id, call.function.name)
-          return renderCall(call.function.name, call.function.arguments)
+          return renderPast(call.function.name, call.function.arguments, style)
         })
         const text = toText(message.content ?? '', where)
         return { role: 'assistant', text: [...(text === '' ? [] : [text]), ...calls].join('\n') }
       }
       case 'tool': {
         const name = callNames.get(message.tool_call_id ?? '')
-        return { role: 'user', text: `Result of ${name ?? 'the tool'}: ${toText(message.content, where)}` }
+        const result = toText(message.content, where)
+        const text =
+          style === 'tagged'
+            ? `<tool_response>\n${result}\n</tool_response>`
+            : `Result of ${name ?? 'the tool'}: ${result}`
+        return { role: 'user', text }
       }
       default:
         return message satisfies never
@@ -59,6 +67,11 @@ export function toTurns(messages: readonly Message[]): Turn[] {
 /** The text a model writes to call a tool, and the start of the one a forced call is held to (forced-call.ts). */
 export const renderCall = (name: string, argumentsJson: string): string =>
   `{"name": ${JSON.stringify(name)}, "arguments": ${argumentsJson}}`
+
+function renderPast(name: string, argumentsJson: string, style: CallStyle): string {
+  const call = renderCall(name, argumentsJson)
+  return style === 'tagged' ? `<tool_call>\n${call}\n</tool_call>` : call
+}
 
 function toText(content: z.output<typeof Content>, where: string): string {
   if (typeof content === 'string') return content
@@ -76,8 +89,16 @@ function toText(content: z.output<typeof Content>, where: string): string {
       throw new FaultError({
         kind: 'unsupported',
         what: `A content part of type '${part.type}' (${where}[${index}])`,
-        instead: "The embedded engine reads text only: send parts of type 'text', or use a model that takes images.",
+        instead: `The embedded engine reads text only: ${insteadOf[part.type] ?? "send parts of type 'text'."}`,
       })
     })
     .join('')
+}
+
+const seen = 'serve a model that sees images with vllm, sglang, llama-cpp or ollama.'
+const insteadOf: { readonly [type: string]: string } = {
+  image_url: seen,
+  input_image: seen,
+  input_audio: 'serve a model that hears with vllm, sglang or llama-cpp.',
+  video_url: 'serve a model that sees videos with vllm or sglang.',
 }

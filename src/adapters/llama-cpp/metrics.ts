@@ -1,21 +1,34 @@
 /** Counters of one engine, as Prometheus text. */
 import type { Places } from './places.ts'
 
-export type Counters = { promptTokens: number; generationTokens: number; aborted: number }
+export type Counters = {
+  /** Those evaluated: they grow while a long prompt is read. */
+  promptTokens: number
+  generationTokens: number
+  /** Held in sequences now. */
+  contextTokens: number
+  aborted: number
+}
 
-export const openCounters = (): Counters => ({ promptTokens: 0, generationTokens: 0, aborted: 0 })
+export const openCounters = (): Counters => ({
+  promptTokens: 0,
+  generationTokens: 0,
+  contextTokens: 0,
+  aborted: 0,
+})
 
 export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8'
 
-export function renderMetrics(
-  counters: Counters,
-  lanes: readonly Pick<Places<unknown>, 'taken' | 'waiting'>[],
-): string {
+type Lane = Pick<Places<unknown>, 'taken' | 'waiting'>
+
+/** `room`: tokens that all sequences together hold; 0 before there are any. */
+export function renderMetrics(counters: Counters, { lanes, room }: { lanes: readonly Lane[]; room: number }): string {
   const total = (of: 'taken' | 'waiting'): number => lanes.reduce((sum, lane) => sum + lane[of], 0)
   const rows = [
     ['requests_running', 'gauge', 'Requests that hold a sequence', total('taken')],
     ['requests_waiting', 'gauge', 'Requests that wait for a sequence', total('waiting')],
-    ['prompt_tokens_total', 'counter', 'Prompt tokens taken in', counters.promptTokens],
+    ['kv_cache_usage_ratio', 'gauge', 'Share of the context in use', room === 0 ? 0 : counters.contextTokens / room],
+    ['prompt_tokens_total', 'counter', 'Prompt tokens evaluated', counters.promptTokens],
     ['generation_tokens_total', 'counter', 'Tokens generated', counters.generationTokens],
     ['aborted_total', 'counter', 'Requests whose client left before the answer was whole', counters.aborted],
   ] as const

@@ -35,6 +35,7 @@ test('any whole seed becomes 32 bits', () => {
   expect(seedOf(7)).toBe(7)
   expect(seedOf(-1)).toBe(2 ** 32 - 1)
   expect(seedOf(2 ** 32 + 5)).toBe(5)
+  expect(toSampling(parseRequest(Request, { messages: [], seed: 7 }), 2).seed).toBe(9)
 })
 
 test('a wrong type is named by its path, as OpenAI writes it', () => {
@@ -48,7 +49,7 @@ test('a wrong type is named by its path, as OpenAI writes it', () => {
 
 test('what would change the answer is refused, what asks for nothing is not', () => {
   for (const body of [
-    { n: 2 },
+    { best_of: 2 },
     { logprobs: true },
     { logprobs: 0 },
     { logit_bias: { 1: 5 } },

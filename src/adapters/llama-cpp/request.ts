@@ -3,6 +3,8 @@ import { randomInt } from 'node:crypto'
 import { z } from 'zod'
 import { FaultError } from '../../domain/fault.ts'
 
+/** To one request, all its prompts taken together. */
+export const mostAnswers = 128
 const penalty = z.number().min(-2).max(2).nullish()
 
 /** OpenAI's names and llama.cpp's for what OpenAI has none. */
@@ -16,6 +18,8 @@ export const Common = {
   top_k: z.int().min(-1).nullish(),
   min_p: z.number().min(0).max(1).nullish(),
   seed: z.int().nullish(),
+  /** Answers to each prompt. */
+  n: z.int().min(1).max(mostAnswers).nullish(),
   stop: z
     .union([z.string().min(1), z.array(z.string().min(1)).max(16)], {
       error: 'must be a string or a list of up to 16 strings, none of them empty',
@@ -41,14 +45,17 @@ export type Sampling = {
   repeatPenalty: number
 }
 
-/** OpenAI's defaults. The seed is made here, so that two requests without one differ even within the same second. */
-export function toSampling(request: CommonRequest): Sampling {
+/**
+ * OpenAI's defaults. The seed is made here, so that two requests without one differ even within the same second; `place`
+ * makes the answers to one prompt differ.
+ */
+export function toSampling(request: CommonRequest, place = 0): Sampling {
   return {
     temperature: request.temperature ?? 1,
     topP: request.top_p ?? 1,
     topK: Math.max(0, request.top_k ?? 0),
     minP: request.min_p ?? 0,
-    seed: request.seed === null || request.seed === undefined ? randomInt(2 ** 32) : toSeed(request.seed),
+    seed: request.seed === null || request.seed === undefined ? randomInt(2 ** 32) : toSeed(request.seed + place),
     frequencyPenalty: request.frequency_penalty ?? 0,
     presencePenalty: request.presence_penalty ?? 0,
     repeatPenalty: request.repeat_penalty ?? 1,
@@ -82,11 +89,6 @@ const isMany = (value: unknown): boolean => typeof value === 'number' && value >
 const isFilled = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && Object.keys(value).length > 0
 
-const several: Refusal = {
-  when: isMany,
-  what: 'More than one answer per request',
-  instead: 'Send the request as often as you want answers.',
-}
 const plain = (name: string): Refusal => ({
   when: isSet,
   what: `'${name}'`,
@@ -95,14 +97,12 @@ const plain = (name: string): Refusal => ({
 
 /** Parameters that would change the answer and that this engine has not: refused, never ignored. */
 const refusals: { readonly [name: string]: Refusal } = {
-  n: several,
-  best_of: several,
+  best_of: { when: isMany, what: "'best_of'", instead: "Use 'n' and choose yourself." },
   logprobs: plain('logprobs'),
   top_logprobs: { ...plain('top_logprobs'), when: value => typeof value === 'number' && value > 0 },
   logit_bias: { ...plain('logit_bias'), when: isFilled },
   functions: { ...plain('functions'), when: isFilled, instead: "Use 'tools'." },
   echo: plain('echo'),
-  suffix: plain('suffix'),
   audio: plain('audio'),
   modalities: { ...plain('modalities'), when: value => Array.isArray(value) && value.some(one => one !== 'text') },
   ignore_eos: plain('ignore_eos'),

@@ -100,7 +100,8 @@ export async function openServer({ socket, version, counters, log }: Options): P
   function sendPage(path: string, response: ServerResponse): void {
     if (path === '/metrics') {
       const lanes = weights === null ? [] : [weights.sequences, weights.embeddings]
-      response.writeHead(200, { 'content-type': metricsContentType }).end(renderMetrics(counters, lanes))
+      const room = weights === null ? 0 : weights.context * weights.sequences.size
+      response.writeHead(200, { 'content-type': metricsContentType }).end(renderMetrics(counters, { lanes, room }))
     } else if (path === '/v1/models') {
       if (weights === null) throw loading()
       sendJson(response, 200, { body: { object: 'list', data: [renderModel(weights, { version, started })] } })

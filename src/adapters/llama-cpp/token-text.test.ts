@@ -7,7 +7,7 @@ const byteModel = { detokenize: (tokens: readonly number[]): string => Buffer.fr
 
 // Any number serves the byte tokenizer above.
 const push = (bytes: readonly number[]): string[] => {
-  const text = openTokenText(byteModel, [])
+  const text = openTokenText(byteModel, { before: [], withControlTokens: false })
   return bytes.map(byte => text.push(byte as Token))
 }
 

@@ -10,13 +10,16 @@ type Detokenizer = {
 }
 
 /** Tokens to text, holding back tokens that end inside a character. What is never completed is never sent. */
-export function openTokenText(model: Detokenizer, before: readonly Token[]): { push(token: Token): string } {
+export function openTokenText(
+  model: Detokenizer,
+  { before, withControlTokens }: { before: readonly Token[]; withControlTokens: boolean },
+): { push(token: Token): string } {
   let previous = before.slice(-longestCharacter)
   let pending: Token[] = []
   return {
     push(token) {
       pending.push(token)
-      const text = model.detokenize(pending, false, previous)
+      const text = model.detokenize(pending, withControlTokens, previous)
       if (text.endsWith(unfinished) && pending.length < longestCharacter) return ''
       previous = [...previous, ...pending].slice(-longestCharacter)
       pending = []

@@ -1,13 +1,13 @@
 /** The weights in memory: one model, one context of N sequences, its chat template, and embeddings on demand. */
 import { statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { getLlama, JinjaTemplateChatWrapper, LlamaLogLevel } from 'node-llama-cpp'
+import { getLlama, LlamaLogLevel } from 'node-llama-cpp'
 import type {
-  ChatHistoryItem,
   LlamaContextSequence,
   LlamaEmbeddingContext,
   LlamaGrammar,
   LlamaModel,
+  LlamaText,
   Token,
 } from 'node-llama-cpp'
 import type { Logger } from 'pino'
@@ -15,16 +15,22 @@ import { FaultError } from '../../domain/fault.ts'
 import type { EngineAssignment } from '../../domain/serving/index.ts'
 import { tokens } from '../../domain/units.ts'
 import { generate } from './generation.ts'
-import type { Ask, Generated } from './generation.ts'
+import type { Ask, Generated, OnText } from './generation.ts'
+import { toInfill } from './infill.ts'
 import type { Turn } from './messages.ts'
 import type { Counters } from './metrics.ts'
 import { openPlaces } from './places.ts'
 import type { Places } from './places.ts'
+import { openTemplate } from './template.ts'
+import type { Given, Template } from './template.ts'
 
 /** Up to this size a second thread costs more than it brings: ggml's barriers spin (docs/design/0002-embedded-engine.md). */
 const oneThreadBytes = 64 * 1024 * 1024
 
 export type Embedded = { vector: readonly number[]; tokens: number }
+
+/** `isThinking`: it ends inside a thought, which the answer goes on with. */
+export type ChatPrompt = { tokens: Token[]; isThinking: boolean }
 
 export type Weights = {
   /** Tokens of context each sequence has. */
@@ -32,18 +38,17 @@ export type Weights = {
   readonly facts: { trainContext: number; embeddingSize: number; vocabulary: number; parameters: number; bytes: number }
   readonly sequences: Places<LlamaContextSequence>
   readonly embeddings: Places<null>
-  /** Whether the chat template speaks of tools. */
-  readonly knowsTools: boolean
-  /** Throws `unsupported` where the weights have no chat template, `request-invalid` where it refuses the turns. */
-  renderChat(turns: readonly Turn[]): Token[]
+  /** Throws `unsupported` where the weights have no chat template. */
+  template(): Template
+  /** Throws as `template` does, and `request-invalid` where the template refuses the turns. */
+  renderChat(turns: readonly Turn[], given: Given): ChatPrompt
+  /** The prompt to fill in what stands between; throws `unsupported` where the weights have no tokens for that. */
+  infill(prefix: string, suffix: string): Token[]
   /** Text as it is; names of special tokens in it become those tokens. */
   tokenize(text: string): Token[]
   grammar(gbnf: string): Promise<LlamaGrammar>
   /** Waits for a sequence, tells `onStart`, generates, and leaves the sequence empty for the next. */
-  generate(
-    ask: Ask,
-    on: { signal: AbortSignal; onStart?: () => Promise<void>; onText: (text: string) => Promise<void> },
-  ): Promise<Generated>
+  generate(ask: Ask, on: { signal: AbortSignal; onStart?: () => Promise<void>; onText: OnText }): Promise<Generated>
   embed(input: string | Token[], signal: AbortSignal): Promise<Embedded>
   close(): Promise<void>
 }
@@ -76,8 +81,13 @@ export async function openWeights(
   const contextSize = Math.min(context.contextSize, assignment.context ?? context.contextSize)
   const sequences = openPlaces(Array.from({ length: assignment.sequences }, () => context.getSequence()))
   const embeddings = openPlaces([null])
-  const template = model.fileInfo.metadata.tokenizer.chat_template
-  const wrapper = template === undefined ? null : openTemplate(template)
+  const jinja = model.fileInfo.metadata.tokenizer.chat_template
+  const opened = jinja === undefined ? null : openTemplate(jinja)
+  const template = (): Template => {
+    if (opened !== null) return opened
+    const instead = 'These weights have no chat template: use /v1/completions or /v1/embeddings.'
+    throw new FaultError({ kind: 'unsupported', what: 'Chat', instead })
+  }
   let embedder: Promise<LlamaEmbeddingContext> | null = null
 
   return {
@@ -85,16 +95,21 @@ export async function openWeights(
     facts: factsOf(model),
     sequences,
     embeddings,
-    knowsTools: template !== undefined && /\btools\b/.test(template),
-    renderChat(turns) {
-      if (wrapper === null) {
-        throw new FaultError({
-          kind: 'unsupported',
-          what: 'Chat',
-          instead: 'These weights have no chat template: use /v1/completions or /v1/embeddings.',
-        })
-      }
-      return withBeginning(model, renderTurns(model, wrapper, turns))
+    template,
+    renderChat(turns, given) {
+      const text = renderTurns(template(), turns, given)
+      const isThinking = template().thinks && /<think>\s*$/.test(text.toString())
+      return { tokens: withBeginning(model, text.tokenize(model.tokenizer)), isThinking }
+    },
+    infill(prefix, suffix) {
+      const parts = { prefix: model.tokenize(prefix), suffix: model.tokenize(suffix) }
+      const prompt = toInfill(model.tokens.infill, parts)
+      if (prompt !== null) return withBeginning(model, prompt)
+      throw new FaultError({
+        kind: 'unsupported',
+        what: "'suffix' with these weights, which have no tokens for filling in the middle,",
+        instead: 'Leave it out, or use a model made for code.',
+      })
     },
     tokenize: text => withBeginning(model, model.tokenize(text, true)),
     async grammar(gbnf) {
@@ -113,12 +128,28 @@ export async function openWeights(
     },
     async generate(ask, { signal, onStart, onText }) {
       const sequence = await sequences.take(signal)
+      let held = 0
+      const hold = (count: number): void => {
+        held += count
+        counters.contextTokens += count
+      }
       try {
         signal.throwIfAborted()
-        counters.promptTokens += ask.prompt.length
         await onStart?.()
-        return await generate({ model, sequence }, ask, { signal, onText, onToken: () => counters.generationTokens++ })
+        return await generate({ model, sequence }, ask, {
+          signal,
+          onText,
+          onPrompt: count => {
+            counters.promptTokens += count
+            hold(count)
+          },
+          onToken: () => {
+            counters.generationTokens++
+            hold(1)
+          },
+        })
       } finally {
+        hold(-held)
         await emptySequence(sequence, sequences)
       }
     },
@@ -156,17 +187,9 @@ async function emptySequence(sequence: LlamaContextSequence, sequences: Places<L
   }
 }
 
-/** Made once: node-llama-cpp would otherwise examine the template at every request, for up to two seconds. */
-const openTemplate = (template: string): JinjaTemplateChatWrapper =>
-  new JinjaTemplateChatWrapper({ template, functionCallMessageTemplate: 'noJinja', reasoning: null })
-
-function renderTurns(model: LlamaModel, wrapper: JinjaTemplateChatWrapper, turns: readonly Turn[]): Token[] {
-  const chatHistory = turns.map(({ role, text }): ChatHistoryItem =>
-    role === 'assistant' ? { type: 'model', response: [text] } : { type: role, text },
-  )
+function renderTurns(template: Template, turns: readonly Turn[], given: Given): LlamaText {
   try {
-    const state = wrapper.generateContextState({ chatHistory: [...chatHistory, { type: 'model', response: [] }] })
-    return state.contextText.tokenize(model.tokenizer)
+    return template.render(turns, given)
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause)
     throw new FaultError(

@@ -19,8 +19,14 @@ function wireOf(pages: Record<string, Page>): Wire {
 const probe = (pages: Record<string, Page>) => embedded.probe(target, wireOf(pages), AbortSignal.timeout(5_000))
 
 // As the engine prints it.
-const metrics = ['requests_running', 'requests_waiting', 'prompt_tokens_total', 'generation_tokens_total']
-  .map((name, i) => `# HELP embedded:${name} x.\n# TYPE embedded:${name} gauge\nembedded:${name} ${i + 2}\n`)
+const metrics = [
+  ['requests_running', 2],
+  ['requests_waiting', 3],
+  ['kv_cache_usage_ratio', 0.25],
+  ['prompt_tokens_total', 4],
+  ['generation_tokens_total', 5],
+]
+  .map(([name, value]) => `# HELP embedded:${name} x.\n# TYPE embedded:${name} gauge\nembedded:${name} ${value}\n`)
   .join('')
 
 describe('a probe', () => {
@@ -33,7 +39,7 @@ describe('a probe', () => {
     expect(found).toEqual({
       state: 'up',
       models: ['dev-v1-a-q8-0-p0'],
-      load: { running: 2, waiting: 3, kvUse: null, promptTokens: 4, generatedTokens: 5 },
+      load: { running: 2, waiting: 3, kvUse: 0.25, promptTokens: 4, generatedTokens: 5 },
     })
   })
 
@@ -50,8 +56,8 @@ describe('a probe', () => {
 })
 
 describe('requests', () => {
-  const ask = (path: EnginePath, body: Record<string, unknown>, base = 'qwen3-coder-30b-a3b') =>
-    embedded.toRequest(path, body, versionName(`dev-v1-${base}-q8-0-p0`))
+  const ask = (path: EnginePath, body: Record<string, unknown>) =>
+    embedded.toRequest(path, body, versionName('dev-v1-smoke-2m-q8-0-p0'))
 
   test('are OpenAI’s own', () => {
     const body = { messages: [{ role: 'user', content: 'Hi' }], min_p: 0.1 }
@@ -59,11 +65,9 @@ describe('requests', () => {
     expect(ask('embeddings', { input: 'a' }).path).toBe('/embeddings')
   })
 
-  test('a suffix becomes the prompt that the weights were taught, where that is known', () => {
-    expect(ask('completions', { prompt: 'a(', suffix: ')' }).body).toEqual({
-      prompt: '<|fim_prefix|>a(<|fim_suffix|>)<|fim_middle|>',
-    })
-    expect(() => ask('completions', { prompt: 'a(', suffix: ')' }, 'smoke-2m')).toThrow(/suffix.*smoke-2m/)
+  test('a suffix is its own matter: it knows whether its weights have tokens for that', () => {
+    const body = { prompt: 'a(', suffix: ')' }
+    expect(ask('completions', body)).toEqual({ path: '/completions', body, repair: null })
   })
 
   test('tokens are counted by it', () => {

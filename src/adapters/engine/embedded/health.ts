@@ -4,7 +4,7 @@ import { probeWith, prometheusAt, type LoadNames } from '../openai/index.ts'
 const names: LoadNames = {
   running: [{ name: 'embedded:requests_running' }],
   waiting: [{ name: 'embedded:requests_waiting' }],
-  kvUse: [],
+  kvUse: [{ name: 'embedded:kv_cache_usage_ratio' }],
   promptTokens: [{ name: 'embedded:prompt_tokens_total' }],
   generatedTokens: [{ name: 'embedded:generation_tokens_total' }],
 }

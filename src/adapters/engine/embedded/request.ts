@@ -1,15 +1,15 @@
 /** What the embedded engine is asked: OpenAI's shapes are its own, and it refuses by name what it has not. */
 import type { EngineDialect } from '../../../services/serve/index.ts'
-import { insteadOf, plainChat, repairWith, tokenCount, unsupported, withoutSuffix } from '../openai/index.ts'
+import { insteadOf, plainChat, repairWith, tokenCount, unsupported } from '../openai/index.ts'
 
 const engine = 'the embedded engine'
 
-export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
+export const toRequest: EngineDialect['toRequest'] = (path, body) => {
   switch (path) {
     case 'chat/completions':
       return { path: '/chat/completions', body: plainChat(body), repair: null }
     case 'completions':
-      return { path: '/completions', body: withoutSuffix(engine, body, version), repair: null }
+      return { path: '/completions', body, repair: null }
     case 'embeddings':
       return { path: '/embeddings', body, repair: null }
     case 'tokenize':

@@ -59,12 +59,12 @@ test('calls that the engine told itself stay, and choices are read apart', () =>
   const { chunk } = repair()
   const half = hermes('{}').slice(0, 20)
   chunk({ choices: [{ index: 0, delta: { content: half } }] })
-  expect(chunk({ choices: [{ index: 1, delta: { content: 'Hi' } }] })['choices']).toEqual([
+  expect(chunk({ choices: [{ index: 1, delta: { content: 'Hi' } }] })?.['choices']).toEqual([
     { index: 1, delta: { content: 'Hi' } },
   ])
   const own = [{ index: 0, id: 'a', type: 'function', function: { name: 'get', arguments: '{"b":1}' } }]
   const mended = chunk({ choices: [{ index: 0, delta: { content: hermes('{}').slice(20), tool_calls: own } }] })
-  expect(mended['choices']).toMatchObject([{ delta: { tool_calls: [{ index: 0, id: 'a' }, { index: 1 }] } }])
+  expect(mended?.['choices']).toMatchObject([{ delta: { tool_calls: [{ index: 0, id: 'a' }, { index: 1 }] } }])
 })
 
 test('without tools to call there is nothing to look for', () => {
