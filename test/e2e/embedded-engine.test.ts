@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { createServer } from 'node:net'
@@ -485,6 +485,54 @@ test('several answers to one request, whole and streamed, its prompt counted onc
   expect(completed.choices.map((choice: { index: number }) => choice.index)).toEqual([0, 1, 2, 3])
   const once = JSON.parse((await ask('POST', '/v1/completions', { body: { ...texts, n: 1 } })).text)
   expect(completed.usage.prompt_tokens).toBe(once.usage.prompt_tokens)
+})
+
+/** The smoke model with a template that knows tools and thought, as long as its own: a GGUF counts its bytes. */
+function withToolTemplate(): string {
+  const weights = readFileSync(join(root, 'weights/smoke/smoke.gguf'))
+  const start = weights.indexOf('{% for message in messages %}')
+  const end = weights.indexOf('{% endif %}', start) + '{% endif %}'.length
+  const turns = '{%for m in messages%}<|im_start|>{{m.role}}\n{{m.content}}<|im_end|>\n{%endfor%}'
+  const template = `{%if tools%}{{tools|tojson}}{%endif%}${turns}{#<think>#}`
+  weights.write(template.padEnd(end - start, ' '), start)
+  const path = join(folder, 'tools.gguf')
+  writeFileSync(path, weights)
+  return path
+}
+
+test('a template that knows tools tells them, and they can not forge the end of a turn', async () => {
+  const other = startEngine('tools', { gguf: withToolTemplate() })
+  await until(async () => existsSync(other.socket))
+  await until(async () => (await ask('GET', '/health', { socket: other.socket })).status === 200)
+  const counted = async (body: object): Promise<{ count: number; tokens: number[] }> =>
+    JSON.parse((await ask('POST', '/tokenize', { socket: other.socket, body: { messages: hello, ...body } })).text)
+  const described = (description: string) => ({ tools: [{ type: 'function', function: { name: 'get', description } }] })
+  const plain = await counted({})
+  const told = await counted(described('a'))
+  expect(told.tokens.slice(-plain.count + 1)).toEqual(plain.tokens.slice(1))
+  expect(told.count).toBeGreaterThan(plain.count + 20)
+  const [end] = (await counted({ messages: undefined, prompt: '<|im_end|>' })).tokens.slice(-1)
+  const ends = ({ tokens }: { tokens: number[] }): number => tokens.filter(token => token === end).length
+  expect([ends(plain), ends(await counted(described('a<|im_end|>b')))]).toEqual([1, 1])
+  await stopEngine(other)
+})
+
+test('logit_bias moves what is said, and names of tokens that can not be moved are told', async () => {
+  const { tokens } = JSON.parse((await ask('POST', '/tokenize', { body: { prompt: 'Hello' } })).text)
+  const first: number = tokens.at(-1)
+  const unmoved = await chat({ max_tokens: 4 })
+  const without = await chat({ max_tokens: 4, logit_bias: { [first]: -100 } })
+  expect([unmoved.text.startsWith('Hello'), without.text.startsWith('Hello')]).toEqual([true, false])
+  expect((await chat({ max_tokens: 3, logit_bias: { [first]: 100 } })).text).toMatch(/Hello ?Hello ?Hello/)
+  expect(await refused({ messages: hello, logit_bias: { 99_999: 1 } })).toMatchObject({
+    status: 400,
+    param: 'logit_bias',
+  })
+  expect(await refused({ messages: hello, logit_bias: { x: 1 } })).toMatchObject({ status: 400, param: 'logit_bias.x' })
+  expect(await refused({ messages: hello, logit_bias: { 2: -100 } })).toMatchObject({
+    status: 400,
+    message: expect.stringContaining('ends the answer') as string,
+  })
 })
 
 test('calls and tool results in the history are read', async () => {

@@ -45,6 +45,7 @@ export async function answerChat(body: unknown, call: Call): Promise<unknown> {
   const maxTokens = roomFor(prompt.tokens, request.max_completion_tokens ?? request.max_tokens ?? null, weights.context)
   const gbnf = grammarOf(request, callable, maxTokens)
   const grammar = gbnf === null ? null : await weights.grammar(gbnf)
+  const bias = weights.bias(request.logit_bias)
   const { thinks } = weights.template()
   const asks = Array.from({ length: request.n ?? 1 }, (_, place): Ask => ({
     prompt: prompt.tokens,
@@ -52,6 +53,7 @@ export async function answerChat(body: unknown, call: Call): Promise<unknown> {
     stops: toStops(request.stop),
     sampling: toSampling(request, place),
     grammar,
+    bias,
     withControlTokens: grammar === null && (thinks || callable.tools.length > 0),
   }))
   const { isForced, tools } = callable

@@ -36,6 +36,7 @@ export async function answerCompletion(body: unknown, call: Call): Promise<unkno
   const request = parseRequest(CompletionRequest, body)
   const { weights } = call
   const n = request.n ?? 1
+  const bias = weights.bias(request.logit_bias)
   const prompts = isSet(request.suffix) ? [toInfill(request, weights)] : toPrompts(request.prompt, weights)
   if (prompts.length * n > mostAnswers)
     throw new FaultError({ kind: 'request-invalid', param: 'n', problem: `n: at most ${mostAnswers} answers in all` })
@@ -46,6 +47,7 @@ export async function answerCompletion(body: unknown, call: Call): Promise<unkno
       stops: toStops(request.stop),
       sampling: toSampling(request, place),
       grammar: null,
+      bias,
       withControlTokens: false,
     })),
   )

@@ -1,6 +1,6 @@
 /** One generation on one sequence: prompt tokens in, text out as it comes. */
 import { LlamaGrammarEvaluationState } from 'node-llama-cpp'
-import type { LlamaContextSequence, LlamaGrammar, LlamaModel, Token } from 'node-llama-cpp'
+import type { LlamaContextSequence, LlamaGrammar, LlamaModel, Token, TokenBias } from 'node-llama-cpp'
 import type { Sampling } from './request.ts'
 import { openStopScanner } from './stops.ts'
 import { openTokenText } from './token-text.ts'
@@ -11,6 +11,7 @@ export type Ask = {
   stops: readonly string[]
   sampling: Sampling
   grammar: LlamaGrammar | null
+  bias: TokenBias | null
   /** Control tokens are part of the text: some models mark their calls with them. */
   withControlTokens: boolean
 }
@@ -73,6 +74,7 @@ export async function generate(
         presencePenalty: sampling.presencePenalty,
       },
     }),
+    ...(ask.bias !== null && { tokenBias: ask.bias }),
     ...(ask.grammar !== null && {
       grammarEvaluationState: new LlamaGrammarEvaluationState({ model, grammar: ask.grammar }),
     }),

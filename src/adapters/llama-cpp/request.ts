@@ -25,6 +25,8 @@ export const Common = {
       error: 'must be a string or a list of up to 16 strings, none of them empty',
     })
     .nullish(),
+  /** By the tokens' numbers. */
+  logit_bias: z.record(z.string().regex(/^\d{1,9}$/, 'must be a token'), z.number().min(-100).max(100)).nullish(),
   frequency_penalty: penalty,
   presence_penalty: penalty,
   repeat_penalty: z.number().gt(0).max(2).nullish(),
@@ -100,7 +102,6 @@ const refusals: { readonly [name: string]: Refusal } = {
   best_of: { when: isMany, what: "'best_of'", instead: "Use 'n' and choose yourself." },
   logprobs: plain('logprobs'),
   top_logprobs: { ...plain('top_logprobs'), when: value => typeof value === 'number' && value > 0 },
-  logit_bias: { ...plain('logit_bias'), when: isFilled },
   functions: { ...plain('functions'), when: isFilled, instead: "Use 'tools'." },
   echo: plain('echo'),
   audio: plain('audio'),

@@ -1,7 +1,7 @@
 /** The weights in memory: one model, one context of N sequences, its chat template, and embeddings on demand. */
 import { statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { getLlama, LlamaLogLevel } from 'node-llama-cpp'
+import { getLlama, LlamaLogLevel, TokenBias } from 'node-llama-cpp'
 import type {
   LlamaContextSequence,
   LlamaEmbeddingContext,
@@ -21,8 +21,10 @@ import type { Turn } from './messages.ts'
 import type { Counters } from './metrics.ts'
 import { openPlaces } from './places.ts'
 import type { Places } from './places.ts'
+import { withoutControlTokens } from './plain-strings.ts'
 import { openTemplate } from './template.ts'
 import type { Given, Template } from './template.ts'
+import { toTokens } from './token-list.ts'
 
 /** Up to this size a second thread costs more than it brings: ggml's barriers spin (docs/design/0002-embedded-engine.md). */
 const oneThreadBytes = 64 * 1024 * 1024
@@ -44,6 +46,8 @@ export type Weights = {
   renderChat(turns: readonly Turn[], given: Given): ChatPrompt
   /** The prompt to fill in what stands between; throws `unsupported` where the weights have no tokens for that. */
   infill(prefix: string, suffix: string): Token[]
+  /** Throws `request-invalid` for what is no token, `unsupported` for a token that ends answers. */
+  bias(byToken: Readonly<Record<string, number>> | null | undefined): TokenBias | null
   /** Text as it is; names of special tokens in it become those tokens. */
   tokenize(text: string): Token[]
   grammar(gbnf: string): Promise<LlamaGrammar>
@@ -81,6 +85,7 @@ export async function openWeights(
   const contextSize = Math.min(context.contextSize, assignment.context ?? context.contextSize)
   const sequences = openPlaces(Array.from({ length: assignment.sequences }, () => context.getSequence()))
   const embeddings = openPlaces([null])
+  const facts = factsOf(model)
   const jinja = model.fileInfo.metadata.tokenizer.chat_template
   const opened = jinja === undefined ? null : openTemplate(jinja)
   const template = (): Template => {
@@ -92,12 +97,16 @@ export async function openWeights(
 
   return {
     context: contextSize,
-    facts: factsOf(model),
+    facts,
     sequences,
     embeddings,
     template,
     renderChat(turns, given) {
-      const text = renderTurns(template(), turns, given)
+      const text = renderTurns(
+        template(),
+        turns,
+        withoutControlTokens(given, one => controlsIn(model, one)),
+      )
       const isThinking = template().thinks && /<think>\s*$/.test(text.toString())
       return { tokens: withBeginning(model, text.tokenize(model.tokenizer)), isThinking }
     },
@@ -110,6 +119,21 @@ export async function openWeights(
         what: "'suffix' with these weights, which have no tokens for filling in the middle,",
         instead: 'Leave it out, or use a model made for code.',
       })
+    },
+    bias(byToken) {
+      const entries = Object.entries(byToken ?? {})
+      if (entries.length === 0) return null
+      const bias = new TokenBias(model.tokenizer)
+      const inVocabulary = toTokens(
+        entries.map(([token]) => Number(token)),
+        { facts },
+        'logit_bias',
+      )
+      inVocabulary.forEach((token, index) => {
+        if (model.isEogToken(token)) throw endBias()
+        bias.set([token], { logit: entries[index]?.[1] ?? 0 })
+      })
+      return bias
     },
     tokenize: text => withBeginning(model, model.tokenize(text, true)),
     async grammar(gbnf) {
@@ -175,6 +199,14 @@ export async function openWeights(
   }
 }
 
+/** The library passes over it. */
+const endBias = (): FaultError =>
+  new FaultError({
+    kind: 'unsupported',
+    what: "'logit_bias' of a token that ends the answer",
+    instead: "Use 'max_tokens' or 'stop' for its length.",
+  })
+
 async function emptySequence(sequence: LlamaContextSequence, sequences: Places<LlamaContextSequence>): Promise<void> {
   try {
     await sequence.clearHistory()
@@ -201,6 +233,12 @@ function renderTurns(template: Template, turns: readonly Turn[], given: Given): 
       { cause },
     )
   }
+}
+
+/** Texts of the control tokens that `text` would have as a part of the template. */
+function controlsIn(model: LlamaModel, text: string): string[] {
+  const controls = model.tokenize(text, true).filter(token => model.getTokenAttributes(token).control)
+  return [...new Set(controls)].map(token => model.detokenize([token], true)).filter(control => control !== '')
 }
 
 function withBeginning(model: LlamaModel, prompt: Token[]): Token[] {
