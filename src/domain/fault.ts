@@ -145,9 +145,9 @@ const table: Table = {
     type: 'invalid_request_error',
     code: 'context_length_exceeded',
     param: () => 'messages',
-    // Clients know it by «maximum context length», OpenAI's words.
+    // Clients know it by «maximum context length» or by «prompt is too long».
     say: f =>
-      `This request needs ${f.asked} tokens, and this model's maximum context length is ${f.limit} tokens. Shorten the input or lower max_tokens.`,
+      `This request needs ${f.asked} tokens, and this model's maximum context length is ${f.limit} tokens: the prompt is too long, or max_tokens too high. Shorten the input or lower max_tokens.`,
   },
   'route-unknown': {
     status: 404,
@@ -160,7 +160,7 @@ const table: Table = {
     status: 405,
     type: 'invalid_request_error',
     code: 'method_not_allowed',
-    say: f => `${f.path} does not take ${f.method}. Use ${f.allowed.join(' or ')}.`,
+    say: f => `${f.path.slice(0, 200)} does not take ${f.method}. Use ${f.allowed.join(' or ')}.`,
   },
   'key-missing': {
     status: 401,
@@ -338,10 +338,11 @@ export type HttpFault = {
   retryAfterSeconds: number | null
 }
 
-/** A key that was put where a name belongs is repeated to nobody: errors end up in logs. */
+/** A key or a token (JWT) that was put where a name belongs is repeated to nobody: errors end up in logs. */
 function hideKeys<T extends string | null>(text: T): T {
-  // replaceAll gives a string for a string, and null stays null.
-  return text === null ? text : (text.replaceAll(/\bsk-[\w-]{8,}/g, 'sk-...') as T)
+  if (text === null) return text
+  // replaceAll gives a string for a string.
+  return text.replaceAll(/\bsk-[\w-]{8,}/g, 'sk-...').replaceAll(/\beyJ[\w-]{8,}(\.[\w-]*){0,2}/g, 'eyJ...') as T
 }
 
 /** The one place a Fault becomes HTTP: OpenAI's error shape with all four keys. */

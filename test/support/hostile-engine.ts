@@ -2,30 +2,32 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 
-type Misbehave = (socket: Socket) => void
+/** What an engine does once it has the head of a request. */
+export type Misbehave = (socket: Socket) => void
 
-const answer = (status: string, headers: Record<string, string>, body: string | Buffer = ''): Buffer => {
+export const answer = (status: string, headers: Record<string, string>, body: string | Buffer = ''): Buffer => {
   const head = Object.entries({ 'content-length': String(Buffer.byteLength(body)), ...headers })
   const lines = head.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   return Buffer.concat([Buffer.from(`HTTP/1.1 ${status}\r\n${lines}\r\n`), Buffer.from(body)])
 }
 const json = { 'content-type': 'application/json' }
 const html = { 'content-type': 'text/html' }
+const noModels = '{"object":"list","data":[]}'
 const page = '<html><body><h1>Bad gateway</h1>secret-of-the-proxy</body></html>'
 const good =
   '{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"}}]}'
-const streamHead = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n'
+export const streamHead = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n'
 const delta = 'data: {"choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
 
 /** Once, and the connection ended. */
-const says =
+export const says =
   (...bytes: (string | Buffer)[]): Misbehave =>
   socket => {
     for (const piece of bytes) socket.write(piece)
     socket.end()
   }
 /** Over and over, no faster than it is read, until the other side has had enough. `most` bytes in all. */
-const floods =
+export const floods =
   (first: string, piece: Buffer, most = Infinity): Misbehave =>
   socket => {
     let sent = 0
@@ -93,10 +95,17 @@ export const oddities = {
   'crlf-stream': says(streamHead, delta.replaceAll('\n', '\r\n'), 'data: [DONE]\r\n\r\n'),
 } satisfies Record<string, Misbehave>
 
-export type HostileEngine = { port: number; close(): Promise<void> }
+export type HostileEngine = { url: string; port: number; close(): Promise<void> }
 
-export async function startHostileEngine(): Promise<HostileEngine> {
-  const behaviours = new Map<string, Misbehave>(Object.entries({ ...misbehaviours, ...oddities }))
+export function startHostileEngine(): Promise<HostileEngine> {
+  return startRawEngine(new Map<string, Misbehave>(Object.entries({ ...misbehaviours, ...oddities })))
+}
+
+/**
+ * An engine with each of `behaviours` under a path of its own (`/name/v1`, for gets under `GET name`). It lists no models,
+ * and lets who probes it go on.
+ */
+export async function startRawEngine(behaviours: ReadonlyMap<string, Misbehave>): Promise<HostileEngine> {
   const sockets = new Set<Socket>()
   const server = createServer(socket => {
     sockets.add(socket)
@@ -105,21 +114,22 @@ export async function startHostileEngine(): Promise<HostileEngine> {
     let text = ''
     let over = false
     socket.on('data', data => {
+      if (over) return
       text += data.toString('latin1')
-      if (over || !text.includes('\r\n\r\n')) return
+      if (!text.includes('\r\n\r\n')) return
       over = true
       const [method, path = ''] = text.split(' ', 2)
-      if (method === 'GET') {
-        socket.end(answer('200 OK', { ...json, connection: 'close' }, '{"object":"list","data":[]}'))
-        return
-      }
-      behaviours.get(path.split('/')[1] ?? '')?.(socket)
+      const name = path.split('/')[1] ?? ''
+      const behave = behaviours.get(method === 'GET' ? `GET ${name}` : name)
+      if (behave !== undefined) behave(socket)
+      else if (method === 'GET') socket.end(answer('200 OK', { ...json, connection: 'close' }, noModels))
     })
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   // A TCP server that listens has an address object.
   const { port } = server.address() as AddressInfo
   return {
+    url: `http://127.0.0.1:${port}`,
     port,
     async close() {
       for (const socket of sockets) socket.destroy()

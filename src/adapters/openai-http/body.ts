@@ -37,6 +37,9 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
   }
 }
 
+/** How long an answer that is complete waits for a client that reads none of it, before its connection is dropped. */
+const unreadMs = 60_000
+
 /** What of a refused body is read and thrown away, so that its sender gets to read the answer. */
 const mostDiscardedBytes = 256 * 1024 * 1024
 const discardMs = 10_000
@@ -47,6 +50,8 @@ const discardMs = 10_000
  */
 export function endAnswer(response: ServerResponse, last: Uint8Array | null): void {
   const { req: request } = response
+  // Its client may never read it. Any progress starts the time again, and so does the connection's next request.
+  response.socket?.setTimeout(unreadMs)
   if (response.shouldKeepAlive || request.complete) {
     response.end(last)
     return

@@ -38,6 +38,10 @@ export class HttpReply implements Reply {
     endAnswer(this.#response, bytes)
   }
 
+  cut(): void {
+    this.#response.destroy()
+  }
+
   onDrain(listener: () => void): void {
     this.#response.on('drain', listener)
   }

@@ -215,8 +215,9 @@ function keyOf(request: IncomingMessage): string | null {
   return typeof key === 'string' && key !== '' ? key : null
 }
 
-/** Anthropic's clients name the version of their API on every request. */
-function surfaceOf({ headers }: IncomingMessage): Surface {
+/** Anthropic's clients name the version of their API on every request, and have a route that is theirs alone. */
+function surfaceOf({ headers, url = '/' }: IncomingMessage): Surface {
+  if (/^(\/v1)?\/messages(?![^/?])/.test(url)) return 'anthropic'
   return headers['anthropic-version'] === undefined ? 'openai' : 'anthropic'
 }
 

@@ -19,6 +19,7 @@ export type {
   Translated,
   TranslationContext,
 } from './translation.ts'
+export { objectEnd } from './object-end.ts'
 export { renderFault } from './surface.ts'
 export type { Surface } from './surface.ts'
 export { fromCountTokens, fromMessages, toAnthropicModel, toAnthropicModels } from './messages/index.ts'

@@ -25,8 +25,10 @@ export function readAnswer(completion: unknown): ChatAnswer {
 
 /** One stream's chunks. Only the first choice is read: no dialect but chat itself knows several. */
 export function chunkReader(): (chunk: unknown) => ChatPiece[] {
-  /** The engine's index of each call seen, in the order of their coming. */
-  const calls: { at: unknown; id: string; isTold: boolean }[] = []
+  /** In the order of their coming. */
+  const calls: { id: string; isTold: boolean }[] = []
+  /** By the engine's index, the last that came under it. */
+  const places = new Map<unknown, number>()
 
   return chunk => {
     const pieces: ChatPiece[] = []
@@ -55,13 +57,14 @@ export function chunkReader(): (chunk: unknown) => ChatPiece[] {
     const name = textOf(called?.['name'])
     const json = argumentsOf(called?.['arguments'])
     const at = field(call, 'index') ?? (id === '' ? place : id)
-    let index = calls.findLastIndex(known => known.at === at)
+    let index = places.get(at) ?? -1
     const pieces: ChatPiece[] = []
     // A second call under an index that is taken: some engines number every call 0.
     const isAnother = index !== -1 && name !== '' && id !== '' && id !== calls[index]?.id
     if (index === -1 || isAnother) {
       index = calls.length
-      calls.push({ at, id: id || `call_${index}`, isTold: false })
+      places.set(at, index)
+      calls.push({ id: id || `call_${index}`, isTold: false })
     }
     const begun = calls[index]
     // The name may come after the id.

@@ -1,5 +1,6 @@
 /** Serving: what a gateway decides about a request. Start at `snapshot.ts`, then `ask.ts` and `routing.ts`. */
 export { routeScopeOf } from './route-scope.ts'
+export { answerProblem } from './answer-shape.ts'
 export { parseAsk, toEngineBody } from './ask.ts'
 export type { Ask, EnginePath, ModelPath } from './ask.ts'
 export { compileSnapshot, engineAssignments } from './compile.ts'

@@ -15,7 +15,7 @@ export interface Answer {
 export function answerHeaders(exchange: Exchange, contentType: string, isWhole = false): Record<string, string> {
   const { id, version, model, attempts, startedMs } = exchange
   return {
-    'content-type': contentType,
+    'content-type': isPlain(contentType) ? contentType : 'application/octet-stream',
     'x-request-id': id,
     ...(version === null ? {} : { 'x-holdfast-version': version.name }),
     ...liteLlmHeaders({
@@ -27,6 +27,9 @@ export function answerHeaders(exchange: Exchange, contentType: string, isWhole =
     }),
   }
 }
+
+/** Node throws at other characters in a header, and engines may send any. */
+const isPlain = (contentType: string): boolean => /^[\x20-\x7e]{1,256}$/.test(contentType)
 
 /** Notes when the first piece of an answer went to the client. */
 export function noteFirstByte(exchange: Exchange): void {

@@ -96,14 +96,7 @@ function encode(
   { form }: Exchange,
 ): Pick<WireRequest, 'body' | 'contentType'> | Promise<Pick<WireRequest, 'body' | 'contentType'>> {
   if (form !== null) return encodeForm(body, form)
-  try {
-    return { body: JSON.stringify(body), contentType: 'application/json' }
-  } catch (error) {
-    // JSON.stringify recurses where JSON.parse does not.
-    if (!(error instanceof RangeError)) throw error
-    const problem = 'The request body is nested too deeply.'
-    throw new FaultError({ kind: 'request-invalid', param: null, problem }, { cause: error })
-  }
+  return { body: JSON.stringify(body), contentType: 'application/json' }
 }
 
 async function encodeForm(

@@ -4,17 +4,19 @@
  * undermined by a file beside it. What was dropped is refused by name, and the client sends the whole conversation.
  */
 import type { KeptResponse } from '../../domain/dialect/index.ts'
+import { measureJson, requestSize } from './json-size.ts'
 
 export interface Conversations {
   /** Keeps an answer for the key that asked for it. The ones used longest ago make room; one too large is not kept. */
   keep(owner: string, kept: KeptResponse): void
-  /** `null`: never kept, dropped since, or another key's. */
-  get(owner: string, id: string): KeptResponse | null
+  /** `null`: never kept, dropped since, or another key's. `bytes` is what it takes. */
+  get(owner: string, id: string): (KeptResponse & { bytes: number }) | null
   /** Whether there was one to forget. */
   forget(owner: string, id: string): boolean
 }
 
-type Entry = { kept: KeptResponse; bytes: number; keptAt: number }
+/** As JSON: small objects take many times their text, and what counts is that memory has an end. */
+type Entry = { json: Buffer; keptAt: number }
 
 export function openConversations({
   mostBytes,
@@ -34,11 +36,12 @@ export function openConversations({
     keep(owner, kept) {
       const key = keyOf(owner, kept.id)
       drop(key)
-      // Characters of JSON are near enough: what counts is that memory has an end.
-      const bytes = JSON.stringify(kept).length
-      if (bytes > mostBytes) return
-      entries.set(key, { kept, bytes, keptAt: now() })
-      held += bytes
+      const text = JSON.stringify(kept)
+      const json = Buffer.from(text)
+      // No request could go on from what is too much for one.
+      if (json.length > mostBytes || measureJson(text, requestSize).tooMuch !== null) return
+      entries.set(key, { json, keptAt: now() })
+      held += json.length
       for (const [oldest, entry] of entries) {
         if (held <= mostBytes && !isOver(entry)) break
         drop(oldest)
@@ -51,7 +54,8 @@ export function openConversations({
       if (entry === null) return null
       entries.delete(key)
       entries.set(key, entry)
-      return entry.kept
+      // What was written here is what is read.
+      return { ...(JSON.parse(entry.json.toString('utf8')) as KeptResponse), bytes: entry.json.length }
     },
 
     forget(owner, id) {
@@ -78,7 +82,7 @@ export function openConversations({
     const entry = entries.get(key)
     if (entry === undefined) return
     entries.delete(key)
-    held -= entry.bytes
+    held -= entry.json.length
   }
 }
 

@@ -33,6 +33,8 @@ export interface Reply {
   /** `false`: the client reads slower than this; wait for `onDrain`. */
   write(bytes: Uint8Array): boolean
   end(bytes: Uint8Array | null): void
+  /** Drops the connection: the one way to tell that what was sent is not all. */
+  cut(): void
   onDrain(listener: () => void): void
 }
 

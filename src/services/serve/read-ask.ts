@@ -5,6 +5,7 @@ import {
   fromResponses,
   type AnswerTranslator,
   type ChatRequest,
+  type PreviousTurns,
 } from '../../domain/dialect/index.ts'
 import { FaultError, type Fault } from '../../domain/fault.ts'
 import { parseAsk, type EnginePath } from '../../domain/serving/index.ts'
@@ -14,11 +15,14 @@ import { describe, type Exchange } from './exchange.ts'
 export type ReadAskParts = {
   /** What earlier answers said, for `previous_response_id`. */
   conversations: Conversations
+  /** Told of what the request brings from memory. Throws FaultError when there is no room for it now. */
+  reserve: (bytes: number) => void
 }
 
 /** Sets the exchange's `ask`, and its `translator` where the client's dialect is not the engines'. Throws FaultError. */
-export function readAsk(exchange: Exchange, body: unknown, { conversations }: ReadAskParts): void {
+export function readAsk(exchange: Exchange, body: unknown, { conversations, reserve }: ReadAskParts): void {
   const { path } = exchange.head
+  const found = new Map<string, PreviousTurns | null>()
   const context = { id: exchange.id, created: Math.trunc(exchange.arrivedAt / 1000) }
   switch (path) {
     case 'messages':
@@ -27,10 +31,7 @@ export function readAsk(exchange: Exchange, body: unknown, { conversations }: Re
       return translated('tokenize', fromCountTokens(body))
     case 'responses': {
       const owner = describe(exchange).key ?? ''
-      return translated(
-        'chat/completions',
-        fromResponses(body, { ...context, previous: id => conversations.get(owner, id)?.turns ?? null }),
-      )
+      return translated('chat/completions', fromResponses(body, { ...context, previous: id => earlier(owner, id) }))
     }
     case 'chat/completions':
     case 'completions':
@@ -42,6 +43,16 @@ export function readAsk(exchange: Exchange, body: unknown, { conversations }: Re
       return asked(path, body)
     default:
       return path satisfies never
+  }
+
+  /** Read once, however often its items are referred to. */
+  function earlier(owner: string, id: string): PreviousTurns | null {
+    const known = found.get(id)
+    if (known !== undefined) return known
+    const kept = conversations.get(owner, id)
+    found.set(id, kept?.turns ?? null)
+    if (kept !== null) reserve(kept.bytes)
+    return kept?.turns ?? null
   }
 
   function translated(

@@ -6,7 +6,7 @@ import { openConversations } from './conversations.ts'
 import { read } from './read.ts'
 
 const limits = (): GatewayLimits => ({
-  body: bytes(100),
+  body: bytes(1_000),
   inFlight: 10,
   firstByte: millis(1),
   idle: millis(1),
@@ -14,9 +14,9 @@ const limits = (): GatewayLimits => ({
 })
 
 /** An exchange whose body comes when `arrive` is called; only what `read` looks at. */
-function exchange(declaredBytes: number | null) {
+function exchange(declaredBytes: number | null, more = '') {
   const { promise, resolve } = Promise.withResolvers<Uint8Array>()
-  const body = '{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
+  const body = `{"model":"m","messages":[{"role":"user","content":"Hi"}]${more}}`
   const partial: unknown = {
     head: { path: 'chat/completions', declaredBytes },
     readBody: () => promise,
@@ -28,14 +28,40 @@ function exchange(declaredBytes: number | null) {
 
 test('bodies that are still arriving count against what all may hold, and give their share back', async () => {
   const conversations = openConversations({ mostBytes: 0, keptForMs: 0, now: () => 0 })
-  const serve = read({ limits, conversations }, 250)(async () => {})
-  const slow = [exchange(100), exchange(null)]
+  const serve = read({ limits, conversations }, 3_000)(async () => {})
+  const slow = [exchange(1_000), exchange(null)]
   const running = slow.map(({ exchange: each }) => serve(each))
-  await expect(serve(exchange(60).exchange)).rejects.toMatchObject({ fault: { kind: 'overloaded' } })
+  await expect(serve(exchange(1_001).exchange)).rejects.toMatchObject({ fault: { kind: 'overloaded' } })
   for (const { arrive } of slow) arrive()
   await Promise.all(running)
-  const next = exchange(60)
+  const next = exchange(600)
   next.arrive()
   await serve(next.exchange)
   expect(next.exchange.ask?.model).toBe('m')
+})
+
+test('a body of many small values counts for what they take, not for its length', async () => {
+  const conversations = openConversations({ mostBytes: 0, keptForMs: 0, now: () => 0 })
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+  const serve = read({ limits, conversations }, 30_000)(() => answered)
+  const many = [0, 1].map(() => exchange(800, `,"x":[${'{},'.repeat(200)}0]`))
+  const running = many.map(({ exchange: each, arrive }) => {
+    arrive()
+    return serve(each)
+  })
+  await expect(running[1]).rejects.toMatchObject({ fault: { kind: 'overloaded' } })
+  answer()
+  await running[0]
+})
+
+test.each([
+  ['levels', '['.repeat(501) + ']'.repeat(501)],
+  ['values', `[${'0,'.repeat(500_000)}0]`],
+])('a body with too many %s is refused before it is parsed', async (what, more) => {
+  const conversations = openConversations({ mostBytes: 0, keptForMs: 0, now: () => 0 })
+  const { exchange: each, arrive } = exchange(800, `,"x":${more}`)
+  arrive()
+  await expect(read({ limits, conversations })(async () => {})(each)).rejects.toMatchObject({
+    fault: { kind: 'request-invalid', problem: expect.stringContaining(what) },
+  })
 })

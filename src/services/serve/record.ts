@@ -48,7 +48,9 @@ export const record =
       if (exchange.gone) return
       if (exchange.lastHead !== null && !exchange.reply.headSent)
         exchange.reply.head(exchange.lastHead.status, exchange.lastHead.headers)
-      exchange.reply.end(exchange.lastBytes)
+      // An end without last words would make what was sent look whole.
+      if (end.fault !== null && exchange.lastBytes === null) exchange.reply.cut()
+      else exchange.reply.end(exchange.lastBytes)
     }
   }
 

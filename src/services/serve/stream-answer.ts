@@ -6,6 +6,7 @@
 import { FaultError } from '../../domain/fault.ts'
 import { answerHeaders, noteFirstByte, type Answer } from './answer.ts'
 import type { Exchange } from './exchange.ts'
+import { answerFailed, messageOf, parseAnswer, recordOf, refuseError, type Parsing } from './parse-answer.ts'
 import type { Repair } from './ports.ts'
 import { estimateUsage, noteUsage } from './usage.ts'
 import { wholeEvents } from './whole-events.ts'
@@ -24,12 +25,13 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
   let usageTold = false
   /** The first events of the answer, to make another like them. */
   let first: Buffer | null = null
+  let lookedAtBytes = 0
   exchange.stream = stream
 
   return {
     head(contentType) {
       if (!contentType.startsWith('text/event-stream'))
-        throw failed(`it answered a stream with ${contentType || 'no content type'}`)
+        throw answerFailed(`it answered a stream with ${contentType || 'no content type'}`)
       // Another replica's head may have gone out before it was lost.
       if (reply.headSent) return
       reply.head(200, {
@@ -42,8 +44,9 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
     },
 
     data(chunk) {
-      const events = eventsOf(chunk)
-      if (events === null) return 'more'
+      const whole = eventsOf(chunk)
+      if (whole === null) return 'more'
+      const events = first === null && whole.indexOf(byteOrderMark) === 0 ? whole.subarray(byteOrderMark.length) : whole
       if (!looksAtAll && isPlain(events)) {
         pieces += countEvents(events)
         first ??= events
@@ -72,16 +75,18 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
   function passEvents(events: Buffer): 'more' | 'wait' | 'complete' {
     let passed = ''
     let more = true
+    lookedAtBytes += events.length
+    if (lookedAtBytes > mostBytes) throw answerFailed(`its stream is longer than ${mostBytes} bytes`)
     try {
       for (const event of events.toString('utf8').replaceAll('\r\n', '\n').split('\n\n')) {
         if (event === '') continue
         const data = dataOf(event)
         if (data === '[DONE]') {
           passed += lastChunks()
-          exchange.lastBytes = Buffer.from(stream === null ? `${event}\n\n` : stream.end())
+          exchange.lastBytes = Buffer.from(stream === null ? 'data: [DONE]\n\n' : stream.end())
           return 'complete'
         }
-        const told = data === null ? `${event}\n\n` : toClient(data, event)
+        const told = data === null ? commentsOf(event) : toClient(data, event)
         if (data !== null && told !== '') noteFirstByte(exchange)
         passed += told
       }
@@ -95,7 +100,8 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
   /** What the client gets of an event; '' is nothing. Takes its usage; throws when it is the engine's error. */
   function toClient(data: string, event: string): string {
     const parsed = parse(data)
-    if ('error' in parsed && parsed['error'] !== null) throw failed(messageOf(parsed['error']))
+    refuseError(parsed)
+    if (/^event: ?error$/m.test(event)) throw answerFailed(messageOf(parsed))
     const chunk = repair === null ? parsed : repair.chunk(parsed)
     if (chunk === null) return ''
     pieces++
@@ -118,8 +124,9 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
   function lastChunks(): string {
     if (stream === null ? usageTold || !wantsUsage : usage !== null) return ''
     const data = first === null ? null : dataOf(first.toString('utf8').replaceAll('\r\n', '\n').split('\n\n')[0] ?? '')
-    const { id, object, created, model } = data === null ? {} : parse(data)
-    const chunk = { id, object, created, model, choices: [], usage: usage ?? estimateUsage(exchange, pieces) }
+    const { id, object, created, model } = data === null || data === '[DONE]' ? {} : parse(data)
+    const empty = { id, object, created, model, choices: [] }
+    const chunk = { ...(repair?.chunk(empty) ?? empty), usage: usage ?? estimateUsage(exchange, pieces) }
     return stream === null ? `data: ${JSON.stringify(chunk)}\n\n` : stream.chunk(chunk)
   }
 }
@@ -132,12 +139,22 @@ function wantsRunningUsage({ ask }: Exchange): boolean {
 
 const ownMarks = ['"usage"', '"error"', '[DONE]'].map(mark => Buffer.from(mark))
 const dataMark = Buffer.from('data:')
+const byteOrderMark = Buffer.from('\uFEFF')
+/** Of a stream whose events are parsed, since what they say is kept to its end. */
+const mostBytes = 256 * 1024 * 1024
+const eventParsing: Parsing = { what: 'an event of its stream', most: { values: 1_000_000, levels: 500 } }
 
 /** The data of an event; `null`: it has none (a comment). */
 function dataOf(event: string): string | null {
   const lines = event.split('\n').filter(line => line.startsWith('data:'))
-  return lines.length === 0 ? null : lines.map(line => line.slice(5).trimStart()).join('\n')
+  return lines.length === 0 ? null : lines.map(line => line.slice(5).trim()).join('\n')
 }
+
+/** An event without data is nothing to a client, but comments keep its connection. */
+const commentsOf = (event: string): string =>
+  event.split('\n').every(line => line.startsWith(':')) ? `${event}\n\n` : ''
+
+const parse = (data: string): Record<string, unknown> => recordOf(parseAnswer(data, eventParsing), eventParsing.what)
 
 /** Each ends with an empty line. */
 function countEvents(events: Buffer): number {
@@ -148,28 +165,4 @@ function count(bytes: Buffer, mark: string): number {
   let found = 0
   for (let at = bytes.indexOf(mark); at !== -1; at = bytes.indexOf(mark, at + mark.length)) found++
   return found
-}
-
-function parse(data: string): Record<string, unknown> {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(data)
-  } catch (error) {
-    throw failed('an event of its stream is not JSON', error)
-  }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
-    throw failed('an event of its stream is not a JSON object')
-  // A record after the check; its fields stay unknown.
-  return parsed as Record<string, unknown>
-}
-
-function messageOf(error: unknown): string {
-  if (typeof error === 'string') return error
-  if (typeof error === 'object' && error !== null && 'message' in error && typeof error.message === 'string')
-    return error.message
-  return 'it sent an error'
-}
-
-function failed(detail: string, cause?: unknown): FaultError {
-  return new FaultError({ kind: 'engine-failed', status: 200, detail }, { cause })
 }

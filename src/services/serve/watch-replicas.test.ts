@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { ask, testVersion, type GatewayOptions, type TestGateway } from '../../../test/support/in-process-gateway.ts'
 import { engine, gateway as newGateway } from '../../../test/support/gateways.ts'
+import { answer, floods, says, startRawEngine } from '../../../test/support/hostile-engine.ts'
 import { millis } from '../../domain/units.ts'
 
 /** A gateway that probes often. */
@@ -96,4 +97,48 @@ test('a model that its engine loads on demand is stopped, can be asked for, and 
   while (started.fleet.status(testVersion) !== 'loaded' && !deadline.aborted)
     await new Promise(resolve => setImmediate(resolve))
   expect(started.fleet.status(testVersion)).toBe('loaded')
+})
+
+test('an engine that answers the canary without an end is let go after what one token could be', async () => {
+  const page = Buffer.alloc(64 * 1024, 'x')
+  const endless = await startRawEngine(
+    new Map([['flood', floods('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n', page)]]),
+  )
+  onTestFinished(() => endless.close())
+  const started = await gateway({
+    replicas: [{ url: `${endless.url}/flood` }],
+    version: { engine: 'openai' },
+    health: { canary: millis(1) },
+  })
+  const replica = await until(started, ({ state }) => state === 'up')
+  const bornAt = replica.provenAt
+  await until(started, () => replica.provenAt > bornAt)
+  expect(replica.health).toMatchObject({ state: 'up', why: null })
+})
+
+test('an engine that has no route for its task cannot be asked for a token, and is as its probes say', async () => {
+  const fake = await engine({ dialect: 'tgi' })
+  const started = await gateway({
+    replicas: [fake],
+    version: { engine: 'tgi', task: 'embed' },
+    health: { canary: millis(1) },
+  })
+  const replica = await until(started, ({ state }) => state === 'up')
+  const bornAt = replica.provenAt
+  await until(started, () => replica.provenAt > bornAt)
+  expect(replica.health.state).toBe('up')
+  expect(fake.state().received).toBe(0)
+})
+
+test.each([
+  ['larger than a page of metrics can be', Buffer.alloc(2 * 1024 * 1024, 'vllm:num_requests_running 7\n')],
+  ['binary', Buffer.from(Array.from({ length: 100_000 }, (_, i) => (i * 7) % 256))],
+  ['of one endless label', Buffer.from(`vllm:num_requests_running{a="${'\\"'.repeat(400_000)}`)],
+  ['of a hundred thousand samples', Buffer.from('vllm:kv_cache_usage_perc 0.5\n'.repeat(30_000))],
+])('metrics that are %s do not take a replica out', async (_, page) => {
+  const odd = await startRawEngine(new Map([['GET metrics', says(answer('200 OK', { connection: 'close' }, page))]]))
+  onTestFinished(() => odd.close())
+  const started = await gateway({ replicas: [{ url: odd.url, metrics: `${odd.url}/metrics` }] })
+  const { load } = await until(started, ({ state }) => state === 'up')
+  expect(load?.running ?? null).toBeNull()
 })

@@ -1,12 +1,16 @@
 /** An answer that is not streamed: gathered whole, so that a replica that dies in the middle of it can be replaced. */
-import { FaultError } from '../../domain/fault.ts'
+import { answerProblem } from '../../domain/serving/index.ts'
 import type { Exchange } from './exchange.ts'
 import { answerHeaders, noteFirstByte, type Answer } from './answer.ts'
+import { answerFailed, parseAnswer, recordOf, refuseError } from './parse-answer.ts'
 import type { Repair } from './ports.ts'
 import { noteUsage } from './usage.ts'
 
 /** Embeddings of a large batch are the largest answers there are. */
 const mostBytes = 256 * 1024 * 1024
+/** What they hold is numbers, which are cheap; the others may hold what chats tell of each token. */
+const mostValues = 5_000_000
+const mostLevels = 500
 
 export function wholeAnswer(exchange: Exchange, repair: Repair | null): Answer {
   const chunks: Buffer[] = []
@@ -18,7 +22,7 @@ export function wholeAnswer(exchange: Exchange, repair: Repair | null): Answer {
     },
     data(chunk) {
       length += chunk.length
-      if (length > mostBytes) throw failed(`its answer is larger than ${mostBytes} bytes`)
+      if (length > mostBytes) throw answerFailed(`its answer is larger than ${mostBytes} bytes`)
       chunks.push(chunk)
       return 'more'
     },
@@ -41,25 +45,15 @@ export function wholeAnswer(exchange: Exchange, repair: Repair | null): Answer {
 
   /** The engine's own bytes when nothing has to be changed in them. */
   function toClient(theirs: Buffer): Buffer {
-    const { translator } = exchange
-    const parsed = parse(theirs)
-    const answer = repair === null ? parsed : repair.whole(parsed)
-    if (typeof answer !== 'object' || answer === null || Array.isArray(answer))
-      throw failed('its answer is not a JSON object')
-    noteUsage(exchange, 'usage' in answer ? answer.usage : null)
+    const { ask, translator } = exchange
+    const values = ask?.path === 'embeddings' ? Infinity : mostValues
+    const parsed = parseAnswer(theirs.toString('utf8'), { what: 'its answer', most: { values, levels: mostLevels } })
+    if (!Array.isArray(parsed)) refuseError(recordOf(parsed, 'its answer'))
+    const answer = recordOf(repair === null ? parsed : repair.whole(parsed), 'its answer')
+    const problem = ask === null ? null : answerProblem(ask, answer)
+    if (problem !== null) throw answerFailed(problem)
+    noteUsage(exchange, answer['usage'])
     if (translator === null) return repair === null ? theirs : Buffer.from(JSON.stringify(answer))
     return Buffer.from(JSON.stringify(translator.whole(answer)))
   }
-}
-
-function parse(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch (error) {
-    throw failed('its answer is not JSON', error)
-  }
-}
-
-function failed(detail: string, cause?: unknown): FaultError {
-  return new FaultError({ kind: 'engine-failed', status: 200, detail }, { cause })
 }

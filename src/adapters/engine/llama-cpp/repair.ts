@@ -1,7 +1,7 @@
 /** What is mended in llama-server's answers alone. */
 import { randomUUID } from 'node:crypto'
 import type { Repair } from '../../../services/serve/index.ts'
-import { answerFailed, asNumber, asText, field, type Mend } from '../openai/index.ts'
+import { answerFailed, asCount, asNumber, asText, field, type Mend } from '../openai/index.ts'
 
 /** An infill's own shape becomes OpenAI's text completion, streamed or whole. It may be several answers. */
 export function infilled(model: string | null, answers: number): Repair {
@@ -50,7 +50,7 @@ function toChoice(part: unknown, place: number): object {
 /** Of all answers to one prompt. */
 function usageOf(parts: readonly unknown[]): object {
   const counts = (name: string): number[] => parts.map(part => asNumber(field(part, name)) ?? 0)
-  const input = Math.max(...counts('tokens_evaluated'))
+  const input = counts('tokens_evaluated').reduce((most, count) => Math.max(most, count), 0)
   const output = counts('tokens_predicted').reduce((sum, count) => sum + count, 0)
   return { prompt_tokens: input, completion_tokens: output, total_tokens: input + output }
 }
@@ -69,7 +69,7 @@ export const tokenList: Mend = {
 export const inputTokens: Mend = {
   marks: [],
   whole(answer) {
-    const count = asNumber(field(answer, 'input_tokens'))
+    const count = asCount(field(answer, 'input_tokens'))
     if (count === null) throw answerFailed('its answer tells no count of tokens')
     return { count, tokens: null, max_model_len: null }
   },

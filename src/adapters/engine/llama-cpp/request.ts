@@ -54,9 +54,15 @@ function withTools(body: Json): Json {
   const allowed = field(choice, 'allowed_tools')
   if (named === null && allowed === undefined) return body
   const names = named === null ? namesOf(field(allowed, 'tools')) : [named]
-  const offered = Array.isArray(tools) ? tools.filter(tool => names.includes(nameOf(tool))) : []
+  const wanted = new Set(names)
+  const offered = Array.isArray(tools) ? tools.filter(tool => wanted.has(nameOf(tool))) : []
   if (offered.length === 0) {
-    const problem = `tools has no function named ${names.map(name => `'${name}'`).join(' or ') || 'in tool_choice'}.`
+    const problem = `tools has no function named ${
+      names
+        .slice(0, 5)
+        .map(name => `'${name}'`)
+        .join(' or ') || 'in tool_choice'
+    }.`
     throw new FaultError({ kind: 'request-invalid', param: 'tool_choice', problem })
   }
   return { ...rest, tools: offered, tool_choice: named === null ? (field(allowed, 'mode') ?? 'auto') : 'required' }

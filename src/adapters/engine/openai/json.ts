@@ -16,6 +16,10 @@ export const asText = (value: unknown): string | null => (typeof value === 'stri
 export const asNumber = (value: unknown): number | null =>
   typeof value === 'number' && Number.isFinite(value) ? value : null
 
+/** A whole number, 0 or more, that can be counted on. */
+export const asCount = (value: unknown): number | null =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null
+
 /** `undefined` when the text is not JSON. */
 export function parseJson(text: string): unknown {
   try {

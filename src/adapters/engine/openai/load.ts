@@ -30,7 +30,13 @@ export function readLoad(text: string, names: LoadNames, served: string | null):
   const load: EngineLoad = {
     running: total('running'),
     waiting: total('waiting'),
-    kvUse: kvUse.length === 0 ? null : Math.min(1, Math.max(0, ...kvUse)),
+    kvUse:
+      kvUse.length === 0
+        ? null
+        : Math.min(
+            1,
+            kvUse.reduce((most, use) => Math.max(most, use), 0),
+          ),
     promptTokens: counter('promptTokens'),
     generatedTokens: counter('generatedTokens'),
   }

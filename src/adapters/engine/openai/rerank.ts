@@ -14,9 +14,10 @@ export const ranking = (body: Json): Mend => ({
     const list = [field(answer, 'results'), field(answer, 'data'), answer].find(Array.isArray)
     if (list === undefined) throw answerFailed('its answer has no results')
     const entries: unknown[] = list
-    const results = entries
-      .map(entry => toResult(entry, body))
-      .toSorted((a, b) => b.relevance_score - a.relevance_score)
+    const ranked = entries.map(entry => toResult(entry, body))
+    if (new Set(ranked.map(({ index }) => index)).size < ranked.length)
+      throw answerFailed('its ranking names a document twice')
+    const results = ranked.toSorted((a, b) => b.relevance_score - a.relevance_score)
     const usage = readUsage(answer, entries)
     return {
       id: asText(field(answer, 'id')) ?? `rerank-${randomUUID()}`,
@@ -32,6 +33,9 @@ function toResult(entry: unknown, body: Json): { index: number; relevance_score:
   const score = field(entry, 'relevance_score') ?? field(entry, 'score')
   const value = asNumber(Array.isArray(score) ? score[0] : score)
   if (index === null || value === null) throw answerFailed('a result of its ranking has no index or no score')
+  const { documents } = body
+  if (!Number.isInteger(index) || index < 0 || (Array.isArray(documents) && index >= documents.length))
+    throw answerFailed(`its ranking names the document ${index}, and there is none`)
   const text = documentOf(entry, body, index)
   return { index, relevance_score: value, ...(text === null ? {} : { document: { text } }) }
 }

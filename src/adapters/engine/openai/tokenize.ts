@@ -1,7 +1,7 @@
 /** Counting tokens: `{count, tokens, max_model_len}` from every engine, whatever it has for it. */
 import { FaultError } from '../../../domain/fault.ts'
 import type { EngineRequest } from '../../../services/serve/index.ts'
-import { asNumber, field, type Json } from './json.ts'
+import { asCount, asNumber, field, type Json } from './json.ts'
 import { plainChat } from './chat.ts'
 import { answerFailed, repairWith, type Mend } from './repair.ts'
 
@@ -12,11 +12,12 @@ export const tokenCount: Mend = {
     const count = field(answer, 'count')
     // A list of prompts gets a list of counts.
     const counts: unknown[] = Array.isArray(count) ? count : [count]
-    if (!counts.every(one => asNumber(one) !== null)) throw answerFailed('its answer tells no count of tokens')
+    const total = counts.reduce<number>((sum, one) => sum + (asCount(one) ?? NaN), 0)
+    if (asCount(total) === null) throw answerFailed('its answer tells no count of tokens')
     const tokens = field(answer, 'tokens')
     const limit = asNumber(field(answer, 'max_model_len'))
     return {
-      count: counts.reduce<number>((sum, one) => sum + (asNumber(one) ?? 0), 0),
+      count: total,
       tokens: Array.isArray(tokens) ? tokens.flat() : null,
       // Tokenizers that know no limit say -1 or a number beyond all contexts.
       max_model_len: limit !== null && limit > 0 && limit < 1e9 ? limit : null,
@@ -32,7 +33,7 @@ export function countByCompletion(engine: string, body: Json): EngineRequest {
   const repair = repairWith({
     marks: [],
     whole(answer) {
-      const count = asNumber(field(field(answer, 'usage'), 'prompt_tokens'))
+      const count = asCount(field(field(answer, 'usage'), 'prompt_tokens'))
       if (count !== null) return { count, tokens: null, max_model_len: null }
       const what = `Counting tokens on ${engine}, which does not tell the usage of an answer,`
       throw new FaultError({ kind: 'unsupported', what, instead: 'Serve the model with vllm or llama-cpp for that.' })

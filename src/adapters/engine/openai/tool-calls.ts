@@ -1,6 +1,7 @@
 /** Tool calls as OpenAI sends them, out of what engines make of them. */
 import { randomUUID } from 'node:crypto'
-import { asText, field, isRecord, parseJson, type Json } from './json.ts'
+import { objectEnd } from '../../../domain/dialect/index.ts'
+import { asText, field, isRecord, type Json } from './json.ts'
 import { answerFailed, keyMarks, mapChoices, type Mend } from './repair.ts'
 
 /**
@@ -16,7 +17,8 @@ export function toolCalls(): Mend {
     let calls = answers.get(choice['index'])
     if (calls === undefined) answers.set(choice['index'], (calls = openCalls()))
     const told = listOf(field(delta, 'tool_calls')).flatMap(calls.take)
-    if (typeof finish === 'string') told.push(...calls.close())
+    const closing = typeof finish === 'string' ? calls.close() : []
+    for (const call of closing) told.push(call)
     return {
       ...choice,
       ...(isRecord(delta) || told.length > 0 ? { delta: withCalls(delta, told) } : {}),
@@ -33,7 +35,8 @@ export function toolCalls(): Mend {
 
 /** What one delta says of a call. `null` and '': nothing. */
 type Told = { id: string | null; name: string; json: string }
-type OpenCall = Told & { index: number }
+/** `isWhole`: its arguments are, so a name that comes again begins another. `ends` says so as they come. */
+type OpenCall = Told & { index: number; isEmpty: boolean; isWhole: boolean; ends: (json: string) => boolean }
 type OpenCalls = { take(entry: Json): Json[]; close(): Json[]; any(): boolean }
 
 /** The calls of one choice of a stream. */
@@ -44,7 +47,8 @@ function openCalls(): OpenCalls {
   let last: unknown = 0
 
   function begin(slot: unknown, told: Told): Json {
-    const call = { ...told, index: all.length }
+    const call: OpenCall = { ...told, index: all.length, isEmpty: true, isWhole: false, ends: objectEnd() }
+    note(call, told.json)
     slots.set(slot, call)
     all.push(call)
     const { index, id, name, json } = call
@@ -58,7 +62,7 @@ function openCalls(): OpenCalls {
       const told = read(entry)
       const call = slots.get(slot)
       if (call === undefined || isAnother(call, told)) return [begin(slot, told)]
-      call.json += told.json
+      note(call, told.json)
       if (call.name === '' && told.name !== '') {
         call.name = told.name
         return [{ index: call.index, function: { name: told.name, arguments: told.json } }]
@@ -67,20 +71,25 @@ function openCalls(): OpenCalls {
     },
     close: () =>
       all
-        .filter(call => call.json.trim() === '')
+        .filter(({ isEmpty }) => isEmpty)
         .map(call => {
-          call.json = '{}'
+          call.isEmpty = false
           return { index: call.index, function: { arguments: '{}' } }
         }),
     any: () => all.length > 0,
   }
 }
 
+function note(call: OpenCall, json: string): void {
+  call.isEmpty &&= json.trim() === ''
+  call.isWhole = call.ends(json)
+}
+
 /** Some engines number every call 0, others tell the name of one call again with each piece of its arguments. */
 function isAnother(call: OpenCall, { id, name, json }: Told): boolean {
   if (id !== null && call.id !== null) return id !== call.id
   if (name === '' || call.name === '') return false
-  return name !== call.name || (json.trim() !== '' && isRecord(parseJson(call.json)))
+  return name !== call.name || (json.trim() !== '' && call.isWhole)
 }
 
 function wholeChoice(choice: Json): Json {

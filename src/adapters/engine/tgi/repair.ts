@@ -1,6 +1,6 @@
 /** What is mended in TGI's answers alone. */
 import { randomUUID } from 'node:crypto'
-import { asNumber, field, keyMarks, mapChoices, type Mend } from '../openai/index.ts'
+import { answerFailed, asNumber, field, keyMarks, mapChoices, type Mend } from '../openai/index.ts'
 
 /** Older versions end with names of their own for `stop`. */
 export const finishReasons: Mend = {
@@ -24,7 +24,7 @@ export const tokenList: Mend = {
   marks: [],
   whole(answer) {
     const list = field(answer, 'tokenize_response') ?? answer
-    if (!Array.isArray(list)) return answer
+    if (!Array.isArray(list)) throw answerFailed('its answer has no tokens')
     const tokens = list.flatMap((token: unknown) => asNumber(field(token, 'id')) ?? [])
     return { count: list.length, tokens, max_model_len: null }
   },

@@ -2,7 +2,7 @@
 import type { RequestId } from '../../units.ts'
 import type { ChatUsage, FinishReason } from '../chat.ts'
 import { readAnswer } from '../read-chat.ts'
-import { isRecord } from './place.ts'
+import { deepest, isDeeper, isRecord } from './place.ts'
 
 /** What an answer repeats of its request. */
 export type MessageFrame = { request: RequestId; model: string; stops: readonly string[] }
@@ -91,7 +91,7 @@ function toInput(json: string): Record<string, unknown> {
   if (isBlank(json)) return {}
   try {
     const input: unknown = JSON.parse(json)
-    return isRecord(input) ? { ...input } : { _raw: json }
+    return isRecord(input) && !isDeeper(input, deepest) ? { ...input } : { _raw: json }
   } catch {
     return { _raw: json }
   }

@@ -50,20 +50,20 @@ export function readTemplate(body: Json): { chat_template_kwargs?: { enable_thin
 }
 
 /** The words that engines know; Anthropic's `xhigh` and `max` are beyond the strongest of them. */
-const efforts: Readonly<Record<string, string>> = {
-  low: 'low',
-  medium: 'medium',
-  high: 'high',
-  xhigh: 'high',
-  max: 'high',
-}
+const efforts: ReadonlyMap<string, string> = new Map([
+  ['low', 'low'],
+  ['medium', 'medium'],
+  ['high', 'high'],
+  ['xhigh', 'high'],
+  ['max', 'high'],
+])
 
 function readEffort(body: Json): string | undefined {
   const thinking = optional(body['thinking'], 'thinking', recordAt)
   const asked = optional(readOutput(body)?.['effort'], 'output_config.effort', textAt)
-  const effort = asked === undefined ? undefined : efforts[asked]
+  const effort = asked === undefined ? undefined : efforts.get(asked)
   if (asked !== undefined && effort === undefined) {
-    const known = Object.keys(efforts).join(', ')
+    const known = [...efforts.keys()].join(', ')
     throw refuse('output_config.effort', `'output_config.effort' must be one of ${known}; it is ${told(asked)}.`)
   }
   if (thinking?.['type'] === 'disabled') return undefined

@@ -3,14 +3,16 @@
  * arguments are still coming waits for them. Rules M29–M35.
  */
 import type { ChatPiece, ChatUsage, FinishReason } from '../chat.ts'
+import { objectEnd } from '../object-end.ts'
 import { chunkReader } from '../read-chat.ts'
 import { toEvent } from '../sse.ts'
 import type { StreamTranslator } from '../translation.ts'
 import { emptyMessage, isBlank, readStop, toolId, toStop, toUsage, type MessageFrame } from './answer.ts'
 import { toAnthropicFault } from './fault.ts'
-import { objectEnd } from './object-end.ts'
 
 type Spoken = 'thinking' | 'text'
+/** What makes or continues a block, but for arguments. */
+type Content = Exclude<ChatPiece, { kind: 'arguments' | 'finish' | 'usage' }>
 /** `call` is the call's number in the answer; `isWhole`: its arguments are a whole value, and another block may begin. */
 type Open =
   | { kind: Spoken }
@@ -24,8 +26,10 @@ export function streamMessage(frame: MessageFrame): StreamTranslator {
   let blocks = 0
   /** Blanks that a block would begin with: it begins with something. */
   let lead = { kind: 'text' as Spoken, text: '' }
-  /** What waits for the open call's arguments. */
-  let held: ChatPiece[] = []
+  /** What waits for the open call's arguments, from `heldFrom` on; arguments wait beside, by their call. */
+  let held: Content[] = []
+  let heldFrom = 0
+  const heldArguments = new Map<number, string[]>()
   let finish: FinishReason = 'stop'
   let usage: ChatUsage | null = null
   let stop: string | null = null
@@ -49,7 +53,7 @@ export function streamMessage(frame: MessageFrame): StreamTranslator {
     end() {
       if (phase === 'over') return ''
       start()
-      while (held.length > 0) {
+      while (isHolding()) {
         close()
         takeHeld()
       }
@@ -81,12 +85,18 @@ export function streamMessage(frame: MessageFrame): StreamTranslator {
   function take(piece: ChatPiece): void {
     if (piece.kind === 'finish') finish = piece.reason
     if (piece.kind === 'finish' || piece.kind === 'usage') return
-    if (piece.kind === 'arguments' && open?.kind === 'tool_use' && open.call === piece.index)
-      return argue(open, piece.json)
-    if (isBusy() || held.length > 0) {
-      held.push(piece)
+    if (piece.kind === 'arguments') {
+      if (open?.kind === 'tool_use' && open.call === piece.index) argue(open, piece.json)
+      // To those of a call that was whole already, nothing can be added.
+      else heldArguments.get(piece.index)?.push(piece.json)
       return
     }
+    if (!isBusy() && !isHolding()) return place(piece)
+    held.push(piece)
+    if (piece.kind === 'tool-call') heldArguments.set(piece.index, [])
+  }
+
+  function place(piece: Content): void {
     switch (piece.kind) {
       case 'reasoning':
         return say('thinking', piece.text)
@@ -96,25 +106,32 @@ export function streamMessage(frame: MessageFrame): StreamTranslator {
       case 'text':
         return say('text', piece.text)
       case 'tool-call':
-        hasCalls = true
-        return begin(
-          { kind: 'tool_use', call: piece.index, ends: objectEnd(), isWhole: false, json: '' },
-          { type: 'tool_use', id: toolId(frame, piece.id, piece.index), name: piece.name, input: {} },
-        )
-      case 'arguments':
-        // Of a call whose arguments were whole already: nothing can be added to them.
-        return
+        return beginCall(piece)
       default:
         return piece satisfies never
     }
   }
 
+  function beginCall({ index: call, id, name }: Extract<Content, { kind: 'tool-call' }>): void {
+    hasCalls = true
+    const begun: Open = { kind: 'tool_use', call, ends: objectEnd(), isWhole: false, json: '' }
+    begin(begun, { type: 'tool_use', id: toolId(frame, id, call), name, input: {} })
+    for (const json of heldArguments.get(call) ?? []) if (!begun.isWhole) argue(begun, json)
+    heldArguments.delete(call)
+  }
+
   function takeHeld(): void {
-    while (held.length > 0 && !isBusy()) {
-      const waiting = held
-      held = []
-      for (const piece of waiting) take(piece)
+    while (isHolding() && !isBusy()) {
+      const next = held[heldFrom++]
+      if (next !== undefined) place(next)
     }
+    if (isHolding()) return
+    held = []
+    heldFrom = 0
+  }
+
+  function isHolding(): boolean {
+    return heldFrom < held.length
   }
 
   function isBusy(): boolean {

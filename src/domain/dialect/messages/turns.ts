@@ -58,26 +58,26 @@ function turnsOf(messages: readonly Told[]): Turn[] {
 
 function readUserTurn(messages: readonly Told[]): ChatMessage[] {
   const results: ChatMessage[] = []
-  const shown: ContentPart[] = []
-  const said: ContentPart[] = []
+  const shown: ContentPart[][] = []
+  const said: ContentPart[][] = []
   for (const message of messages) {
     if (message.role === 'system') {
       const text = joined(systemTexts(message))
-      if (text !== '') said.push({ type: 'text', text: `<system-reminder>\n${text}\n</system-reminder>` })
+      if (text !== '') said.push([{ type: 'text', text: `<system-reminder>\n${text}\n</system-reminder>` }])
       continue
     }
     said.push(
-      ...readBlocks(message.content, message.at, (block, at) => {
+      readBlocks(message.content, message.at, (block, at) => {
         if (saysNothing(block)) return []
         if (block['type'] !== 'tool_result') return partsOf(block, at)
         const { id, text, images } = readToolResult(block, at)
         results.push({ role: 'tool', tool_call_id: id, content: text })
-        if (images.length > 0) shown.push({ type: 'text', text: `From the result of ${id}:` }, ...images)
+        if (images.length > 0) shown.push([{ type: 'text', text: `From the result of ${id}:` }, ...images])
         return []
       }),
     )
   }
-  const parts = [...shown, ...said]
+  const parts = [...shown, ...said].flat()
   if (parts.length === 0 && (results.length > 0 || messages.every(({ role }) => role === 'system'))) return results
   return [...results, { role: 'user', content: toContent(parts) }]
 }

@@ -23,21 +23,35 @@ export interface InputReader {
 
 /** Where the text begins, in the one way in which nearly every model writes it. */
 const beginning = /^\s*\{\s*"input"\s*:\s*"/
+/** A text that has not begun by then begins otherwise: to look again with each piece would take ever longer. */
+const longestBeginning = 256
 const escapes: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }
 
 export function inputReader(): InputReader {
   /** What is not yet read: everything before the text begins, then at most half an escape. */
   let rest = ''
+  /** All of it, when the text begins in no known way. */
+  const bare: string[] = []
   /** Half a character: clients in other languages cannot read one alone. */
   let half = ''
-  let state: 'before' | 'inside' | 'after' = 'before'
+  let state: 'before' | 'inside' | 'after' | 'bare' = 'before'
 
   return {
     add(json) {
+      if (state === 'bare') {
+        bare.push(json)
+        return ''
+      }
       rest += json
       if (state === 'before') {
         const found = beginning.exec(rest)
-        if (found === null) return ''
+        if (found === null) {
+          if (rest.length > longestBeginning) {
+            state = 'bare'
+            bare.push(rest)
+          }
+          return ''
+        }
         state = 'inside'
         rest = rest.slice(found[0].length)
       }
@@ -48,6 +62,7 @@ export function inputReader(): InputReader {
 
     end() {
       // Never begun: the field stands elsewhere, or the model wrote its text bare.
+      if (state === 'bare') return fieldOf(bare.join(''))
       return state === 'before' ? fieldOf(rest) : half
     },
   }

@@ -20,8 +20,11 @@ export function responseIdOf(item: string): string | null {
 /** An id for a call that the conversation does not have yet: engines that count from 0 in every answer repeat theirs. */
 export function freeCallId(call: string, id: RequestId, taken: ReadonlySet<string>): string {
   if (call !== '' && !taken.has(call)) return call
-  for (let count = 0; ; count++) {
-    const tried = `${call || 'call'}_${compact(id).slice(-12)}${count === 0 ? '' : `_${count}`}`
+  const first = `${call || 'call'}_${compact(id).slice(-12)}`
+  if (!taken.has(first)) return first
+  // Small numbers first, then such as are likely to be free: an answer may hold very many calls of one id.
+  for (let count = 1; ; count = count === 9 ? Math.max(10, taken.size) : count + 1) {
+    const tried = `${first}_${count}`
     if (!taken.has(tried)) return tried
   }
 }

@@ -39,6 +39,7 @@ export function readItems(items: readonly Placed[], { tools, refuse, before, pre
   const calls = new Set(before.flatMap(message => callsOf(message).map(({ id }) => id)))
   /** The assistant's message under way: thought, text and calls of one turn come as items of their own. */
   let turn: Turn | null = null
+  let broughtCharacters = 0
 
   for (const { item, at } of items) readItem(item, at)
   endTurn()
@@ -151,7 +152,14 @@ export function readItems(items: readonly Placed[], { tools, refuse, before, pre
     const id = fieldReader(item, at, refuse).text('id', 'the id of an item')
     const responseId = responseIdOf(id)
     const found = responseId === null ? undefined : previous(responseId)?.output.find(output => output['id'] === id)
-    if (found !== undefined) return readItem(found, at)
+    if (found !== undefined) {
+      broughtCharacters += broughtCharacters > mostBrought ? 0 : JSON.stringify(found).length
+      if (broughtCharacters <= mostBrought) return readItem(found, at)
+      return refuse(
+        at,
+        `'${at}' and the items referred to before it hold more than ${mostBrought} characters together. Name the last answer in 'previous_response_id' instead.`,
+      )
+    }
     refuse(
       `${at}.id`,
       `'${at}' refers to the item ${told(id)}, which is not kept here: answers stay in the gateway's memory for a while, unless 'store' is false. Send the item itself.`,
@@ -196,6 +204,9 @@ export function readItems(items: readonly Placed[], { tools, refuse, before, pre
     turn = null
   }
 }
+
+/** A reference is short, and what it refers to may be long and referred to again and again. */
+const mostBrought = 16 * 1024 * 1024
 
 /** The calls of a message; of one that makes none, none. */
 export const callsOf = (message: ChatMessage): readonly ToolCall[] =>
