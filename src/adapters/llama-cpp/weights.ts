@@ -116,7 +116,7 @@ export async function openWeights(
       if (prompt !== null) return withBeginning(model, prompt)
       throw new FaultError({
         kind: 'unsupported',
-        what: "'suffix' with these weights, which have no tokens for filling in the middle,",
+        what: "'suffix' on the embedded engine with these weights, which have no tokens for filling in the middle,",
         instead: 'Leave it out, or use a model made for code.',
       })
     },
