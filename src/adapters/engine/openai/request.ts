@@ -38,8 +38,9 @@ export const toRequest: EngineDialect['toRequest'] = (path, body) => {
 }
 
 /** But for what a translation of ours notes for engines that know it: a strict address refuses fields it does not know. */
-function withoutOurs({ continue_final_message: _, ...body }: Json): Json {
-  return body
+function withoutOurs(body: Json): Json {
+  const { continue_final_message: goesOn, ...rest } = body
+  return goesOn === undefined ? body : rest
 }
 
 /**
