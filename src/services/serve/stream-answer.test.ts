@@ -85,6 +85,14 @@ test('usage that comes in a chunk with content goes out once, in a chunk of its 
   expect(told.match(/"usage"/g)).toHaveLength(1)
 })
 
+test('an estimate of the usage has the id that the chunks before it were given', () => {
+  const bytes = [delta({ content: 'Hi' }), delta({}, 'stop'), 'data: [DONE]\n\n'].join('').replaceAll('"c1"', '""')
+  const told = play({ pieces: [Buffer.from(bytes)], translator: null, kind: 'tgi' })
+  const ids = [...told.matchAll(/"id":"([^"]*)"/g)].map(([, id]) => id)
+  expect(told).toContain('"usage":{')
+  expect(ids).toEqual([expect.stringMatching(/^chatcmpl-/), ids[0], ids[0]])
+})
+
 type Play = { pieces: Buffer[]; translator: AnswerTranslator | null; kind: EngineKind }
 
 /** Everything the client gets, its end or its error included. */
