@@ -1,4 +1,4 @@
-/** Three suites: `unit` beside the code, `contract` over every adapter of a port, `e2e` with real processes. */
+/** Four suites: `unit` beside the code, `contract` over every adapter of a port, `conformance` and `e2e` with real processes. */
 import { defineConfig } from 'vitest/config'
 
 // node:sqlite announces itself as experimental in every worker; it is a chosen part.
@@ -17,6 +17,7 @@ export default defineConfig({
         test: { name: 'unit', include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'test/*.test.ts'], execArgv },
       },
       { extends: true, test: { name: 'contract', include: ['test/contract/**/*.test.ts'], execArgv } },
+      { extends: true, test: { name: 'conformance', include: ['test/conformance/**/*.test.ts'], execArgv } },
       {
         extends: true,
         test: {

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { cliReference } from './docs/cli-reference.ts'
+import { conformanceReference } from './docs/conformance-reference.ts'
 import { errorsReference } from './docs/errors-reference.ts'
 import { httpReference } from './docs/http-reference.ts'
 import { metricsReference } from './docs/metrics-reference.ts'
@@ -10,6 +11,7 @@ import { specReference } from './docs/spec-reference.ts'
 const pages: Record<string, string> = {
   ...specReference(),
   ...errorsReference(),
+  ...conformanceReference(),
   ...cliReference(),
   ...(await metricsReference()),
   ...(await httpReference()),

@@ -1,5 +1,5 @@
 /**
- * Everything that must hold, in one command: `npm test` (all), `npm run check` (`--static`: without e2e),
+ * Everything that must hold, in one command: `npm test` (all), `npm run check` (`--static`: without whole services),
  * `npm run e2e` (`--only e2e`). Its last line is `N passed, N failed, N skipped`.
  */
 import { spawn } from 'node:child_process'
@@ -62,8 +62,12 @@ const steps: readonly Step[] = [
   check('docs', ['scripts/docs.ts', '--check']),
   suite('unit'),
   suite('contract'),
+  suite('conformance'),
   suite('e2e'),
 ]
+
+/** Suites that start whole services and the clients that people have. */
+const wholeServices = ['conformance', 'e2e']
 
 let child: ChildProcess | null = null
 let interrupted: NodeJS.Signals | null = null
@@ -103,7 +107,7 @@ async function verify(chosen: readonly Step[]): Promise<void> {
 
 function pickSteps(): readonly Step[] {
   const { values } = parseArgs({ options: { static: { type: 'boolean' }, only: { type: 'string', multiple: true } } })
-  if (!values.only) return steps.filter(step => !(values.static && step.name === 'e2e'))
+  if (!values.only) return steps.filter(step => !(values.static && wholeServices.includes(step.name)))
   const names = values.only.flatMap(list => list.split(','))
   const unknown = names.find(name => !steps.some(step => step.name === name))
   if (unknown !== undefined) {
@@ -111,7 +115,9 @@ function pickSteps(): readonly Step[] {
     process.exit(2)
   }
   // Suites skip what needs a missing tool, so they need to know.
-  return steps.filter(step => names.includes(step.name) || (step.name === 'tools' && names.includes('e2e')))
+  return steps.filter(
+    step => names.includes(step.name) || (step.name === 'tools' && wholeServices.some(name => names.includes(name))),
+  )
 }
 
 async function checkTools(): Promise<Count> {
