@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { versionName } from '../../../domain/units.ts'
+import { toHttp } from '../../../domain/fault.ts'
+import { tokens, versionName } from '../../../domain/units.ts'
 import type { EnginePath } from '../../../domain/serving/index.ts'
 import type { Target, Wire } from '../../../services/serve/index.ts'
 import { embedded } from './index.ts'
@@ -83,4 +84,10 @@ describe('requests', () => {
   test.each(['rerank', 'audio/transcriptions', 'audio/speech'] as const)('%s it has not', path => {
     expect(() => ask(path, {})).toThrow(/on the embedded engine is not supported\. Serve the/)
   })
+})
+
+test('what does not fit into its context is understood: it says so in our own words', () => {
+  const fault = { kind: 'context-exceeded', asked: tokens(32_012), limit: tokens(512) } as const
+  const { status, body } = toHttp(fault)
+  expect(embedded.toFault(status, JSON.stringify(body))).toEqual(fault)
 })

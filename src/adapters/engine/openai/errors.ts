@@ -125,6 +125,8 @@ function withRemedy(message: string): string {
  * llama.cpp gives numbers as fields instead.
  */
 const contextWordings: readonly RegExp[] = [
+  // Our own: the embedded engine, and another Holdfast behind this one
+  /needs (?<asked>\d+) tokens, and this model's maximum context length is (?<limit>\d+) tokens/,
   // vLLM, from new to old
   /passed (?<asked>\d+) input tokens and requested (?<more>\d+) output tokens\..*? context length is only (?<limit>\d+)/,
   /too large: (?<more>\d+)\..*? context length is (?<limit>\d+) tokens and your request has (?<asked>\d+) input/,
