@@ -23,7 +23,7 @@ import { startService, type Service } from '../support/service.ts'
 import { until } from '../support/settled.ts'
 import { fieldsOf, type Heard } from './sequences/hear.ts'
 import { play } from './sequences/player.ts'
-import { programs, readRecording, type Program, type Sequence, type Step } from './sequences/recording.ts'
+import { fill, programs, readRecording, type Program, type Sequence, type Step } from './sequences/recording.ts'
 
 const recordings = Object.fromEntries(programs.map(program => [program, readRecording(program)]))
 
@@ -80,7 +80,7 @@ describe.each(programs)('%s', program => {
       },
     })
     for (const [i, step] of sequence.steps.entries()) checkStep(program, step, heard[i]!)
-    checkCalls(sequence, heard)
+    checkCalls(program, sequence, heard)
     for (const { path, body } of fake.state().lastRequests) if (path === '/v1/chat/completions') checkAsked(body)
     expect(fake.state()).toMatchObject({ aborted: left, running: 0 })
     if (heard.some(({ error }) => isLoss(error))) await untilServed()
@@ -266,16 +266,29 @@ function checkVectors(step: Step, body: unknown, length: number): void {
   }
 }
 
-/** Every call is of a tool that was offered, and no two of a sequence share an id. */
-function checkCalls({ steps }: Sequence, heard: readonly Heard[]): void {
-  const calls = heard.flatMap(({ calls: made }, i) =>
-    made.map(call => ({ ...call, offered: JSON.stringify(steps[i]?.body) })),
-  )
-  expect(new Set(calls.map(({ id }) => id)).size).toBe(calls.length)
-  for (const { name, input } of calls) {
-    expect(name).toMatch(/^\w+$/)
-    expect(typeof input).toBe('object')
+/** Every call is of a tool that was offered, as the program tells tools apart, and no two of a sequence share an id. */
+function checkCalls(program: Program, { steps }: Sequence, heard: readonly Heard[]): void {
+  const scope = { key, models: {}, pieces: recordingOf(program).pieces, heard }
+  const ids = heard.flatMap(({ calls }) => calls.map(({ id }) => id))
+  expect(new Set(ids).size).toBe(ids.length)
+  for (const [i, { calls, items }] of heard.entries()) {
+    if (calls.length === 0) continue
+    const offered = toolsOf(fieldsOf(fill(steps[i]?.body, scope)))
+    const spaces = items.flatMap(({ type, namespace }) => (type === 'function_call' ? [namespace] : []))
+    for (const [at, { name, input }] of calls.entries()) {
+      expect(offered).toContain([spaces[at], name].filter(word => word !== undefined).join('/'))
+      expect(input).toEqual(expect.any(Object))
+    }
   }
+}
+
+/** `namespace/name` of Codex's tools that stand in one. */
+function toolsOf(body: Record<string, unknown>): string[] {
+  type Tool = { type?: string; name?: string; function?: { name: string }; tools?: Tool[] }
+  // What the programs sent, as it was recorded.
+  return (body['tools'] as Tool[]).flatMap(({ name = '', function: inner, tools = [] }) =>
+    tools.length > 0 ? tools.map(tool => `${name}/${tool.name ?? ''}`) : [inner?.name ?? name],
+  )
 }
 
 /** What the engine got: each result names a call that stands before it, and only the first message is the system's. */

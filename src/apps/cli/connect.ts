@@ -1,6 +1,8 @@
 /** `holdfast connect`: the settings that make a client use this service. */
 import { Argument, type Command } from 'commander'
 import { z } from 'zod'
+import { fimPrompt } from '../../domain/catalog/index.ts'
+import { versionName } from '../../domain/units.ts'
 import { openClient, type Client } from './client.ts'
 import { clients, type ClientSettings, type Setting } from './connect/clients.ts'
 import { examples, processIo, type CliIo } from './output.ts'
@@ -10,7 +12,10 @@ type Flags = { key?: string; createKey?: boolean; team?: string; model?: string;
 /** What stands where the key belongs when none is to be printed. */
 const keyToFill = '<your key>'
 
-const Models = z.object({ data: z.array(z.object({ id: z.string() })) })
+const Models = z.object({
+  data: z.array(z.object({ id: z.string() })),
+  models: z.array(z.object({ name: z.string(), version: z.string() })),
+})
 const Created = z.object({ key: z.string() })
 
 export function registerConnect(program: Command, io: CliIo = processIo): void {
@@ -42,13 +47,20 @@ export function registerConnect(program: Command, io: CliIo = processIo): void {
         command.error('error: --key and --create-key are two answers to one question: give one')
       const client = openClient({ env: io.env })
       const key = flags.createKey === true ? await createKey(client, { name, team: flags.team }) : flags.key
-      const names = await modelsOf(flags.createKey === true ? asKey(io, key ?? '') : client)
+      const { data, models } = await modelsOf(flags.createKey === true ? asKey(io, key ?? '') : client)
+      const names = data.map(({ id }) => id)
       const model = flags.model ?? names[0] ?? '<model>'
+      const version = models.find(each => each.name === model)?.version
       const connection = {
         url: (flags.url ?? client.url).replace(/\/+$/, '').replace(/\/v1$/, ''),
         key: key ?? keyToFill,
         model,
         embed: names.find(each => /embed/i.test(each)) ?? null,
+        // Handlebars, as Continue fills it.
+        fim:
+          version === undefined
+            ? null
+            : fimPrompt(versionName(version), { prefix: '{{{prefix}}}', suffix: '{{{suffix}}}' }),
       }
       const settings = toSettings(connection)
       io.out(flags.json === true ? JSON.stringify({ client: name, ...connection, ...settings }) : render(settings, key))
@@ -57,8 +69,8 @@ export function registerConnect(program: Command, io: CliIo = processIo): void {
 
 const asKey = (io: CliIo, key: string): Client => openClient({ env: { ...io.env, HOLDFAST_KEY: key } })
 
-async function modelsOf(client: Client): Promise<string[]> {
-  return Models.parse(await client.request('GET', '/v1/models')).data.map(({ id }) => id)
+async function modelsOf(client: Client): Promise<z.output<typeof Models>> {
+  return Models.parse(await client.request('GET', '/v1/models'))
 }
 
 async function createKey(client: Client, { name, team }: { name: string; team: string | undefined }): Promise<string> {

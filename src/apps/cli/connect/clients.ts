@@ -8,8 +8,10 @@ export type Connection = {
   /** The key, or what stands for it. */
   key: string
   model: string
-  /** Models for vectors and for the completion of code, when there are such. */
+  /** A model for vectors, where there is one. */
   embed: string | null
+  /** How `model` was taught to fill a gap, as a template of `prefix` and `suffix`; `null`: it was not, as far as is known. */
+  fim: string | null
 }
 
 /** One thing to do. `file`: put this text there; `environment`: set these; `click`: enter this; `code`: run this. */
@@ -46,6 +48,7 @@ export const clients: { readonly [name: string]: (connection: Connection) => Cli
     notes: [
       'The address has no /v1: Claude Code adds it.',
       'Its requests hold tens of thousands of tokens of tools and instructions: the engine needs a context of 64k or more.',
+      'It takes the context to be 200,000 tokens: set CLAUDE_CODE_MAX_CONTEXT_TOKENS beside the others to what the engine has, so that it makes long conversations shorter in time.',
     ],
   }),
   'codex': ({ url, key, model }) => ({
@@ -67,7 +70,9 @@ export const clients: { readonly [name: string]: (connection: Connection) => Cli
       },
       { kind: 'environment', variables: { HOLDFAST_API_KEY: key } },
     ],
-    notes: [],
+    notes: [
+      'It takes the context to be 272,000 tokens, and says that it has no metadata of the model: put model_context_window = <what the engine has> above model, so that it makes long conversations shorter in time.',
+    ],
   }),
   'openwebui': ({ url, key, embed }) => ({
     title: 'OpenWebUI',
@@ -91,16 +96,17 @@ export const clients: { readonly [name: string]: (connection: Connection) => Cli
       },
       {
         kind: 'click',
-        where: 'or: Admin Panel → Settings → Connections → OpenAI API → +',
+        where: 'Admin Panel → Settings → Connections → OpenAI API → +',
         fields: { URL: `${url}/v1`, Key: key },
       },
     ],
     notes: [
+      'Either is enough, but the environment counts only at its first start.',
       'Give each team its own key (holdfast key create --team <team>) and its own connection or OpenWebUI: models appear there as soon as the team may use them, and go when it may not.',
       'BYPASS_MODEL_ACCESS_CONTROL lets every user see what the key may use; without it an administrator of OpenWebUI has to publish each model.',
     ],
   }),
-  'continue': ({ url, key, model, embed }) => ({
+  'continue': ({ url, key, model, embed, fim }) => ({
     title: 'Continue',
     settings: [
       {
@@ -111,13 +117,21 @@ export const clients: { readonly [name: string]: (connection: Connection) => Cli
           version: '1.0.0',
           schema: 'v1',
           models: [
-            { ...inContinue({ url, key, name: model }), roles: ['chat', 'edit', 'apply', 'autocomplete'] },
+            {
+              ...inContinue({ url, key, name: model }),
+              roles: ['chat', 'edit', 'apply', ...(fim === null ? [] : ['autocomplete'])],
+              // By itself it guesses from the model's name how to ask, and asks unknown names as StarCoder.
+              ...(fim === null ? {} : { autocompleteOptions: { template: fim } }),
+            },
             ...(embed === null ? [] : [{ ...inContinue({ url, key, name: embed }), roles: ['embed'] }]),
           ],
         }).trimEnd(),
       },
     ],
-    notes: [],
+    notes:
+      fim === null
+        ? [`It completes no code by itself with ${model}: how that was taught to fill gaps is not known here.`]
+        : [],
   }),
   'cline': ({ url, key, model }) => ({
     title: 'Cline (and Roo Code)',
@@ -128,7 +142,10 @@ export const clients: { readonly [name: string]: (connection: Connection) => Cli
         fields: { 'API Provider': 'OpenAI Compatible', 'Base URL': `${url}/v1`, 'API Key': key, 'Model ID': model },
       },
     ],
-    notes: ['Under Model Configuration set the context window to what the engine has: Cline cannot ask for it.'],
+    notes: [
+      `Its command line: cline auth -p openai -b ${url}/v1 -k ${key} -m ${model}`,
+      'Under Model Configuration set the context window to what the engine has: Cline cannot ask for it.',
+    ],
   }),
   'cursor': ({ url, key, model }) => ({
     title: 'Cursor',
