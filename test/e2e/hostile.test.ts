@@ -235,27 +235,103 @@ describe('bodies', () => {
       'encoding_format',
       '__proto__',
       'constructor',
+      'system',
+      'instructions',
+      'previous_response_id',
+      'store',
+      'include',
+      'text',
+      'reasoning',
+      'thinking',
+      'output_config',
+      'stop_sequences',
+      'query',
+      'documents',
+      'top_n',
+      'voice',
     ]
     const message = fc.oneof(
       odd,
       fc.record({ role: fc.oneof(fc.constantFrom('system', 'user', 'assistant', 'tool'), odd), content: odd }),
     )
     const request = fc.record({
-      path: fc.constantFrom('/v1/chat/completions', '/v1/completions', '/v1/embeddings'),
+      path: fc.constantFrom(
+        '/v1/chat/completions',
+        '/v1/completions',
+        '/v1/embeddings',
+        '/v1/messages',
+        '/v1/messages/count_tokens',
+        '/v1/responses',
+        '/v1/rerank',
+        '/v2/rerank',
+        '/tokenize',
+        '/v1/audio/speech',
+        '/v1/audio/transcriptions',
+      ),
       messages: fc.option(fc.array(message, { maxLength: 4 })),
       odd: fc.dictionary(fc.constantFrom(...fields), odd, { maxKeys: 4 }),
     })
-    const base = { model: 'coder', messages: [{ role: 'user', content: 'hi' }], prompt: 'hi', input: 'hi' }
+    const base = { model: 'coder', prompt: 'hi', input: 'hi', query: 'hi', documents: ['hi'], voice: 'alloy' }
+    const baseOf = (path: string) => ({
+      ...base,
+      ...(path === '/v1/responses' ? {} : { messages: [{ role: 'user', content: 'hi' }], max_tokens: 9 }),
+    })
     await fc.assert(
       fc.asyncProperty(fc.array(request, { minLength: 20, maxLength: 20 }), async requests => {
         await Promise.all(
           requests.map(({ path, messages, odd: fuzzed }) =>
-            expectTaken(path, JSON.stringify({ ...base, ...(messages === null ? {} : { messages }), ...fuzzed })),
+            expectTaken(
+              path,
+              JSON.stringify({
+                ...baseOf(path),
+                ...(messages === null ? {} : { messages, input: messages }),
+                ...fuzzed,
+              }),
+            ),
           ),
         )
       }),
       { numRuns: 100, endOnFailure: true },
     )
+  })
+
+  test('answers that are kept are found by their own id alone, however an id is spelled', async () => {
+    const made = await service.call('/v1/responses', { model: 'coder', input: 'Hi' })
+    const { id } = (await made.json()) as { id: string }
+    expect((await service.call(`/v1/responses/${id}?include=x`)).status).toBe(200)
+    const other = (await (await service.call('/api/v1/keys', { alias: 'pries' })).json()) as { key: string }
+    const theirs = { headers: { authorization: `Bearer ${other.key}` } }
+    const odd = [
+      '',
+      '/',
+      '%',
+      '%00',
+      '%2e%2e',
+      '..%2f',
+      `${id}/`,
+      `${id}%20`,
+      id.toUpperCase(),
+      `["admin","${id}"]`,
+      '__proto__',
+      'x'.repeat(10_000),
+    ]
+    for (const spelled of odd) {
+      for (const method of ['GET', 'DELETE']) {
+        const answer = await service.call(`/v1/responses/${spelled}`, undefined, { method, headers: auth })
+        expect(answer.status, `${method} ${spelled.slice(0, 50)}`).toBe(404)
+        expectFault(await answer.text())
+      }
+    }
+    for (const method of ['GET', 'DELETE'])
+      expect((await service.call(`/v1/responses/${id}`, undefined, { ...theirs, method })).status).toBe(404)
+    const goOn = { model: 'coder', input: 'And?', previous_response_id: id }
+    const pried = await service.call('/v1/responses', goOn, {
+      headers: { ...theirs.headers, 'content-type': 'application/json' },
+    })
+    expect(await pried.json()).toMatchObject({ error: { code: 'previous_response_not_found' } })
+    expect((await service.call('/v1/responses', goOn)).status).toBe(200)
+    expect((await service.call(`/v1/responses/${id}`, undefined, { method: 'DELETE', headers: auth })).status).toBe(200)
+    expect((await service.call('/v1/responses', goOn)).status).toBe(400)
   })
 
   test('any JSON sent to administration is taken or refused, never a failure', async () => {

@@ -11,6 +11,8 @@ import { until } from '../support/settled.ts'
 
 const engineKey = 'canary-engine-key-8d2f61c07a'
 const broughtKey = 'sk-canaryBroughtFromLiteLLM5521'
+/** A JWT of no issuer that is believed. */
+const token = 'eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJjYW5hcnkifQ.Y2FuYXJ5LXNpZ25hdHVyZS1vZi1hLXRva2Vu'
 const promptCanary = 'canary-prompt-e3b0c442'
 const answerCanary = 'canary-answer-fc1c149a'
 const systemCanary = 'canary-engine-error-27ae41e4'
@@ -43,6 +45,7 @@ describe('a service whose keys are used, mistyped, rotated and revoked', () => {
     'the admin key': adminKey,
     'the engine’s key': engineKey,
     'a key brought from elsewhere': broughtKey,
+    'a token': token,
   }
   let made: BornKey
   let rotated: BornKey
@@ -158,6 +161,54 @@ describe('a service whose keys are used, mistyped, rotated and revoked', () => {
         )
       ).text,
     )
+  })
+
+  test('keys and tokens in the wrong places of the newer routes come back in no error', async () => {
+    const message = { max_tokens: 5, messages: [{ role: 'user', content: promptCanary }] }
+    for (const secret of [made.key, rotated.key, token]) {
+      expect((await ask(`/v1/models/${secret}`)).status).toBe(404)
+      expect((await ask(`/${secret}`)).status).toBe(404)
+      for (const method of ['GET', 'DELETE'])
+        expect((await ask(`/v1/responses/${secret}`, { method })).status).toBe(404)
+      expect((await ask(`/v1/responses/${secret}`, { body: {} })).status).toBe(405)
+      expect((await ask(`/v1/messages/${secret}`, { body: {} })).status).toBe(404)
+      expect((await ask(`/v1/messages?key=${secret}`, { method: 'GET' })).status).toBe(405)
+      expect((await ask('/v1/messages', { key: `${secret}x`, body: message })).status).toBe(401)
+      for (const path of ['/v1/messages', '/v1/messages/count_tokens'])
+        expect((await ask(path, { body: { ...message, model: secret } })).status).toBe(404)
+      expect(
+        (await ask('/v1/messages', { body: { ...message, model: 'coder', [secret]: 1, tools: secret } })).status,
+      ).toBe(400)
+      expect((await ask('/v1/responses', { body: { model: secret, input: promptCanary } })).status).toBe(404)
+      const previous = { model: 'coder', input: promptCanary, previous_response_id: secret }
+      expect((await ask('/v1/responses', { body: previous })).status).toBe(400)
+      const reference = { model: 'coder', input: [{ type: 'item_reference', id: secret }] }
+      expect((await ask('/v1/responses', { body: reference })).status).toBe(400)
+      expect((await ask('/v1/responses', { body: { model: 'coder', input: [{ type: secret }] } })).status).toBe(400)
+      const ranked = { model: secret, query: promptCanary, documents: [answerCanary] }
+      for (const path of ['/v1/rerank', '/v2/rerank', '/rerank'])
+        expect((await ask(path, { body: ranked })).status).toBe(404)
+      expect((await ask('/tokenize', { body: { model: secret, prompt: promptCanary } })).status).toBe(404)
+      expect((await ask('/v1/audio/speech', { body: { model: secret, input: promptCanary } })).status).toBe(404)
+      const form = new FormData()
+      form.set('model', secret)
+      form.set(secret, secret)
+      form.set('file', new Blob([promptCanary]), secret)
+      const formed = await service.call('/v1/audio/transcriptions', undefined, {
+        method: 'POST',
+        body: form,
+        headers: { authorization: `Bearer ${adminKey}` },
+      })
+      expect(formed.status).toBe(404)
+      answers.push(await formed.text())
+      const header = await service.call(
+        '/v1/messages',
+        { ...message, model: 'coder' },
+        { headers: { 'x-api-key': `${secret}x` } },
+      )
+      expect(header.status).toBe(401)
+      answers.push(await header.text())
+    }
   })
 
   test('what an engine says of one client’s request is told to no other', async () => {
