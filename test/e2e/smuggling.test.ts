@@ -71,12 +71,48 @@ test('a body on GET reaches the controller as a body, not as a second request', 
     `GET /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\n${many}content-length: ${link.length}\r\n\r\n${link}`,
     `DELETE /api/v1/keys/x HTTP/1.1\r\nhost: x\r\n${many}transfer-encoding: chunked\r\n\r\n${chunk}`,
     `HEAD /api/v1/openapi.json HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${chunk}`,
+    ...['/user/info', '/v2/model/info', '/v1/model/info', '/spend/logs', '/v2/../link/v1/gateway'].flatMap(path => [
+      `GET ${path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${chunk}`,
+      `GET ${path} HTTP/1.1\r\nhost: x\r\n${many}content-length: ${link.length}\r\n\r\n${link}`,
+    ]),
   ]
   const answers = await Promise.all(bodies.map(bytes => sendRaw(port, bytes, { readMs: 1_000 })))
   for (const { statuses } of answers) expect(statuses).toHaveLength(1)
   const { stdout } = await service.cli('status', '--json')
   expect(stdout).not.toContain('smuggled')
 })
+
+test.each([
+  'GET /v1/responses/resp_x',
+  'DELETE /v1/responses/resp_x',
+  'GET /v1/models',
+  'GET /metrics',
+  'PUT /v1/messages',
+])('a body on %s is nobody’s request', async line => {
+  const head = `${line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${adminKey}\r\n`
+  const told = [`content-length: ${hidden.length}\r\n\r\n${hidden}`, `transfer-encoding: chunked\r\n\r\n${asChunk}`]
+  for (const body of told) {
+    const { statuses } = await sendRaw(port, head + body, { readMs: 500 })
+    expect(statuses).toHaveLength(1)
+  }
+  expect(JSON.stringify(engine.state().lastRequests)).not.toContain('smuggled')
+})
+
+test.each(['/v1/messages', '/v1/responses', '/v1/rerank', '/v1/audio/speech', '/v1/audio/transcriptions'])(
+  '%s: a body that is told in two ways is refused, and one that is refused is not a request',
+  async path => {
+    const to = start.replace('/v1/chat/completions', path)
+    for (const bytes of [
+      `${to}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n${asChunk}`,
+      `${to}content-length: ${hidden.length}\r\n\r\n${hidden}`,
+      `${to}transfer-encoding: chunked\r\n\r\n${asChunk}`,
+    ]) {
+      const { statuses } = await sendRaw(port, bytes, { readMs: 500 })
+      expect(statuses).toEqual([400])
+    }
+    expect(JSON.stringify(engine.state().lastRequests)).not.toContain('smuggled')
+  },
+)
 
 test('what is hidden here is served when it is sent openly', async () => {
   const { statuses } = await sendRaw(port, hidden, { until: text => text.includes('finish_reason') })
