@@ -4,7 +4,7 @@ import { permittedModels, refuseByScope, type Principal, type RouteScope } from 
 import { toAnthropicModel, toAnthropicModels } from '../domain/dialect/index.ts'
 import { FaultError } from '../domain/fault.ts'
 import { toModelList, toModelObject, type ModelListing, type ModelStatus } from '../domain/serving/index.ts'
-import { principalId, type Authenticate, type Conversations, type Fleet } from '../services/serve/index.ts'
+import { ownerOf, type Authenticate, type Conversations, type Fleet } from '../services/serve/index.ts'
 import type { GatewayState } from './gateway-state.ts'
 
 export type RouteParts = {
@@ -45,7 +45,7 @@ export function plainRoutes({
     )
   }
   const kept = async (request: PlainRequest): Promise<Plain> => {
-    const owner = principalId(await principalOf(request, 'responses'))
+    const owner = ownerOf(await principalOf(request, 'responses'))
     const name = request.path.slice(request.path.indexOf('/responses/') + '/responses/'.length)
     const found = conversations.get(owner, name)
     if (found === null) throw new FaultError({ kind: 'not-found', what: 'response', name: name.slice(0, 100) })

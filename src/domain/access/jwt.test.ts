@@ -184,13 +184,14 @@ test.each<{ groups: unknown; teams: string[]; team: string | TeamName[] }>([
   if (typeof identity === 'string') throw new Error(identity)
   expect(teamOfToken(table(...teams), identity)).toEqual(
     typeof team === 'string'
-      ? { ok: true, principal: { kind: 'token', id: 'jwt:ada', alias: null, team } }
+      ? { ok: true, principal: { kind: 'token', id: 'jwt:ada', issuer: issuer.issuer, alias: null, team } }
       : { ok: false, known: team },
   )
 })
 
 test('T11 a token may use what its team may now, and nothing once the team is gone', () => {
-  const principal: Principal = { kind: 'token', id: keyId('jwt:ada'), alias: null, team: teamName('search') }
+  const person = { id: keyId('jwt:ada'), issuer: issuer.issuer, alias: null }
+  const principal: Principal = { kind: 'token', ...person, team: teamName('search') }
   expect(grantsOf(table('search'), principal)).toBeNull()
   expect(mayUse(table('search'), principal, modelName('coder'))).toBe(true)
   expect(mayUse(table('ops'), principal, modelName('coder'))).toBe(false)

@@ -22,6 +22,8 @@ export type TokenRefusal =
 /** What a token says of its sender, once it is believed. */
 export type Identity = {
   id: KeyId
+  /** Another one's subject of the same name is somebody else. */
+  issuer: string
   alias: string | null
   /** The names in the team claim, as they stand there. */
   groups: readonly string[]
@@ -93,6 +95,7 @@ export function readIdentity(
     ok: true,
     identity: {
       id: keyId(`jwt:${subject}`),
+      issuer: meant.issuer,
       alias: toAlias(claims['email']) ?? toAlias(claims['preferred_username']),
       groups: toGroups(claims[meant.teamClaim]),
       teamClaim: meant.teamClaim,
@@ -117,7 +120,8 @@ export function teamOfToken(
   const known = [...table.teams.keys()].filter(team => named.has(team))
   const [team] = known
   if (team === undefined || known.length > 1) return { ok: false, known }
-  return { ok: true, principal: { kind: 'token', id: identity.id, alias: identity.alias, team } }
+  const { id, issuer, alias } = identity
+  return { ok: true, principal: { kind: 'token', id, issuer, alias, team } }
 }
 
 function isKnownType(typ: unknown): boolean {

@@ -69,4 +69,4 @@ export type Principal =
   | { kind: 'admin' }
   | { kind: 'key'; id: KeyId; alias: string | null; team: TeamName | null }
   /** Somebody whom an identity provider vouches for: no record of theirs is kept. */
-  | { kind: 'token'; id: KeyId; alias: string | null; team: TeamName }
+  | { kind: 'token'; id: KeyId; issuer: string; alias: string | null; team: TeamName }

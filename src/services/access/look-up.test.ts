@@ -7,6 +7,7 @@ import { hashKey, lookUpBy } from './index.ts'
 const token = 'eyJhbGciOiJFUzI1NiJ9.e30.c2ln'
 const identity: Identity = {
   id: keyId('jwt:ada'),
+  issuer: 'https://login.example.com',
   alias: 'ada@example.com',
   groups: ['search'],
   teamClaim: 'groups',
@@ -73,7 +74,7 @@ test('T1 a brought key that looks like a token is a key', () => {
 })
 
 test('T10 a token known already gets its team at once, and any other by a promise', async () => {
-  const principal = { kind: 'token', id: 'jwt:ada', alias: 'ada@example.com', team: 'search' }
+  const principal = { kind: 'token', id: 'jwt:ada', issuer: identity.issuer, alias: 'ada@example.com', team: 'search' }
   const expected = { ok: true, principal, scopes: { routes: null, networks: null } }
   const { asked, lookUp } = open(tableOf())
   expect(lookUp(token, 1_000)).toEqual(expected)

@@ -3,7 +3,7 @@ import { FaultError, type Fault } from '../../domain/fault.ts'
 import { toEngineBody, type GatewayLimits } from '../../domain/serving/index.ts'
 import { tokens, type ReplicaId } from '../../domain/units.ts'
 import type { Conversations } from './conversations.ts'
-import { ClientGone, describe, type Exchange, type Serve } from './exchange.ts'
+import { ClientGone, describe, ownerOf, type Exchange, type Serve } from './exchange.ts'
 import type { Fleet, Replica } from './fleet.ts'
 import type { EngineRequest, Recorder, Wire, WireRequest } from './ports.ts'
 import { relay } from './relay.ts'
@@ -24,8 +24,9 @@ export type CallParts = {
 export const call =
   ({ fleet, wire, recorder, limits, conversations }: CallParts): Serve =>
   async exchange => {
-    const { ask, model, version } = exchange
-    if (ask === null || model === null || version === null) throw new TypeError('call comes after route')
+    const { principal, ask, model, version } = exchange
+    if (principal === null || ask === null || model === null || version === null)
+      throw new TypeError('call comes after route')
     const { key, ...who } = describe(exchange)
     if (key !== null) recorder.append({ t: 'open', ...who, key, model: model.name })
 
@@ -75,7 +76,7 @@ export const call =
         await relay({ exchange, replica, wire, limits: limits(), request, repair, began: lease.began })
         lease.answered(exchange.inputTokens, ask?.stream === true ? exchange.firstByteMs : null)
         const kept = exchange.translator?.kept?.() ?? null
-        if (kept !== null) conversations.keep(key ?? '', kept)
+        if (kept !== null && principal !== null) conversations.keep(ownerOf(principal), kept)
       } catch (error) {
         if (error instanceof FaultError) lease.failed(error.fault)
         throw error

@@ -112,6 +112,9 @@ export function describe(
   }
 }
 
-/** Who it is in the journal, and whose kept answers are whose. */
-export const principalId = (principal: Principal): KeyId | 'admin' =>
-  principal.kind === 'admin' ? 'admin' : principal.id
+/** Whose kept answers are whose. Two issuers may call two people the same. */
+export const ownerOf = (principal: Principal): string =>
+  principal.kind === 'token' ? JSON.stringify([principal.issuer, principal.id]) : principalId(principal)
+
+/** Who it is in the journal. */
+const principalId = (principal: Principal): KeyId | 'admin' => (principal.kind === 'admin' ? 'admin' : principal.id)

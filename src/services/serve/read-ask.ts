@@ -10,7 +10,7 @@ import {
 import { FaultError, type Fault } from '../../domain/fault.ts'
 import { parseAsk, type EnginePath } from '../../domain/serving/index.ts'
 import type { Conversations } from './conversations.ts'
-import { describe, type Exchange } from './exchange.ts'
+import { ownerOf, type Exchange } from './exchange.ts'
 
 export type ReadAskParts = {
   /** What earlier answers said, for `previous_response_id`. */
@@ -30,7 +30,9 @@ export function readAsk(exchange: Exchange, body: unknown, { conversations, rese
     case 'messages/count_tokens':
       return translated('tokenize', fromCountTokens(body))
     case 'responses': {
-      const owner = describe(exchange).key ?? ''
+      const { principal } = exchange
+      if (principal === null) throw new TypeError('read comes after authenticate')
+      const owner = ownerOf(principal)
       return translated('chat/completions', fromResponses(body, { ...context, previous: id => earlier(owner, id) }))
     }
     case 'chat/completions':

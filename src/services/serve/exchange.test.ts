@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+import type { Principal } from '../../domain/access/index.ts'
+import { keyId, teamName } from '../../domain/units.ts'
+import { ownerOf } from './exchange.ts'
+
+const token = (issuer: string, id: string): Principal => ({
+  kind: 'token',
+  id: keyId(id),
+  issuer,
+  alias: null,
+  team: teamName('search'),
+})
+
+test('T8 kept answers belong to one person of one issuer, whatever others are called', () => {
+  const owners = [
+    { kind: 'admin' } as const,
+    { kind: 'key', id: keyId('key_1'), alias: null, team: null } as const,
+    token('https://a.example', 'jwt:ada'),
+    token('https://b.example', 'jwt:ada'),
+    token('https://a.example', 'admin'),
+    token('https://a.example","jwt:', 'ada'),
+  ].map(ownerOf)
+  expect(new Set(owners).size).toBe(owners.length)
+  expect(ownerOf(token('https://a.example', 'jwt:ada'))).toBe(owners[2])
+})
