@@ -72,7 +72,7 @@ function toPrompts(prompt: Prompt, weights: Weights): Token[][] {
   // The schema has told a list of tokens from a list of prompts already; the type of a mixed list can't say so.
   const many = (isOne ? [prompt] : prompt) as (string | number[])[]
   return many.map(one => {
-    const tokens = typeof one === 'string' ? weights.tokenize(one) : toTokens(one, weights, 'prompt')
+    const tokens = typeof one === 'string' ? weights.tokenize(one) : toTokens(one, weights.facts.vocabulary, 'prompt')
     if (tokens.length === 0)
       throw new FaultError({ kind: 'request-invalid', param: 'prompt', problem: 'prompt must not be empty' })
     return tokens

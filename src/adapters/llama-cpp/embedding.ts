@@ -35,7 +35,7 @@ export async function answerEmbedding(body: unknown, { weights, version, signal 
   let promptTokens = 0
   for (const [index, one] of inputs.entries()) {
     const { vector, tokens } = await weights.embed(
-      typeof one === 'string' ? one : toTokens(one, weights, 'input'),
+      typeof one === 'string' ? one : toTokens(one, weights.facts.vocabulary, 'input'),
       signal,
     )
     if (vector.length === 0)

@@ -1,10 +1,9 @@
 /** Token numbers that clients send: checked, since llama.cpp ends the process at one that is not in the vocabulary. */
 import type { Token } from 'node-llama-cpp'
 import { FaultError } from '../../domain/fault.ts'
-import type { Weights } from './weights.ts'
 
-export function toTokens(list: readonly number[], weights: Pick<Weights, 'facts'>, param: string): Token[] {
-  const { vocabulary } = weights.facts
+/** `vocabulary`: how many tokens the model has. */
+export function toTokens(list: readonly number[], vocabulary: number, param: string): Token[] {
   return list.map(value => {
     if (!Number.isInteger(value) || value < 0 || value >= vocabulary) {
       throw new FaultError({

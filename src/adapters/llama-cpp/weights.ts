@@ -126,7 +126,7 @@ export async function openWeights(
       const bias = new TokenBias(model.tokenizer)
       const inVocabulary = toTokens(
         entries.map(([token]) => Number(token)),
-        { facts },
+        facts.vocabulary,
         'logit_bias',
       )
       inVocabulary.forEach((token, index) => {
