@@ -50,14 +50,24 @@ const discardMs = 10_000
  */
 export function endAnswer(response: ServerResponse, last: Uint8Array | null): void {
   const { req: request } = response
-  // Its client may never read it. Any progress starts the time again, and so does the connection's next request.
-  response.socket?.setTimeout(unreadMs)
+  dropUnread(response)
   if (response.shouldKeepAlive || request.complete) {
     response.end(last)
     return
   }
   if (last !== null) response.write(last)
   discardRest(request, () => response.end())
+}
+
+/** Its client may never read it. Node starts the time again with any progress. */
+function dropUnread(response: ServerResponse): void {
+  const { socket } = response
+  if (socket === null) return
+  socket.setTimeout(unreadMs)
+  response.once('finish', () => {
+    // A request that came behind this one may take as long as it needs; between requests Node sets a time of its own.
+    if (socket.timeout === unreadMs) socket.setTimeout(0)
+  })
 }
 
 /** Lets an unfinished body run dry, within bounds, and beyond them drops the connection. */

@@ -1,4 +1,5 @@
-import { connect, type AddressInfo } from 'node:net'
+import type { Server } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { FaultError } from '../../domain/fault.ts'
 import type { Exchange, Serve } from '../../services/serve/index.ts'
@@ -23,7 +24,9 @@ const serve: Serve = async exchange => {
   exchange.reply.end(body)
 }
 
-async function start(parts: Partial<HttpParts> = {}): Promise<{ url: string; port: number; reported: unknown[] }> {
+async function start(
+  parts: Partial<HttpParts> = {},
+): Promise<{ server: Server; url: string; port: number; reported: unknown[] }> {
   const reported: unknown[] = []
   const server = openHttp({
     serve,
@@ -61,7 +64,7 @@ async function start(parts: Partial<HttpParts> = {}): Promise<{ url: string; por
   })
   // A TCP server that listens has an address object.
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, port, reported }
+  return { server, url: `http://127.0.0.1:${port}`, port, reported }
 }
 
 /** Writes and reads until the server closes. */
@@ -193,4 +196,27 @@ test('the absolute form of a target is taken; a missing host, another expectatio
   expect(await ask('GET /health HTTP/1.1')).toBe('400')
   expect(await ask('GET /health HTTP/1.0')).toBe('200')
   expect(await ask('GET /health HTTP/1.1\r\nhost: x\r\nexpect: a-miracle')).toBe('400')
+})
+
+test('an answer that nobody reads is not waited for without an end, and one that is read leaves its connection as it was', async () => {
+  const large = 'x'.repeat(64 * 1024 * 1024)
+  const { server, url, port } = await start({
+    plain: {
+      '/large': { answer: () => ({ status: 200, body: large, contentType: 'text/plain' }) },
+      '/small': { answer: () => ({ status: 200, body: 'x', contentType: 'text/plain' }) },
+    },
+  })
+  const sockets: Socket[] = []
+  server.on('connection', socket => sockets.push(socket))
+  const client = connect(port, '127.0.0.1', () => client.write('GET /large HTTP/1.1\r\nhost: x\r\n\r\n'))
+  client.pause().on('error', () => {})
+  await expect.poll(() => sockets[0]?.writableLength ?? 0).toBeGreaterThan(0)
+  expect(sockets[0]?.timeout).toBe(60_000)
+  sockets[0]?.emit('timeout')
+  await expect.poll(() => sockets[0]?.destroyed).toBe(true)
+  client.destroy()
+  await raw(port, 'GET /small HTTP/1.1\r\nhost: x\r\n\r\nGET /small HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
+  expect(sockets[1]?.timeout).toBe(0)
+  await (await fetch(`${url}/small`)).text()
+  expect(sockets[2]?.timeout).toBeGreaterThan(60_000)
 })
