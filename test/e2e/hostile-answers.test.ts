@@ -193,7 +193,7 @@ const bodies: Record<string, unknown> = {
   'count-negative': { count: -5, tokens: [1], usage: { prompt_tokens: -5 }, input_tokens: -5 },
   'count-half': { count: 0.5, tokens: [1.5], usage: { prompt_tokens: 0.5 }, input_tokens: 0.5 },
   'count-huge': { count: 1e308, tokens: [], usage: { prompt_tokens: 1e308 }, input_tokens: 1e308 },
-  'counts-sum': { count: [1e308, 1e308], tokens: [[1], 'x'], usage: { prompt_tokens: 1e309 } },
+  'counts-sum': { count: [1e308, 1e308], tokens: [[1], 'x'], usage: { prompt_tokens: 1e308 } },
 }
 
 const wholes: Record<string, Misbehave> = Object.fromEntries(
