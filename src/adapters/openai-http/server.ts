@@ -43,6 +43,12 @@ const belowV1: readonly ModelPath[] = [
   'audio/speech',
 ]
 
+const surfaces: { readonly [P in ModelPath]?: Surface } = {
+  'messages': 'anthropic',
+  'messages/count_tokens': 'anthropic',
+  'responses': 'responses',
+}
+
 /** Each also without the /v1, as clients send it whose base URL lacks it. */
 const modelPaths = new Map<string, ModelPath>([
   ...belowV1.flatMap((path): [string, ModelPath][] => [
@@ -152,7 +158,7 @@ function toExchange({ request, response, id, path, modelPath }: ExchangeParts): 
     id,
     head: {
       path: modelPath,
-      surface: modelPath.startsWith('messages') ? 'anthropic' : 'openai',
+      surface: surfaces[modelPath] ?? 'openai',
       route: path,
       key: keyOf(request),
       clientId: typeof clientId === 'string' ? clientId.slice(0, clientIdCharacters) : null,

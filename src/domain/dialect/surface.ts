@@ -1,11 +1,21 @@
-/** Surfaces: the two families of clients, where their dialects differ outside of bodies: in errors and in lists of models. */
+/** Surfaces: the families of clients, where their dialects differ outside of bodies: in errors and in lists of models. */
 import type { HttpFault } from '../fault.ts'
 import type { RequestId } from '../units.ts'
 import { toAnthropicFault } from './messages/index.ts'
+import { toResponsesFault } from './responses/index.ts'
 
-export type Surface = 'openai' | 'anthropic'
+export type Surface = 'openai' | 'responses' | 'anthropic'
 
 /** An error's body as this client's library reads it. */
 export function renderFault(surface: Surface, http: HttpFault, id: RequestId): object {
-  return surface === 'anthropic' ? toAnthropicFault(http, id) : http.body
+  switch (surface) {
+    case 'openai':
+      return http.body
+    case 'responses':
+      return toResponsesFault(http)
+    case 'anthropic':
+      return toAnthropicFault(http, id)
+    default:
+      return surface satisfies never
+  }
 }

@@ -187,6 +187,14 @@ describe('/v1/responses', () => {
     })
   })
 
+  test('an error names what the client sent, not what the engine got', async () => {
+    const { post } = await gateway(await engine({ contextLimit: 2 }))
+    const answer = await post('/v1/responses', { model: 'coder', input: 'one two three', max_output_tokens: 5 })
+    expect(await answer.json()).toMatchObject({
+      error: { param: 'input', message: expect.stringContaining('max_output_tokens') as string },
+    })
+  })
+
   test('a stream that breaks ends with response.failed, and an error for clients that only know that', async () => {
     const { post } = await gateway(await engine({ tokens: 9, cutAfter: 3 }))
     const events = await eventsOf(await post('/v1/responses', { model: 'coder', input: 'Hi', stream: true }))
