@@ -31,6 +31,7 @@ const lastWordsMs = 1_000
 const probeEveryMs = 1_000
 /** What `previous_response_id` may go back to. */
 const keptConversationBytes = 64 * 1024 * 1024
+const longestConversationBytes = 16 * 1024 * 1024
 const keptConversationMs = 24 * 3_600_000
 const probeTimeoutMs = 2_000
 
@@ -88,7 +89,12 @@ export async function runGateway(
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
   })
   const gate = openGate()
-  const conversations = openConversations({ mostBytes: keptConversationBytes, keptForMs: keptConversationMs, now })
+  const conversations = openConversations({
+    mostBytes: keptConversationBytes,
+    mostEachBytes: longestConversationBytes,
+    keptForMs: keptConversationMs,
+    now,
+  })
   const metrics = openGatewayMetrics({
     inFlight: () => gate.inFlight,
     queued: fleet.queued,

@@ -220,7 +220,7 @@ const speeches: Record<string, Misbehave> = {
   'endless': floods('HTTP/1.1 200 OK\r\ncontent-type: audio/wav\r\n\r\n', Buffer.alloc(64 * 1024, 'a')),
 }
 
-const kinds: readonly EngineKind[] = ['openai', 'vllm', 'llama-cpp', 'ollama', 'sglang', 'tgi', 'embedded']
+const kinds: readonly EngineKind[] = ['openai', 'vllm', 'llama-cpp', 'ollama', 'tgi', 'embedded']
 
 let streaming: HostileEngine
 let whole: HostileEngine

@@ -15,7 +15,10 @@ const listen = z.strictObject({
 
 const limits = z.strictObject({
   // A body is read as one string of JSON, and V8's strings end at 512 MiB.
-  body: size('Largest request body.', { atMost: 256 * 1024 ** 2 }).prefault('20MiB'),
+  body: size(
+    'Largest request body. Of whatever length, JSON may hold 500,000 values and 500 levels, a form 100 fields.',
+    { atMost: 256 * 1024 ** 2 },
+  ).prefault('20MiB'),
   inFlight: count('Requests served at once; the next one is refused with 503.').default(2000),
   firstByte: timeout('For streams: longest wait for the first byte of the engine’s answer.').prefault('120s'),
   idle: timeout('Longest pause between two pieces of an answer.').prefault('60s'),

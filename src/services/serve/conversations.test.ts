@@ -10,9 +10,11 @@ const answer = (id: string, text = 'Hello.'): KeptResponse => ({
 })
 const sizeOf = (kept: KeptResponse): number => JSON.stringify(kept).length
 
-function open({ mostBytes = 1_000_000, keptForMs = 1_000 } = {}) {
+type Bounds = { mostBytes?: number; mostEachBytes?: number; keptForMs?: number }
+
+function open({ mostBytes = 1_000_000, mostEachBytes = mostBytes, keptForMs = 1_000 }: Bounds = {}) {
   let time = 0
-  const conversations = openConversations({ mostBytes, keptForMs, now: () => time })
+  const conversations = openConversations({ mostBytes, mostEachBytes, keptForMs, now: () => time })
   return {
     ...conversations,
     pass: (ms: number) => {
@@ -61,6 +63,16 @@ test('one answer larger than all the room is not kept, and costs no other its pl
   keep('ana', answer('resp_2', 'x'.repeat(500)))
   expect(get('ana', 'resp_2')).toBeNull()
   expect(get('ana', 'resp_1')).not.toBeNull()
+})
+
+test('one answer that is longer than a conversation may be, or holds too much, is not kept', () => {
+  const { keep, get } = open({ mostBytes: 100_000_000, mostEachBytes: 10_000_000 })
+  keep('ana', answer('resp_1', 'x'.repeat(10_000_000)))
+  expect(get('ana', 'resp_1')).toBeNull()
+  keep('ana', { ...answer('resp_2'), response: { many: Array.from({ length: 500_000 }, () => 0) } })
+  expect(get('ana', 'resp_2')).toBeNull()
+  keep('ana', answer('resp_3', 'x'.repeat(9_000_000)))
+  expect(get('ana', 'resp_3')).not.toBeNull()
 })
 
 test('an answer is kept for its time and no longer, however often it is read', () => {

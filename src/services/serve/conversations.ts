@@ -20,10 +20,13 @@ type Entry = { json: Buffer; keptAt: number }
 
 export function openConversations({
   mostBytes,
+  mostEachBytes = mostBytes,
   keptForMs,
   now,
 }: {
   mostBytes: number
+  /** Of one conversation: whoever goes on from it has it read and sent again, for a request of a few bytes. */
+  mostEachBytes?: number
   keptForMs: number
   /** Milliseconds, from any start. */
   now: () => number
@@ -39,7 +42,7 @@ export function openConversations({
       const text = JSON.stringify(kept)
       const json = Buffer.from(text)
       // No request could go on from what is too much for one.
-      if (json.length > mostBytes || measureJson(text, requestSize).tooMuch !== null) return
+      if (json.length > mostEachBytes || measureJson(text, requestSize).tooMuch !== null) return
       entries.set(key, { json, keptAt: now() })
       held += json.length
       for (const [oldest, entry] of entries) {

@@ -65,3 +65,25 @@ test.each([
     fault: { kind: 'request-invalid', problem: expect.stringContaining(what) },
   })
 })
+
+test('what a request goes on from counts as its own body does', async () => {
+  const conversations = openConversations({ mostBytes: 1_000_000, keptForMs: 1_000, now: () => 0 })
+  const messages = [{ role: 'user' as const, content: 'x'.repeat(100_000) }]
+  conversations.keep('admin', { id: 'resp_1', response: {}, turns: { messages, output: [] } })
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+  const serve = read({ limits, conversations }, 150_000)(() => answered)
+  const body = Buffer.from('{"model":"m","input":"Hi","previous_response_id":"resp_1"}')
+  const running = [0, 1].map(() => {
+    const partial: unknown = {
+      head: { path: 'responses', declaredBytes: body.length },
+      readBody: () => Promise.resolve(body),
+      principal: { kind: 'admin' },
+      ask: null,
+      form: null,
+    }
+    return serve({ id: '01981d2e-0000-7000-8000-eeeeffff0000', arrivedAt: 0, ...Object(partial) })
+  })
+  await expect(running[1]).rejects.toMatchObject({ fault: { kind: 'overloaded' } })
+  answer()
+  await running[0]
+})

@@ -142,3 +142,10 @@ test.each([
   const { load } = await until(started, ({ state }) => state === 'up')
   expect(load?.running ?? null).toBeNull()
 })
+
+test('metrics that never come do not take a replica out', async () => {
+  const slow = await startRawEngine(new Map([['GET metrics', () => {}]]))
+  onTestFinished(() => slow.close())
+  const started = await gateway({ replicas: [{ url: slow.url, metrics: `${slow.url}/metrics` }] })
+  expect((await until(started, ({ state }) => state !== 'unknown')).health.state).toBe('up')
+})
