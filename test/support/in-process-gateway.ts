@@ -20,6 +20,7 @@ export type GatewayOptions = {
   mayUse?: boolean
   /** Left out: replicas are probed once at the start, and then by calls alone. */
   probeEveryMs?: number
+  probeTimeoutMs?: number
   /** What the journal answers to each record. */
   journalError?: () => Error | undefined
 }
@@ -82,7 +83,7 @@ export async function startGateway(options: GatewayOptions) {
       wire,
       health: () => snapshot.health,
       everyMs: options.probeEveryMs,
-      timeoutMs: 1_000,
+      timeoutMs: options.probeTimeoutMs ?? 1_000,
       signal: stop.signal,
     })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))

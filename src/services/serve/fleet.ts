@@ -50,6 +50,8 @@ export type Replica = {
   pieces: number
   /** Prompts that it was given and has not begun to answer, about so many tokens each. */
   readonly waitingPrompts: Set<{ tokens: Tokens }>
+  /** Probes in a row that had no answer in time. */
+  silentProbes: number
   /** When it last showed that it works, on a clock that never goes back. */
   provenAt: Millis
   /** Its last canary failed, and it has not answered since. */
@@ -125,6 +127,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
       progress: noProgress(at),
       pieces: 0,
       waitingPrompts: new Set(),
+      silentProbes: 0,
       provenAt: at,
       unproven: false,
     }

@@ -58,6 +58,22 @@ test('an idle engine is asked for one token, and one that makes none is left out
   await until(started, ({ state }) => state === 'up')
 })
 
+test('H6 an engine whose health route is late while it works stays in use, and one that stays silent is left out', async () => {
+  const fake = await engine({ dialect: 'vllm', tokens: 400, gapMs: 10 })
+  const started = await gateway({ replicas: [fake], probeTimeoutMs: 60 })
+  await until(started, ({ state }) => state === 'up')
+  const leave = new AbortController()
+  const answer = await started.post('/v1/chat/completions', ask('Hi', { stream: true }), { signal: leave.signal })
+  const read = answer.body?.getReader()
+  fake.behave({ hangHealth: true })
+  const silent = (): number => started.fleet.replicas()[0]?.silentProbes ?? 0
+  while (silent() < 5) await read?.read()
+  expect(started.fleet.replicas()[0]?.health.state).toBe('up')
+  leave.abort()
+  const { health } = await until(started, ({ state }) => state === 'down')
+  expect(health.why).toContain('does not answer GET')
+})
+
 test('with the canary off, probes cost no inference', async () => {
   const fake = await engine({ dialect: 'vllm' })
   const started = await gateway({ replicas: [fake] })

@@ -16,6 +16,8 @@ export type WatchParts = {
 
 /** Requests may be waiting for one that is loading or gone, so these are asked so many times as often. */
 const hurry = 4
+/** Engines with much to do answer their health routes late: seconds late, and go on with their work. */
+const silentProbesToFail = 3
 /** One token takes an idle engine no longer, even one that swaps its weights in. */
 const canaryMs = 30_000
 
@@ -35,9 +37,12 @@ export function watchReplicas({ fleet, wire, health, everyMs, timeoutMs, signal 
     if (probing.has(replica)) return
     probing.add(replica)
     try {
+      const { pieces } = replica
       const until = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
       const probe = await replica.dialect.probe(replica.target, wire, until)
       if (signal.aborted) return
+      replica.silentProbes = probe.state === 'failed' && until.aborted ? replica.silentProbes + 1 : 0
+      if (replica.silentProbes > 0 && isMerelySlow(replica, pieces)) return
       fleet.probed(replica, probe.state === 'up' ? await prove(replica, probe) : probe)
     } finally {
       probing.delete(replica)
@@ -61,4 +66,9 @@ export function watchReplicas({ fleet, wire, health, everyMs, timeoutMs, signal 
     fleet.proven(replica, why === null)
     return why === null ? probe : { state: 'failed', why }
   }
+}
+
+/** One that works is not given up for a probe that came too late: it made pieces of answers meanwhile, or was in time a moment ago. */
+function isMerelySlow({ health, pieces, silentProbes }: Replica, piecesBefore: number): boolean {
+  return health.state === 'up' && (pieces !== piecesBefore || silentProbes < silentProbesToFail)
 }
