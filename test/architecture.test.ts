@@ -26,6 +26,7 @@ const copied = [
   'tools',
   'scripts',
   'test/support',
+  'test/conformance/table.ts',
   'package.json',
   'tsconfig.json',
   'tsconfig.base.json',
