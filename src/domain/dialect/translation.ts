@@ -23,6 +23,8 @@ export interface AnswerTranslator {
   whole(completion: unknown): Record<string, unknown>
   /** One stream. Each replica that is tried gets its own; only the last one's events reach the client. */
   stream(): StreamTranslator
+  /** Its clients have to name a longest answer, and name what a far larger model could do: an engine may be asked without it. */
+  readonly longestIsAWish?: true
   /** What later requests may go on from; `null`: the client wants nothing kept, or the answer is not complete. */
   kept?(): KeptResponse | null
 }

@@ -45,10 +45,12 @@ export const call =
       } catch (error) {
         if (!(error instanceof FaultError) || exchange.gone) throw error
         if (exchange.firstByteMs !== null) throw error
-        if (error.fault.kind === 'context-exceeded' && exchange.head.path === 'messages' && 'max_tokens' in body) {
-          // Anthropic's clients have to send one, and send the most that a far larger model could do.
+        const mayLeaveOut = exchange.translator?.longestIsAWish === true && 'max_tokens' in body
+        if (error.fault.kind === 'context-exceeded' && mayLeaveOut) {
+          // Once more of the same replica: as long as what is left of its context.
           delete body['max_tokens']
           tried.delete(replica.id)
+          exchange.attempts--
           continue
         }
         if (!isWorthAnother(error.fault)) throw error

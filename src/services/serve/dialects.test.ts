@@ -131,7 +131,10 @@ describe('/v1/messages', () => {
     expect(await long.json()).toMatchObject({
       error: { message: expect.stringMatching(/^prompt is too long/) as string },
     })
-    expect(closed()).toMatchObject([{ outcome: 'ok' }, { outcome: 'refused', status: 400 }])
+    expect(closed()).toMatchObject([
+      { outcome: 'ok', attempts: 1 },
+      { outcome: 'refused', status: 400, attempts: 1 },
+    ])
   })
 
   test('a message that begins the answer is gone on with', async () => {

@@ -24,6 +24,7 @@ export function fromMessages(body: unknown, context: TranslationContext): Transl
       answer: {
         whole: completion => toMessage(completion, frame),
         stream: () => streamMessage(frame),
+        longestIsAWish: true,
       },
     }
   })

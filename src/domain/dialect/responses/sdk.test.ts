@@ -128,7 +128,8 @@ test('a broken answer is an exception with our message, and never half an answer
 
   const client = await clientOf(chunks, true)
   const plain = async () => {
-    for await (const event of await client.responses.create({ ...asked, stream: true })) expect(event.type).toBeTruthy()
+    for await (const event of await client.responses.create({ ...asked, stream: true }))
+      expect(event.type).toMatch(/^response\./)
   }
   await expect(plain()).rejects.toThrow(lost.body.error.message)
 })
