@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openGatewayDisk } from '../adapters/link/index.ts'
 import { authenticate, type AccessImage, type Key, type NumberedChange } from '../domain/access/index.ts'
 import type { Snapshot } from '../domain/serving/index.ts'
+import { openEdge } from '../domain/serving/index.ts'
 import { bytes, instant, keyId, millis } from '../domain/units.ts'
 import { openGatewayState, type GatewayState } from './gateway-state.ts'
 
@@ -47,13 +48,21 @@ const snapshot = (id: string): Snapshot => ({
   maxStale: millis(60_000),
   health: { stall: millis(1), canary: null },
   jwt: [],
+  edge: openEdge,
+  sharedLimits: 'local',
   whenUnwritable: 'serve',
 })
 
 function open(now: () => number = () => 0): { state: GatewayState; used: string[] } {
   const used: string[] = []
   return {
-    state: openGatewayState({ disk: openGatewayDisk(folder), onSnapshot: ({ id }) => used.push(id), now }),
+    state: openGatewayState({
+      disk: openGatewayDisk(folder),
+      onSnapshot: ({ id }) => used.push(id),
+      onPeers: () => {},
+      onSpend: () => {},
+      now,
+    }),
     used,
   }
 }
@@ -190,6 +199,8 @@ test('what the disk refuses is in force, and is asked for again until the disk h
       saveAccess: saved => (refusing ? full() : disk.saveAccess(saved)),
     },
     onSnapshot: () => {},
+    onPeers: () => {},
+    onSpend: () => {},
     now: () => 0,
   })
   expect(() => state.take({ type: 'snapshot', snapshot: snapshot('s1') })).toThrow('ENOSPC')

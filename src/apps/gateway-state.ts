@@ -1,15 +1,21 @@
 /** What a gateway knows: its snapshot and access table, in memory and on disk, and how fresh they are. */
 import { applyChanges, buildAccessTable, toAccessImage, type AccessTable } from '../domain/access/index.ts'
-import type { GatewayFrame, Snapshot } from '../domain/serving/index.ts'
-import { millis } from '../domain/units.ts'
+import { completeSnapshot, type GatewayFrame, type Snapshot, type Spend } from '../domain/serving/index.ts'
 import type { GatewayDisk } from '../adapters/link/index.ts'
 
 export type GatewayState = ReturnType<typeof openGatewayState>
 
-export type StateParts = { disk: GatewayDisk; onSnapshot: (snapshot: Snapshot) => void; now: () => number }
+export type StateParts = {
+  disk: GatewayDisk
+  onSnapshot: (snapshot: Snapshot) => void
+  /** How many gateways serve now, this one among them. */
+  onPeers: (gateways: number) => void
+  onSpend: (spend: Spend[]) => void
+  now: () => number
+}
 
 /** Starts from the disk. */
-export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
+export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: StateParts) {
   let snapshot = toWhole(disk.snapshot())
   let savedSnapshot = snapshot?.id ?? null
   let access = fromDisk()
@@ -35,6 +41,12 @@ export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
     lastHeard = now()
     switch (frame.type) {
       case 'beat':
+        return false
+      case 'peers':
+        onPeers(frame.gateways)
+        return false
+      case 'spend':
+        onSpend(frame.spend)
         return false
       case 'snapshot':
         snapshot = toWhole(frame.snapshot)
@@ -101,9 +113,5 @@ export function openGatewayState({ disk, onSnapshot, now }: StateParts) {
   }
 }
 
-/** What snapshots lacked when older programs wrote them to a disk, or a controller not yet replaced sends them: as was done then. */
-const laterParts: Partial<Snapshot> = { jwt: [], health: { stall: millis(30_000), canary: null } }
-
-function toWhole<S extends Snapshot | null>(written: S): S {
-  return written === null ? written : { ...laterParts, ...written }
-}
+const toWhole = <S extends Snapshot | null>(written: S): S | Snapshot =>
+  written === null ? written : completeSnapshot(written)

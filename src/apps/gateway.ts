@@ -78,6 +78,8 @@ export async function runGateway(
       fleet.use(snapshot)
       tokens.use(snapshot.jwt)
     },
+    onPeers: () => {},
+    onSpend: () => {},
     now,
   })
   await firstState()

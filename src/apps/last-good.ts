@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Team } from '../domain/access/index.ts'
+import type { DeclaredTeam } from '../services/access/index.ts'
+import type { Budget } from '../domain/access/index.ts'
+import type { Spec } from '../domain/spec/index.ts'
 import type { EngineAssignment, Snapshot } from '../domain/serving/index.ts'
 import { modelName, teamName } from '../domain/units.ts'
 import { compileDesired } from './compile-desired.ts'
@@ -14,7 +16,7 @@ import { replaceFile } from './replace-file.ts'
 export type Serving = {
   snapshot: Snapshot
   engines: EngineAssignment[]
-  teams: Pick<Team, 'name' | 'models' | 'metadata'>[]
+  teams: DeclaredTeam[]
 }
 export type SpecState = { path: string | null; state: 'ok' | 'invalid'; problems: string[] }
 
@@ -41,12 +43,19 @@ export async function loadServing(home: Home, order: UpOrder): Promise<{ serving
 }
 
 function toServing(desired: Extract<Desired, { ok: true }>, home: Home): Serving {
-  const teams = desired.spec.teams.map(({ name, models }) => ({
+  const teams = desired.spec.teams.map(({ name, models, limits, budget, priority }) => ({
     name: teamName(name),
     models: models?.map(modelName) ?? null,
+    ...(limits === undefined ? {} : { limits }),
+    ...(budget === undefined ? {} : { budget: toBudget(budget) }),
+    priority,
     metadata: {},
   }))
   return { ...compileDesired(desired, home), teams }
+}
+
+function toBudget({ amount, unit, currency, every }: NonNullable<Spec['teams'][number]['budget']>): Budget {
+  return { amount, unit, currency: unit === 'money' ? currency : null, every }
 }
 
 function keep(file: string, serving: Serving): void {

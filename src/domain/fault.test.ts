@@ -28,6 +28,23 @@ const samples: { readonly [K in Fault['kind']]: Extract<Fault, { kind: K }> } = 
   'conflict': { kind: 'conflict', problem: 'x' },
   'overloaded': { kind: 'overloaded', retryAfter: millis(1), inFlight: 1 },
   'no-replica': { kind: 'no-replica', model: modelName('x'), state: 'down', retryAfter: millis(1) },
+  'rate-limited': {
+    kind: 'rate-limited',
+    by: { subject: 'key', name: 'bot' },
+    what: 'tokens',
+    limit: 10,
+    retryAfter: millis(1),
+  },
+  'budget-spent': {
+    kind: 'budget-spent',
+    by: { subject: 'team', name: 'dev' },
+    spent: '9 EUR',
+    amount: '10 EUR',
+    retryAfter: millis(1),
+  },
+  'queue-full': { kind: 'queue-full', model: modelName('x'), waiting: 1, retryAfter: millis(1) },
+  'queue-late': { kind: 'queue-late', model: modelName('x'), place: 1, expected: millis(1), deadline: millis(1) },
+  'memory-short': { kind: 'memory-short', retryAfter: millis(1) },
   'draining': { kind: 'draining' },
   'journal-full': { kind: 'journal-full' },
   'controller-unavailable': { kind: 'controller-unavailable' },
@@ -51,10 +68,10 @@ test.each(Object.values(samples))(
     expect(Object.keys(body.error).toSorted()).toEqual(['code', 'message', 'param', 'type'])
     expect(message.length).toBeGreaterThan(0)
     expect(message).not.toMatch(/undefined|NaN|\[object/)
-    expect(type).toMatch(/^[a-z_]+_error$/)
+    expect(type).toMatch(/^[a-z_]+_error$|^insufficient_quota$/)
     expect(code === null || /^[a-z0-9_]+$/.test(code)).toBe(true)
     expect(param === null || param.length > 0).toBe(true)
-    if (status === 503) expect(retryAfterSeconds).toBeGreaterThanOrEqual(1)
+    if (status === 503 || status === 429) expect(retryAfterSeconds).toBeGreaterThanOrEqual(1)
     expect(new FaultError(fault).message).toBe(message)
   },
 )

@@ -31,6 +31,11 @@ export type Fault =
   | { kind: 'conflict'; problem: string }
   // the service
   | { kind: 'overloaded'; retryAfter: Millis; inFlight: number }
+  | { kind: 'rate-limited'; by: LimitedBy; what: LimitedWhat; limit: number; retryAfter: Millis }
+  | { kind: 'budget-spent'; by: LimitedBy; spent: string; amount: string; retryAfter: Millis }
+  | { kind: 'queue-full'; model: ModelName; waiting: number; retryAfter: Millis }
+  | { kind: 'queue-late'; model: ModelName; place: number; expected: Millis; deadline: Millis }
+  | { kind: 'memory-short'; retryAfter: Millis }
   | { kind: 'draining' }
   | { kind: 'no-replica'; model: ModelName; state: string; retryAfter: Millis }
   | { kind: 'journal-full' }
@@ -45,12 +50,18 @@ export type Fault =
   // us
   | { kind: 'internal' }
 
+/** Whose bound it is. `name`: a key's alias or id, a team, a model, an address. */
+export type LimitedBy = { subject: 'key' | 'team' | 'model' | 'address'; name: string }
+export type LimitedWhat = 'requests' | 'tokens' | 'parallel'
+
 type ErrorType =
   | 'invalid_request_error'
   | 'authentication_error'
   | 'permission_error'
   | 'not_found_error'
   | 'overloaded_error'
+  | 'rate_limit_error'
+  | 'insufficient_quota'
   | 'server_error'
 
 type Row<F> = {
@@ -63,6 +74,7 @@ type Row<F> = {
   /** What happened and what would make it work. */
   say: (fault: F) => string
   retryAfter?: (fault: F) => Millis
+  headers?: (fault: F) => Record<string, string>
 }
 type Table = { readonly [K in Fault['kind']]: Row<Extract<Fault, { kind: K }>> }
 
@@ -90,6 +102,12 @@ const tokenRefusals = {
   'signature': `This token's (JWT's) signature does not match its issuer's key. ${askProvider}`,
   'key-unknown': `This token (JWT) is signed with a key that its issuer does not publish. ${askProvider}`,
 } as const
+
+const limitedWhats = {
+  requests: 'requests a minute',
+  tokens: 'tokens a minute',
+  parallel: 'requests at once',
+} as const satisfies Record<LimitedWhat, string>
 
 const seconds = (value: Millis): number => Math.max(1, Math.ceil(value / 1000))
 
@@ -251,6 +269,52 @@ const table: Table = {
     retryAfter: f => f.retryAfter,
     say: f => `The gateway already serves ${f.inFlight} requests, its limit. Try again in ${seconds(f.retryAfter)} s.`,
   },
+  'rate-limited': {
+    status: 429,
+    type: 'rate_limit_error',
+    code: 'rate_limit_exceeded',
+    retryAfter: f => f.retryAfter,
+    say: f =>
+      `The ${f.by.subject} '${f.by.name}' has reached its limit of ${f.limit} ${limitedWhats[f.what]}. Try again in ${seconds(f.retryAfter)} s, or ask your administrator for more.`,
+  },
+  'budget-spent': {
+    status: 429,
+    type: 'insufficient_quota',
+    code: 'insufficient_quota',
+    retryAfter: f => f.retryAfter,
+    say: f =>
+      `The ${f.by.subject} '${f.by.name}' has used ${f.spent} of its budget of ${f.amount}, and this request could go beyond it. The next period begins in ${seconds(f.retryAfter)} s; your administrator can raise the budget, and a lower max_tokens asks for less of it.`,
+  },
+  'queue-full': {
+    status: 503,
+    type: 'overloaded_error',
+    code: 'queue_full',
+    param: () => 'model',
+    retryAfter: f => f.retryAfter,
+    headers: f => ({ 'x-holdfast-queue-waiting': String(f.waiting) }),
+    say: f =>
+      `${f.waiting} requests already wait for '${f.model}', as many as may. Try again in ${seconds(f.retryAfter)} s.`,
+  },
+  'queue-late': {
+    status: 503,
+    type: 'overloaded_error',
+    code: 'queue_timeout',
+    param: () => 'model',
+    retryAfter: f => f.expected,
+    headers: f => ({
+      'x-holdfast-queue-place': String(f.place),
+      'x-holdfast-expected-wait': String(seconds(f.expected)),
+    }),
+    say: f =>
+      `This request was number ${f.place} in the queue for '${f.model}' and its turn did not come, or could not, within ${seconds(f.deadline)} s: about ${seconds(f.expected)} s more are expected. Try again then.`,
+  },
+  'memory-short': {
+    status: 503,
+    type: 'overloaded_error',
+    code: 'overloaded',
+    retryAfter: f => f.retryAfter,
+    say: f => `The gateway is short of memory and takes nothing new now. Try again in ${seconds(f.retryAfter)} s.`,
+  },
   'draining': {
     status: 503,
     type: 'overloaded_error',
@@ -336,6 +400,8 @@ export type HttpFault = {
   status: number
   body: { error: { message: string; type: string; param: string | null; code: string | null } }
   retryAfterSeconds: number | null
+  /** More headers that tell about the fault. */
+  headers: Record<string, string>
 }
 
 /** A key or a token (JWT) that was put where a name belongs is repeated to nobody: errors end up in logs. */
@@ -361,6 +427,7 @@ export function toHttp(fault: Fault): HttpFault {
       },
     },
     retryAfterSeconds: retryAfter === undefined ? null : seconds(retryAfter),
+    headers: row.headers?.(fault) ?? {},
   }
 }
 

@@ -42,5 +42,10 @@ export const aClose = (id: string, change: Partial<CloseRecord> = {}): CloseReco
   attempts: 1,
   clientId: 'mine',
   from: '127.0.0.1',
+  choice: 'least loaded',
+  waitedMs: null,
+  gpuMs: null,
+  cost: null,
+  currency: null,
   ...change,
 })

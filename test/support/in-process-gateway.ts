@@ -5,6 +5,7 @@ import { openHttp } from '../../src/adapters/openai-http/index.ts'
 import { unbounded } from '../../src/domain/access/index.ts'
 import type { CloseRecord, OpenRecord } from '../../src/domain/journal/index.ts'
 import type { ReplicaRoute, Snapshot, VersionRoute } from '../../src/domain/serving/index.ts'
+import { openEdge, plainModel, unknownCost } from '../../src/domain/serving/index.ts'
 import { bytes, keyId, millis, modelName, replicaId, versionName } from '../../src/domain/units.ts'
 import { openConversations, openFleet, openServe, watchReplicas, openGate } from '../../src/services/serve/index.ts'
 
@@ -157,6 +158,8 @@ export const emptySnapshot: Snapshot = {
   health: { stall: millis(30_000), canary: null },
   maxStale: millis(60_000),
   jwt: [],
+  edge: openEdge,
+  sharedLimits: 'local',
   whenUnwritable: 'serve',
 }
 
@@ -169,6 +172,7 @@ function toSnapshot({ replicas, version, limits, health, queue }: GatewayOptions
         name: modelName('coder'),
         live: testVersion,
         queue: { waiting: queue?.waiting ?? 10, deadline: millis(queue?.deadlineMs ?? 2_000) },
+        ...plainModel,
       },
     ],
     versions: [
@@ -186,9 +190,11 @@ function toSnapshot({ replicas, version, limits, health, queue }: GatewayOptions
           apiKey: null,
           backup: false,
           weight: 1,
+          places: null,
           managed: false,
           ...part,
         })),
+        cost: unknownCost,
         ...version,
       },
     ],

@@ -26,6 +26,12 @@ const Close = z.object({
   attempts: z.int(),
   clientId: name,
   from: text,
+  // Not in what older gateways wrote.
+  choice: name.default(null),
+  waitedMs: count.default(null),
+  gpuMs: count.default(null),
+  cost: count.default(null),
+  currency: name.default(null),
 })
 const Gap = z.object({ t: z.literal('gap'), at: z.number(), until: z.number(), lost: z.int() })
 const Known = z.discriminatedUnion('t', [Open, Close, Gap])

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { AccessImage, Key, NumberedChange } from '../../domain/access/index.ts'
 import type { Snapshot } from '../../domain/serving/index.ts'
+import { openEdge } from '../../domain/serving/index.ts'
 import { bytes, instant, keyId, millis } from '../../domain/units.ts'
 import { openGatewayDisk } from './gateway-disk.ts'
 
@@ -59,6 +60,8 @@ const snapshot: Snapshot = {
   maxStale: millis(1),
   health: { stall: millis(1), canary: null },
   jwt: [],
+  edge: openEdge,
+  sharedLimits: 'local',
   whenUnwritable: 'serve',
 }
 

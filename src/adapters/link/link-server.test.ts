@@ -10,6 +10,7 @@ import { afterEach, expect, test } from 'vitest'
 import type { AccessChange } from '../../domain/access/index.ts'
 import { fakeAccessStore } from '../../domain/access/fake.ts'
 import type { AgentFrame, EngineAssignment, GatewayFrame, Snapshot } from '../../domain/serving/index.ts'
+import { openEdge } from '../../domain/serving/index.ts'
 import { bytes, instant, millis, replicaId, teamName, versionName } from '../../domain/units.ts'
 import { openLinkHub } from './link-hub.ts'
 import type { LinkHub } from './link-hub.ts'
@@ -23,6 +24,8 @@ const aSnapshot = (id: string): Snapshot => ({
   maxStale: millis(1),
   health: { stall: millis(1), canary: null },
   jwt: [],
+  edge: openEdge,
+  sharedLimits: 'local',
   whenUnwritable: 'serve',
   limits: { body: bytes(1), inFlight: 1, firstByte: millis(1), idle: millis(1), request: millis(1) },
 })

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'vitest'
 import { openLiteLlm } from '../../../test/support/litellm.ts'
 import type { RequestRow } from '../../domain/journal/index.ts'
 import type { ModelRoute, ReplicaRoute, VersionRoute } from '../../domain/serving/index.ts'
+import { plainModel, unknownCost } from '../../domain/serving/index.ts'
 import { keyId, millis, modelName, replicaId, requestId, teamName, versionName } from '../../domain/units.ts'
 
 const toClose: (() => Promise<void>)[] = []
@@ -22,6 +23,7 @@ const aReplica = (id: string, address: ReplicaRoute['address']): ReplicaRoute =>
   apiKey: '${env:ENGINE_SECRET}',
   backup: false,
   weight: 1,
+  places: null,
   managed: false,
 })
 const aVersion = (name: string, change: Partial<VersionRoute>): VersionRoute => ({
@@ -32,12 +34,14 @@ const aVersion = (name: string, change: Partial<VersionRoute>): VersionRoute => 
   prompt: { id: 'p0', text: '', mode: 'prepend' },
   sampling: {},
   replicas: [],
+  cost: unknownCost,
   ...change,
 })
 const aModel = (name: string, live: string): ModelRoute => ({
   name: modelName(name),
   live: versionName(live),
   queue: { waiting: 0, deadline: millis(0) },
+  ...plainModel,
 })
 const snapshot = {
   models: [aModel('coder', 'coder-v1'), aModel('embed', 'embed-v1'), aModel('smoke', 'smoke-v1')],

@@ -181,6 +181,9 @@ function toExchange({ request, response, id, path, modelPath }: ExchangeParts): 
     version: null,
     replica: null,
     attempts: 0,
+    choice: null,
+    waitedMs: null,
+    gpuMs: null,
     firstByteMs: null,
     inputTokens: null,
     outputTokens: null,
@@ -254,6 +257,7 @@ export function sendFault(response: ServerResponse, fault: Fault, id: RequestId)
     'content-type': 'application/json',
     'content-length': String(bytes.length),
     'x-request-id': id,
+    ...http.headers,
     ...(retryAfterSeconds === null ? {} : { 'retry-after': String(retryAfterSeconds) }),
     ...(fault.kind === 'method-not-allowed' ? { allow: fault.allowed.join(', ') } : {}),
   })

@@ -4,7 +4,9 @@ import type { Kysely, Selectable, Transaction } from 'kysely'
 import type {
   AccessChange,
   AccessStore,
+  Budget,
   Key,
+  Limits,
   NumberedChange,
   Owner,
   RouteScope,
@@ -112,8 +114,16 @@ async function apply(trx: Transaction<Tables>, change: AccessChange): Promise<vo
   if ('drop' in change) {
     await trx.deleteFrom('teams').where('name', '=', change.name).execute()
   } else if (change.put === 'team') {
-    const { name, models, metadata, createdAt, source } = change.team
-    const row = { models: toJson(models), metadata: JSON.stringify(metadata), created_at: createdAt, source }
+    const { name, models, limits, budget, priority, metadata, createdAt, source } = change.team
+    const row = {
+      models: toJson(models),
+      limits: toJson(limits ?? null),
+      budget: toJson(budget ?? null),
+      priority: priority ?? null,
+      metadata: JSON.stringify(metadata),
+      created_at: createdAt,
+      source,
+    }
     await trx
       .insertInto('teams')
       .values({ name, ...row })
@@ -137,6 +147,8 @@ async function putKey(trx: Transaction<Tables>, key: Key): Promise<void> {
     addresses: toJson(key.addresses),
     blocked_at: key.blockedAt,
     revoked_at: key.revokedAt,
+    limits: toJson(key.limits ?? null),
+    budget: toJson(key.budget ?? null),
     metadata: JSON.stringify(key.metadata),
   }
   await trx
@@ -232,22 +244,30 @@ const toKey = (row: Selectable<Tables['keys']>): Key => ({
   expiresAt: toInstant(row.expires_at),
   blockedAt: toInstant(row.blocked_at),
   revokedAt: toInstant(row.revoked_at),
+  ...toBounds(row),
   metadata: toMetadata(row.metadata),
 })
 
 const toTeam = (row: Selectable<Tables['teams']>): Team => ({
   name: teamName(row.name),
   models: toModels(row.models),
+  ...toBounds(row),
+  ...(row.priority === null ? {} : { priority: row.priority }),
   metadata: toMetadata(row.metadata),
   createdAt: instant(row.created_at),
   source: row.source,
 })
 
 const toInstant = (value: number | null) => (value === null ? null : instant(value))
-const toJson = (value: readonly string[] | Owner | null): string | null =>
+const toJson = (value: readonly string[] | Owner | Limits | Budget | null): string | null =>
   value === null ? null : JSON.stringify(value)
 // These columns hold what this file put in.
 const fromJson = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T))
+const toBounds = (row: { limits: string | null; budget: string | null }): Pick<Key, 'limits' | 'budget'> => {
+  const limits = fromJson<Limits>(row.limits)
+  const budget = fromJson<Budget>(row.budget)
+  return { ...(limits === null ? {} : { limits }), ...(budget === null ? {} : { budget }) }
+}
 const toModels = (text: string | null) => fromJson<string[]>(text)?.map(modelName) ?? null
 const toMetadata = (text: string): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>
 

@@ -8,6 +8,7 @@ type Migration = { n: number; name: string; up: (db: Transaction<Tables>) => Pro
 const migrations: readonly Migration[] = [
   { n: 1, name: 'keys, teams and requests', up: firstTables },
   { n: 2, name: 'owners, scopes and blocks of keys', up: keyScopes },
+  { n: 3, name: 'limits and budgets of keys and teams', up: bounds },
 ]
 
 /**
@@ -192,4 +193,12 @@ async function keyScopes({ schema }: Transaction<Tables>): Promise<void> {
     await schema.alterTable('keys').addColumn(column, 'text').execute()
   }
   await schema.alterTable('keys').addColumn('blocked_at', 'bigint').execute()
+}
+
+/** Null in each is what keys and teams had before: no bound, normal priority. */
+async function bounds({ schema }: Transaction<Tables>): Promise<void> {
+  for (const table of ['keys', 'teams']) {
+    for (const column of ['limits', 'budget']) await schema.alterTable(table).addColumn(column, 'text').execute()
+  }
+  await schema.alterTable('teams').addColumn('priority', 'text').execute()
 }

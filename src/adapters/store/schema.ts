@@ -16,11 +16,22 @@ export type Tables = {
     addresses: string | null
     blocked_at: number | null
     revoked_at: number | null
+    limits: string | null
+    budget: string | null
     metadata: string
   }
   /** `place` keeps a key's secrets in their order; `live` follows the key's `revoked_at`. */
   secrets: { key_id: string; place: number; hash: string; valid_until: number | null; live: number }
-  teams: { name: string; models: string | null; metadata: string; created_at: number; source: 'spec' | 'api' }
+  teams: {
+    name: string
+    models: string | null
+    limits: string | null
+    budget: string | null
+    priority: 'low' | 'normal' | 'high' | null
+    metadata: string
+    created_at: number
+    source: 'spec' | 'api'
+  }
   access_changes: { seq: number; change: string }
 
   epochs: { epoch: string; segment: number; offset: number; ended: number }

@@ -1,4 +1,5 @@
 /** Access: who may do what. The gateway starts at `authenticate`; keys are made and kept by src/services/access. */
+export type { Budget, BudgetUnit, Limits, Priority } from './bounds.ts'
 export { parseNetwork } from './address.ts'
 export type { Network } from './address.ts'
 export { parseDuration } from './duration.ts'

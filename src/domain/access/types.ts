@@ -1,5 +1,6 @@
 /** Who may use what: keys, teams, and what a gateway knows of them. */
 import type { Instant, KeyId, ModelName, TeamName } from '../units.ts'
+import type { Limits, Budget, Priority } from './bounds.ts'
 import type { RouteScope } from './scopes.ts'
 
 /** One secret of a key, by its hash. A key has two while a rotation's grace time runs. */
@@ -33,6 +34,9 @@ export type Key = {
   blockedAt: Instant | null
   /** For good. */
   revokedAt: Instant | null
+  /** Absent: only what its team has. */
+  limits?: Limits
+  budget?: Budget
   metadata: Record<string, unknown>
 }
 
@@ -41,6 +45,11 @@ export type Team = {
   name: TeamName
   /** Public model names; `null`: every model. */
   models: ModelName[] | null
+  /** For all its keys together; absent: none. */
+  limits?: Limits
+  budget?: Budget
+  /** Absent: normal. */
+  priority?: Priority
   metadata: Record<string, unknown>
   createdAt: Instant
   /** `spec`: declared there, and read-only to the API. */

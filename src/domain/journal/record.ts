@@ -60,8 +60,17 @@ export type CloseRecord = {
   attempts: number
   /** The client's own `x-request-id`, cut to 128 characters; it never identifies a record. */
   clientId: string | null
-  /** The peer's address. */
+  /** The client's address. */
   from: string
+  /** Why this replica answered; `null`: none was asked. */
+  choice: string | null
+  /** In the model's queue; `null`: it did not wait. */
+  waitedMs: Millis | null
+  /** The engine's time that the request took: its share while others ran beside it, times the GPUs. */
+  gpuMs: Millis | null
+  /** What that costs, in `currency`. */
+  cost: number | null
+  currency: string | null
 }
 
 /** So many records could not be written (disk full), from one moment to another. */

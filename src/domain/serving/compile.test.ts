@@ -4,6 +4,7 @@ import { inlinePrompts, parseSpec, withDefaults } from '../spec/index.ts'
 import type { Spec } from '../spec/index.ts'
 import { canonicalJson } from './canonical.ts'
 import { compileSnapshot, engineAssignments, versionDigest, versionIdentity } from './compile.ts'
+import { openEdge, plainModel, unknownCost } from './earlier-snapshot.ts'
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex')
 const ports = { digest, socketFor: (id: string) => `/run/${id}.sock`, pathOf: (from: string) => `/weights/${from}` }
@@ -47,7 +48,9 @@ test('the empty spec becomes smoke on its socket, with the limits of the schema'
   expect(snapshot).toEqual({
     id: expect.stringMatching(/^[0-9a-f]{64}$/),
     service: 'holdfast',
-    models: [{ name: 'smoke', live: 'dev-v1.0-smoke-2m-q8-0-p0', queue: { waiting: 200, deadline: 30_000 } }],
+    models: [
+      { name: 'smoke', live: 'dev-v1.0-smoke-2m-q8-0-p0', queue: { waiting: 200, deadline: 30_000 }, ...plainModel },
+    ],
     versions: [
       {
         name: 'dev-v1.0-smoke-2m-q8-0-p0',
@@ -64,15 +67,19 @@ test('the empty spec becomes smoke on its socket, with the limits of the schema'
             apiKey: null,
             backup: false,
             weight: 1,
+            places: 8,
             managed: true,
           },
         ],
+        cost: unknownCost,
       },
     ],
     limits: { body: 20 * 1024 ** 2, inFlight: 2000, firstByte: 120_000, idle: 60_000, request: 900_000 },
     health: { stall: 30_000, canary: 60_000 },
     maxStale: 86_400_000,
     jwt: [],
+    edge: openEdge,
+    sharedLimits: 'local',
     whenUnwritable: 'serve',
   })
   expect(engineAssignments(withDefaults(spec({})), ports)).toMatchObject([
@@ -117,7 +124,16 @@ test('replicas with a url keep their engine kind, key reference, weight and plac
   ).versions
   expect(version).toMatchObject({ engine: 'vllm', servedName: 'A', task: 'embed' })
   expect(version?.replicas).toEqual([
-    { id: 'x', address: { url }, metrics: null, apiKey: '${env:K}', backup: true, weight: 2, managed: false },
+    {
+      id: 'x',
+      address: { url },
+      metrics: null,
+      apiKey: '${env:K}',
+      backup: true,
+      weight: 2,
+      places: null,
+      managed: false,
+    },
   ])
 })
 

@@ -5,7 +5,9 @@ import { modelName, replicaId, versionName } from '../units.ts'
 import type { ReplicaId } from '../units.ts'
 import { canonicalJson } from './canonical.ts'
 import type { EngineAssignment } from './link.ts'
-import type { Prompt, ReplicaRoute, Snapshot, VersionRoute } from './snapshot.ts'
+import { costRate } from './cost-rate.ts'
+import { embeddedPlaces, placesOf } from './places.ts'
+import type { Edge, ModelRoute, Prompt, ReplicaRoute, Snapshot, VersionRoute } from './snapshot.ts'
 
 /** What compiling needs from outside. */
 export type CompilePorts = {
@@ -14,9 +16,6 @@ export type CompilePorts = {
   /** SHA-256 of a text, as hex. */
   digest: (text: string) => string
 }
-
-/** Requests that an embedded engine runs at once when its flags do not say. */
-const defaultSequences = 4
 
 /**
  * The routing table of a spec whose references are resolved and whose prompt files are inlined (`readSpecFile` gives one).
@@ -27,10 +26,12 @@ export function compileSnapshot(spec: Spec, ports: CompilePorts): Snapshot {
   const { body, inFlight, firstByte, idle, request } = spec.gateway.limits
   const content: Omit<Snapshot, 'id'> = {
     service: spec.name,
-    models: spec.models.map(({ name, live, queue }) => ({ name: modelName(name), live: versionName(live), queue })),
+    models: spec.models.map(toModelRoute),
     versions: liveVersions(spec).map(version => toVersionRoute(spec, version, ports)),
     limits: { body, inFlight, firstByte, idle, request },
     health: spec.gateway.health,
+    edge: toEdge(spec.gateway),
+    sharedLimits: spec.gateway.sharedLimits,
     jwt: spec.gateway.jwt,
     maxStale: spec.gateway.maxStale,
     whenUnwritable: spec.capture.whenUnwritable,
@@ -61,7 +62,7 @@ export function engineAssignments(
         gguf,
         source: from.startsWith('hf:') ? from : null,
         context: wholeNumber(flags['context-size']),
-        sequences: wholeNumber(flags['sequences']) ?? defaultSequences,
+        sequences: wholeNumber(flags['sequences']) ?? embeddedPlaces,
         threads: wholeNumber(flags['threads']),
       }))
     })
@@ -95,6 +96,30 @@ function liveVersions(spec: Spec): SpecVersion[] {
   return spec.versions.filter(version => live.has(version.name))
 }
 
+function toModelRoute(model: Spec['models'][number]): ModelRoute {
+  const { name, live, queue, routing, fallbacks, contextFallbacks, limits } = model
+  return {
+    name: modelName(name),
+    live: versionName(live),
+    queue,
+    routing,
+    fallbacks: fallbacks.map(modelName),
+    contextFallbacks: contextFallbacks.map(modelName),
+    limits: limits ?? null,
+  }
+}
+
+function toEdge({ trustedProxies, perAddress, tls }: Spec['gateway']): Edge {
+  return {
+    trustedProxies,
+    perAddress: {
+      requestsPerMinute: perAddress?.requestsPerMinute ?? null,
+      connections: perAddress?.connections ?? null,
+    },
+    tls: tls === undefined ? null : { cert: tls.cert, key: tls.key, clientCa: tls.clientCa ?? null },
+  }
+}
+
 function toVersionRoute(spec: Spec, version: SpecVersion, ports: CompilePorts): VersionRoute {
   return {
     name: versionName(version.name),
@@ -104,15 +129,19 @@ function toVersionRoute(spec: Spec, version: SpecVersion, ports: CompilePorts): 
     prompt: promptOf(spec, version),
     sampling: version.sampling,
     replicas: version.replicas.flatMap(replica => toReplicaRoute(version, replica, ports)),
+    cost: costRate(spec, version),
   }
 }
 
 function toReplicaRoute(version: SpecVersion, replica: SpecReplica, { socketFor }: CompilePorts): ReplicaRoute[] {
   const id = replicaId(replica.id)
   const { backup, weight } = replica
+  const places = placesOf(version)
   if (version.engine.kind === 'embedded') {
     if (!runsEmbedded(version)) return []
-    return [{ id, address: { socket: socketFor(id) }, metrics: null, apiKey: null, backup, weight, managed: true }]
+    return [
+      { id, address: { socket: socketFor(id) }, metrics: null, apiKey: null, backup, weight, places, managed: true },
+    ]
   }
   if (replica.url === undefined) return []
   return [
@@ -123,6 +152,7 @@ function toReplicaRoute(version: SpecVersion, replica: SpecReplica, { socketFor 
       apiKey: replica.apiKey ?? null,
       backup,
       weight,
+      places,
       managed: false,
     },
   ]

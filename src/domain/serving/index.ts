@@ -4,23 +4,27 @@ export { answerProblem } from './answer-shape.ts'
 export { parseAsk, toEngineBody } from './ask.ts'
 export type { Ask, EnginePath, ModelPath } from './ask.ts'
 export { compileSnapshot, engineAssignments } from './compile.ts'
+export { completeSnapshot, openEdge, plainModel, unknownCost } from './earlier-snapshot.ts'
 export type { EngineLoad } from './engine-load.ts'
 export { isUsable, stepHealth, unknownHealth } from './health.ts'
 export type { Health, HealthEvent } from './health.ts'
 export { isBusy, learnPrefill, noProgress, stallOf, stepProgress } from './progress.ts'
 export type { Progress, Sighting } from './progress.ts'
 export { liteLlmHeaders } from './litellm-headers.ts'
-export type { Acknowledgement, AgentFrame, EngineAssignment, GatewayFrame } from './link.ts'
+export type { Acknowledgement, AgentFrame, EngineAssignment, GatewayFrame, Spend } from './link.ts'
 export { toModelList, toModelObject } from './model-list.ts'
 export type { ModelListing, ModelStatus } from './model-list.ts'
 export { pickReplica } from './routing.ts'
 export type {
+  CostRate,
+  Edge,
   EngineKind,
   GatewayLimits,
   HealthLimits,
   ModelRoute,
   Prompt,
   ReplicaRoute,
+  RoutingStrategy,
   Snapshot,
   Task,
   VersionRoute,

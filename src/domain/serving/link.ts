@@ -1,6 +1,6 @@
 /** The link: what a controller tells its gateways and agents, one frame a line of JSON. */
 import type { AccessImage, NumberedChange } from '../access/index.ts'
-import type { ReplicaId, VersionName } from '../units.ts'
+import type { Instant, ReplicaId, VersionName } from '../units.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** To a gateway. It keeps what it was told on disk, synced, and then acknowledges. */
@@ -10,8 +10,25 @@ export type GatewayFrame =
   | { type: 'access'; image: AccessImage }
   /** In order and without holes after what the gateway has. */
   | { type: 'changes'; epoch: string; changes: NumberedChange[] }
+  /** How many gateways serve now: limits and places that are not shared are divided by it. */
+  | { type: 'peers'; gateways: number }
+  /** What was spent of budgets, as far as the controller has read the journals. */
+  | { type: 'spend'; spend: Spend[] }
   /** Every second, so that a dead link is noticed. */
   | { type: 'beat' }
+
+/**
+ * What one holder of a budget has used in its period. `own` is the part of it that came from this gateway's journal in its
+ * current epoch: the gateway knows its own better and adds what the controller has not read yet.
+ */
+export type Spend = {
+  subject: 'key' | 'team'
+  name: string
+  /** When the period began. */
+  period: Instant
+  all: number
+  own: number
+}
 
 /** What a gateway answers (`POST /link/v1/acknowledge`): this much is in force and on its disk. */
 export type Acknowledgement = { gateway: string; epoch: string; seq: number; snapshot: string | null }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { instant, millis, modelName, replicaId, versionName } from '../units.ts'
 import { parseAsk, toEngineBody, type Ask } from './ask.ts'
+import { plainModel, unknownCost } from './earlier-snapshot.ts'
 import { isUsable, stepHealth, unknownHealth, type Health, type HealthEvent } from './health.ts'
 import { pickReplica, type Candidate } from './routing.ts'
 import type { ModelRoute, Prompt, VersionRoute } from './snapshot.ts'
@@ -165,6 +166,7 @@ describe('asks', () => {
     name: modelName('coder'),
     live: versionName('dev-v1.0-x-awq-p1'),
     queue: { waiting: 1, deadline: millis(1) },
+    ...plainModel,
   }
   const version = (part: Partial<VersionRoute> = {}): VersionRoute => ({
     name: model.live,
@@ -181,9 +183,11 @@ describe('asks', () => {
         apiKey: null,
         backup: false,
         weight: 1,
+        places: null,
         managed: false,
       },
     ],
+    cost: unknownCost,
     ...part,
   })
   const asked = (path: Ask['path'], body: unknown): Ask => {

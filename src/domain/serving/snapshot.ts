@@ -1,5 +1,5 @@
 /** The snapshot: the compiled, immutable routing table that a gateway serves from. */
-import type { TokenIssuer } from '../access/index.ts'
+import type { Limits, TokenIssuer } from '../access/index.ts'
 import type { Bytes, Millis, ModelName, ReplicaId, VersionName } from '../units.ts'
 
 export type Snapshot = {
@@ -11,6 +11,9 @@ export type Snapshot = {
   versions: VersionRoute[]
   limits: GatewayLimits
   health: HealthLimits
+  edge: Edge
+  /** Where limits are counted: in this gateway, or a reference to a Redis or Valkey address (never the address: it may hold a password). */
+  sharedLimits: string
   /** Identity providers whose tokens are believed beside keys. */
   jwt: TokenIssuer[]
   /** How long a gateway serves from this when it hears nothing more from its controller. */
@@ -23,8 +26,27 @@ export type Snapshot = {
 export type ModelRoute = {
   name: ModelName
   live: VersionName
-  /** How many requests may wait for a replica that is loading, and how long. */
+  /** How many requests may wait for a place on a replica, and how long. */
   queue: { waiting: number; deadline: Millis }
+  routing: RoutingStrategy
+  /** Asked in this order when no replica of this one can answer. */
+  fallbacks: ModelName[]
+  /** Asked in this order for what is too long for this one. */
+  contextFallbacks: ModelName[]
+  /** For everybody together. */
+  limits: Limits | null
+}
+
+export type RoutingStrategy = 'least-loaded' | 'round-robin' | 'sticky' | 'prefix-affinity'
+
+/** What stands at the gateway's door. */
+export type Edge = {
+  /** Addresses and networks whose X-Forwarded-For and PROXY protocol are believed. */
+  trustedProxies: string[]
+  /** For each client address; `null`: unbounded. */
+  perAddress: { requestsPerMinute: number | null; connections: number | null }
+  /** Paths of PEM files; `null`: plain HTTP. */
+  tls: { cert: string; key: string; clientCa: string | null } | null
 }
 
 export type VersionRoute = {
@@ -37,6 +59,17 @@ export type VersionRoute = {
   /** Defaults for what the client left out (`temperature` …), as the engine's API names them. */
   sampling: Record<string, unknown>
   replicas: ReplicaRoute[]
+  /** What its work costs. */
+  cost: CostRate
+}
+
+/** What an hour of one replica's engine costs while it works: the machine, its GPUs and their power. Never 0. */
+export type CostRate = {
+  hourly: number
+  /** ISO 4217. */
+  currency: string
+  /** GPUs that one replica keeps busy; 1 where nobody says. */
+  gpus: number
 }
 
 /** What a version is for; it decides which call proves that its engine still works. */
@@ -68,6 +101,8 @@ export type ReplicaRoute = {
   backup: boolean
   /** Share of requests in relation to the other replicas'. */
   weight: number
+  /** Requests its engine runs at once, by its flags; `null`: they don't say, and it is learned. */
+  places: number | null
   /** Holdfast starts it, so when it is gone it comes back: requests may wait for it. */
   managed: boolean
 }

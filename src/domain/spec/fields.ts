@@ -69,3 +69,13 @@ export const positive = (meaning: string) => z.number().positive().meta({ title:
 
 /** Settings that are handed on as they are; their names belong to somebody else. */
 export const handedOn = (meaning: string) => z.record(z.string(), z.json()).meta({ title: 'map', description: meaning })
+
+/** Bounds of a team or a model. */
+export const limits = (meaning: string) =>
+  z
+    .strictObject({
+      requestsPerMinute: count('Requests in any 60 seconds.').optional(),
+      tokensPerMinute: count('Tokens in any 60 seconds, prompts and answers together.').optional(),
+      parallel: count('Requests at once.').optional(),
+    })
+    .describe(meaning)

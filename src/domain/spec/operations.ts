@@ -1,6 +1,6 @@
 /** The spec's sections for running the service: teams, capture, alerts, backup, retrieval and GitOps. */
 import { z } from 'zod'
-import { count, flag, model, name, positive, secret, text, wordOrSecret } from './fields.ts'
+import { flag, limits, model, name, positive, secret, text, wordOrSecret } from './fields.ts'
 import { duration } from './measures.ts'
 
 const currency = z.string().regex(/^[A-Z]{3}$/, 'expected a currency of three letters, such as EUR')
@@ -8,17 +8,14 @@ const currency = z.string().regex(/^[A-Z]{3}$/, 'expected a currency of three le
 export const team = z.strictObject({
   name: name('The team.'),
   models: z.array(model('A model.')).optional().describe('Models that it may use; left out: every model.'),
-  limits: z
-    .strictObject({
-      requestsPerMinute: count('Requests a minute.').optional(),
-      tokensPerMinute: count('Tokens a minute, both ways.').optional(),
-      parallel: count('Requests at once.').optional(),
-    })
-    .describe('Bounds for the whole team.')
-    .optional(),
+  limits: limits('Bounds for the whole team.').optional(),
   budget: z
     .strictObject({
       amount: positive('How much.'),
+      unit: z
+        .enum(['money', 'gpu-seconds', 'tokens'])
+        .default('money')
+        .describe('What is counted. Money for own GPUs comes from `hosts[].cost`.'),
       currency: currency.meta({ title: 'currency', description: 'ISO 4217.' }).default('EUR'),
       every: duration('For how long.').prefault('30d'),
     })

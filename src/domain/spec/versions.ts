@@ -1,6 +1,6 @@
 /** The spec's `prompts`, `versions` and `models` sections. */
 import { z } from 'zod'
-import { flag, handedOn, model, name, port, positive, secret, text, web } from './fields.ts'
+import { flag, handedOn, limits, model, name, port, positive, secret, text, web } from './fields.ts'
 import { duration, timeout } from './measures.ts'
 
 const promptIdPattern = /^p(0|[1-9]\d*)$/
@@ -102,7 +102,14 @@ export const publicModel = z.strictObject({
   fallbacks: z
     .array(model('A model.'))
     .default([])
-    .describe('Models that answer, in this order, when no replica of this one can.'),
+    .describe(
+      'Models that answer, in this order, when no replica of this one can. Only those that the caller may use.',
+    ),
+  contextFallbacks: z
+    .array(model('A model.'))
+    .default([])
+    .describe('Models that answer, in this order, what is too long for this one.'),
+  limits: limits('Bounds for everybody together who uses this model.').optional(),
   routing: z
     .enum(['least-loaded', 'round-robin', 'sticky', 'prefix-affinity'])
     .default('least-loaded')

@@ -9,6 +9,8 @@ import { warnOfModels } from './access-parts.ts'
 import type { InTurn } from './in-turn.ts'
 
 export type NewTeam = { name: string; models: ModelName[] | null; metadata: Record<string, unknown> }
+/** A team as the spec has it. */
+export type DeclaredTeam = Omit<Team, 'createdAt' | 'source'>
 export type ChangedTeam = { team: Team; inForce: InForce; warnings: string[] }
 
 export interface Teams {
@@ -21,7 +23,7 @@ export interface Teams {
   get(name: string): Promise<Team>
   list(): Promise<Team[]>
   /** Makes the spec's teams what the spec says, and drops those gone from it. Answers what changed. */
-  declare(declared: readonly Pick<Team, 'name' | 'models' | 'metadata'>[]): Promise<AccessChange[]>
+  declare(declared: readonly DeclaredTeam[]): Promise<AccessChange[]>
 }
 
 const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
@@ -124,6 +126,12 @@ function changesTo(present: readonly Team[], declared: readonly Team[]): AccessC
 
 /** Both come from the same schema and the same place in it, so equal text is equal meaning; a false alarm costs one change. */
 const isSame = (a: Team, b: Team | undefined): boolean =>
-  b !== undefined &&
-  a.source === b.source &&
-  JSON.stringify([a.models, a.metadata]) === JSON.stringify([b.models, b.metadata])
+  b !== undefined && a.source === b.source && JSON.stringify(declaredPart(a)) === JSON.stringify(declaredPart(b))
+
+const declaredPart = ({ models, limits, budget, priority, metadata }: Team) => [
+  models,
+  limits ?? null,
+  budget ?? null,
+  priority ?? null,
+  metadata,
+]

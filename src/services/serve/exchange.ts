@@ -67,6 +67,11 @@ export type Exchange = {
   version: VersionRoute | null
   replica: ReplicaId | null
   attempts: number
+  /** Why that replica was chosen. */
+  choice: string | null
+  /** In the model's queue. */
+  waitedMs: Millis | null
+  gpuMs: Millis | null
   /** From arrival to the first piece of the answer that went to the client; comments of a stream don't count. */
   firstByteMs: Millis | null
   inputTokens: Tokens | null

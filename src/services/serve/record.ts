@@ -72,6 +72,7 @@ function answerFault(exchange: Exchange, fault: Fault): { status: number } {
       'content-length': String(bytes.length),
       'x-request-id': exchange.id,
       ...(exchange.version === null ? {} : { 'x-holdfast-version': exchange.version.name }),
+      ...http.headers,
       ...(retryAfterSeconds === null ? {} : { 'retry-after': String(retryAfterSeconds) }),
     },
   }
@@ -99,7 +100,18 @@ function toRecord(exchange: Exchange, end: End): CloseRecord {
     attempts: exchange.attempts,
     clientId: exchange.head.clientId,
     from: exchange.head.from,
+    choice: exchange.choice,
+    waitedMs: exchange.waitedMs === null ? null : millis(round(exchange.waitedMs)),
+    gpuMs: exchange.gpuMs === null ? null : millis(round(exchange.gpuMs)),
+    ...costOf(exchange),
   }
+}
+
+/** An hour of the replica, by the part of it that the request took. */
+function costOf({ gpuMs, version }: Exchange): Pick<CloseRecord, 'cost' | 'currency'> {
+  if (gpuMs === null || version === null) return { cost: null, currency: null }
+  const { hourly, gpus, currency } = version.cost
+  return { cost: (gpuMs / gpus / 3_600_000) * hourly, currency }
 }
 
 /** Tenths of a millisecond are as fine as anybody reads. */

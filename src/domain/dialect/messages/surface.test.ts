@@ -21,7 +21,7 @@ test.each([
   [529, 'overloaded_error'],
 ])('M36 status %i is %s', (status, type) => {
   const body = { error: { message: 'No.', type: 'server_error', param: 'model', code: 'nope' } }
-  expect(toAnthropicFault({ status, body, retryAfterSeconds: null }, 'r1')).toEqual({
+  expect(toAnthropicFault({ status, body, retryAfterSeconds: null, headers: {} }, 'r1')).toEqual({
     type: 'error',
     error: { type, message: 'No.', param: 'model', code: 'nope' },
     request_id: 'r1',
