@@ -165,6 +165,7 @@ function toExchange({ request, response, id, path, modelPath }: ExchangeParts): 
       from: request.socket.remoteAddress ?? '',
       declaredBytes: Number.isFinite(declared) ? declared : null,
       contentType: request.headers['content-type'] ?? '',
+      conversation: conversationOf(request),
     },
     reply: new HttpReply(response),
     readBody: limit => readBody(request, limit),
@@ -178,15 +179,18 @@ function toExchange({ request, response, id, path, modelPath }: ExchangeParts): 
     translator: null,
     stream: null,
     model: null,
+    answering: null,
     version: null,
     replica: null,
     attempts: 0,
     choice: null,
     waitedMs: null,
     gpuMs: null,
+    limitHeaders: {},
     firstByteMs: null,
     inputTokens: null,
     outputTokens: null,
+    pieces: 0,
     lastHead: null,
     lastBytes: null,
   }
@@ -222,6 +226,12 @@ function keyOf(request: IncomingMessage): string | null {
   }
   const key = request.headers['x-api-key']
   return typeof key === 'string' && key !== '' ? key : null
+}
+
+/** Ours, or OpenWebUI's name for its chat. */
+function conversationOf({ headers }: IncomingMessage): string | null {
+  const named = headers['x-holdfast-conversation'] ?? headers['x-openwebui-chat-id']
+  return typeof named === 'string' && named !== '' ? named.slice(0, clientIdCharacters) : null
 }
 
 /** Anthropic's clients name the version of their API on every request, and have a route that is theirs alone. */

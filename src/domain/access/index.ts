@@ -3,6 +3,8 @@ export type { Budget, BudgetUnit, Limits, Priority } from './bounds.ts'
 export { parseNetwork } from './address.ts'
 export type { Network } from './address.ts'
 export { parseDuration } from './duration.ts'
+export { holdersOf } from './holders.ts'
+export type { Holder } from './holders.ts'
 export {
   applyChanges,
   authenticate,

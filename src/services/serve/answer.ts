@@ -17,7 +17,8 @@ export function answerHeaders(exchange: Exchange, contentType: string, isWhole =
   return {
     'content-type': isPlain(contentType) ? contentType : 'application/octet-stream',
     'x-request-id': id,
-    ...(version === null ? {} : { 'x-holdfast-version': version.name }),
+    ...routeHeaders(exchange),
+    ...exchange.limitHeaders,
     ...liteLlmHeaders({
       callId: id,
       modelId: version?.name ?? null,
@@ -25,6 +26,15 @@ export function answerHeaders(exchange: Exchange, contentType: string, isWhole =
       attemptedRetries: attempts - 1,
       responseDuration: isWhole ? millis(performance.now() - startedMs) : null,
     }),
+  }
+}
+
+/** Who answered, and how many were asked. */
+export function routeHeaders({ version, replica, attempts }: Exchange): Record<string, string> {
+  return {
+    ...(version === null ? {} : { 'x-holdfast-version': version.name }),
+    ...(replica === null ? {} : { 'x-holdfast-replica': replica }),
+    ...(attempts === 0 ? {} : { 'x-holdfast-attempts': String(attempts) }),
   }
 }
 

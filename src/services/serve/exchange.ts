@@ -20,6 +20,8 @@ export type RequestHead = {
   declaredBytes: number | null
   /** `content-type`, as sent; '' when there is none. */
   contentType: string
+  /** What the client says its conversation is; `null`: nothing. */
+  conversation: string | null
 }
 
 /** The client's end of the line. Only `record` ends a reply. */
@@ -63,7 +65,10 @@ export type Exchange = {
   translator: AnswerTranslator | null
   /** That of the stream under way. */
   stream: StreamTranslator | null
+  /** The model that was asked for. */
   model: ModelRoute | null
+  /** The model that answers: the one asked for, or one that stands in for it. */
+  answering: ModelRoute | null
   version: VersionRoute | null
   replica: ReplicaId | null
   attempts: number
@@ -72,10 +77,14 @@ export type Exchange = {
   /** In the model's queue. */
   waitedMs: Millis | null
   gpuMs: Millis | null
+  /** What the client is told of its limits, in each answer. */
+  limitHeaders: Record<string, string>
   /** From arrival to the first piece of the answer that went to the client; comments of a stream don't count. */
   firstByteMs: Millis | null
   inputTokens: Tokens | null
   outputTokens: Tokens | null
+  /** Pieces of a stream that went to the client: about its tokens, for one that ends before its usage is told. */
+  pieces: number
   /** Head of an answer that goes out whole, with its last bytes; `null`: it has gone out already, before a stream. */
   lastHead: { status: number; headers: Record<string, string> } | null
   /** The last bytes of the answer, held back until the journal has the record. */

@@ -6,6 +6,7 @@ import { renderFault } from '../../domain/dialect/index.ts'
 import { FaultError, toHttp, type Fault, type HttpFault } from '../../domain/fault.ts'
 import type { CloseRecord } from '../../domain/journal/index.ts'
 import { millis } from '../../domain/units.ts'
+import { routeHeaders } from './answer.ts'
 import { ClientGone, describe, type Exchange, type Stage } from './exchange.ts'
 import type { Meter, Recorder, ReportUnexpected } from './ports.ts'
 
@@ -71,7 +72,8 @@ function answerFault(exchange: Exchange, fault: Fault): { status: number } {
       'content-type': 'application/json',
       'content-length': String(bytes.length),
       'x-request-id': exchange.id,
-      ...(exchange.version === null ? {} : { 'x-holdfast-version': exchange.version.name }),
+      ...routeHeaders(exchange),
+      ...exchange.limitHeaders,
       ...http.headers,
       ...(retryAfterSeconds === null ? {} : { 'retry-after': String(retryAfterSeconds) }),
     },
@@ -80,8 +82,10 @@ function answerFault(exchange: Exchange, fault: Fault): { status: number } {
 }
 
 /** How a stream that broke ends in the client's dialect; speech has no words for it. */
-function lastWords({ ask, stream }: Exchange, http: HttpFault): Buffer | null {
-  if (stream !== null) return Buffer.from(stream.fail(http))
+function lastWords({ ask, stream, translator }: Exchange, http: HttpFault): Buffer | null {
+  // One that waited for its place has a head already, and no stream of an engine yet.
+  const words = stream ?? (ask?.stream === true ? translator?.stream() : null) ?? null
+  if (words !== null) return Buffer.from(words.fail(http))
   return ask?.stream === true ? Buffer.from(`data: ${JSON.stringify(http.body)}\n\n`) : null
 }
 

@@ -18,8 +18,6 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
   const looksAtAll = stream !== null || repair?.marks.length === 0
   const wantsUsage = exchange.ask?.wantsUsage === true
   const marks = [...ownMarks, ...(repair?.marks ?? []).map(mark => Buffer.from(mark))]
-  /** Events with a piece of the answer: what an engine that tells no usage is taken to have made. */
-  let pieces = 0
   /** As the engine told it last, and whether the client has it in a chunk of its own. */
   let usage: unknown = null
   let usageTold = false
@@ -48,7 +46,7 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
       if (whole === null) return 'more'
       const events = first === null && whole.indexOf(byteOrderMark) === 0 ? whole.subarray(byteOrderMark.length) : whole
       if (!looksAtAll && isPlain(events)) {
-        pieces += countEvents(events)
+        exchange.pieces += countEvents(events)
         first ??= events
         noteFirstByte(exchange)
         return reply.write(events) ? 'more' : 'wait'
@@ -104,7 +102,7 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
     if (/^event: ?error$/m.test(event)) throw answerFailed(messageOf(parsed))
     const chunk = repair === null ? parsed : repair.chunk(parsed)
     if (chunk === null) return ''
-    pieces++
+    exchange.pieces++
     const { usage: told, ...rest } = chunk
     if (told !== undefined && told !== null) {
       usage = told
@@ -126,7 +124,7 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
     const data = first === null ? null : dataOf(first.toString('utf8').replaceAll('\r\n', '\n').split('\n\n')[0] ?? '')
     const { id, object, created, model } = data === null || data === '[DONE]' ? {} : parse(data)
     const empty = { id, object, created, model, choices: [] }
-    const chunk = { ...(repair?.chunk(empty) ?? empty), usage: usage ?? estimateUsage(exchange, pieces) }
+    const chunk = { ...(repair?.chunk(empty) ?? empty), usage: usage ?? estimateUsage(exchange) }
     return stream === null ? `data: ${JSON.stringify(chunk)}\n\n` : stream.chunk(chunk)
   }
 }

@@ -23,7 +23,7 @@ export const charactersPerToken = 4
  * What an engine that tells no usage has probably used: a token for each piece it sent, and the prompt by its length.
  * `estimated` says so, since clients count money and context by it. The journal keeps "not known".
  */
-export function estimateUsage({ ask }: Exchange, pieces: number): Record<string, unknown> {
+export function estimateUsage({ ask, pieces }: Exchange): Record<string, unknown> {
   const prompt = JSON.stringify(ask?.body['messages'] ?? ask?.body['prompt'] ?? '')
   const input = Math.ceil(prompt.length / charactersPerToken)
   return { prompt_tokens: input, completion_tokens: pieces, total_tokens: input + pieces, estimated: true }
