@@ -47,7 +47,7 @@ describe('a SQLite store', () => {
     const path = newPath()
     await (await openSqliteStore({ path })).close()
     const raw = new DatabaseSync(path)
-    raw.exec(`insert into schema_migrations values (999, 'from the future', 0)`)
+    raw.exec(`insert into schema_migrations (n, name, at) values (999, 'from the future', 0)`)
     raw.close()
     await expect(openSqliteStore({ path })).rejects.toThrow(/schema 999.*newer/)
     await expect(openSqliteStoreHere({ path })).rejects.toThrow(/schema 999.*newer/)

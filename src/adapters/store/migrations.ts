@@ -1,63 +1,89 @@
-/** Migrations: numbered, forward only, applied at start in one transaction. A released one is never changed. */
+/**
+ * Migrations: numbered, forward only, applied in one transaction. A released one is never changed; what they must hold
+ * is in docs/design/0014-postgresql.md.
+ */
 import { sql } from 'kysely'
 import type { CreateTableBuilder, Kysely, Transaction } from 'kysely'
 import type { Tables } from './schema.ts'
 
-type Migration = { n: number; name: string; up: (db: Transaction<Tables>) => Promise<void> }
+export type Migration = {
+  n: number
+  name: string
+  /**
+   * The oldest program schema that may still use a database after this step: such a program works on without what the
+   * step brought, and what it writes then is still right for those that know the step. Left out: only these may.
+   */
+  readableBy?: number
+  up: (db: Transaction<Tables>) => Promise<void>
+}
 
-const migrations: readonly Migration[] = [
+export const migrations: readonly Migration[] = [
   { n: 1, name: 'keys, teams and requests', up: firstTables },
   { n: 2, name: 'owners, scopes and blocks of keys', up: keyScopes },
   { n: 3, name: 'limits and budgets of keys and teams', up: bounds },
+  { n: 6, name: 'which older programs may use a schema', up: readers },
 ]
 
+type MigrateOptions = {
+  /** Becomes the store's epoch if it is new. */
+  epoch: string
+  now: number
+  steps?: readonly Migration[]
+}
+
+/** `migrateIn` in a transaction of its own, which on SQLite takes the write lock first: of two starts at once one migrates. */
+export async function migrate(db: Kysely<Tables>, options: MigrateOptions): Promise<void> {
+  await db.transaction().execute(trx => migrateIn(trx, options))
+}
+
 /**
- * Brings the database to this program's schema. The transaction takes the write lock first, so that two processes
- * starting at once don't both migrate. Throws when the database was written by a newer program.
+ * Brings the database to this program's schema. Throws when a newer program wrote it and no longer lets this one use it.
+ * The transaction must keep others from migrating meanwhile.
  */
-export async function migrate(
-  db: Kysely<Tables>,
-  {
-    epoch,
-    now,
-    steps = migrations,
-  }: {
-    /** Becomes the store's epoch if it is new. */
-    epoch: string
-    now: number
-    steps?: readonly Migration[]
-  },
+export async function migrateIn(
+  trx: Transaction<Tables>,
+  { epoch, now, steps = migrations }: MigrateOptions,
 ): Promise<void> {
-  await db.transaction().execute(async trx => {
-    await trx.schema
-      .createTable('schema_migrations')
-      .ifNotExists()
-      .addColumn('n', 'integer', column => column.primaryKey())
-      .addColumn('name', 'text', column => column.notNull())
-      .addColumn('at', 'bigint', column => column.notNull())
-      .execute()
-    const last = await trx
-      .selectFrom('schema_migrations')
-      .select(({ fn }) => fn.max('n').as('n'))
-      .executeTakeFirst()
-    const at = last?.n ?? 0
-    const newest = steps.at(-1)?.n ?? 0
-    if (at > newest) {
-      throw new Error(
-        `The database has schema ${at}, and this Holdfast knows schemas up to ${newest}: a newer one wrote it. ` +
-          'Start that version, or restore a backup made before the upgrade.',
-      )
-    }
-    for (const step of steps.filter(({ n }) => n > at)) {
-      await step.up(trx)
-      await trx.insertInto('schema_migrations').values({ n: step.n, name: step.name, at: now }).execute()
-    }
+  await trx.schema
+    .createTable('schema_migrations')
+    .ifNotExists()
+    .addColumn('n', 'integer', column => column.primaryKey())
+    .addColumn('name', 'text', column => column.notNull())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .execute()
+  const applied = await refuseNewer(trx, steps)
+  for (const { n, name, readableBy, up } of steps.filter(step => !applied.has(step.n))) {
+    await up(trx)
+    // The column is step 6's own, and only later ones have something to say in it.
+    const readers = readableBy === undefined ? {} : { readable_by: readableBy }
     await trx
-      .insertInto('access_state')
-      .values({ id: 1, epoch, seq: 0 })
-      .onConflict(conflict => conflict.column('id').doNothing())
+      .insertInto('schema_migrations')
+      .values({ n, name, at: now, ...readers })
       .execute()
-  })
+  }
+  await trx
+    .insertInto('access_state')
+    .values({ id: 1, epoch, seq: 0 })
+    .onConflict(conflict => conflict.column('id').doNothing())
+    .execute()
+}
+
+/** The steps that were applied. Throws when there are some that this program neither knows nor may do without. */
+export async function refuseNewer(
+  db: Kysely<Tables>,
+  steps: readonly Migration[] = migrations,
+): Promise<ReadonlySet<number>> {
+  const rows = await db.selectFrom('schema_migrations').selectAll().execute()
+  const known = new Set(steps.map(({ n }) => n))
+  const newest = Math.max(0, ...known)
+  const beyond = rows.filter(row => !known.has(row.n) && (row.readable_by ?? Infinity) > newest)
+  if (beyond.length > 0) {
+    throw new Error(
+      `The database has schema ${Math.max(...beyond.map(({ n }) => n))}, and this Holdfast knows schemas up to ${newest}: ` +
+        'a newer one wrote it. Start that version, or restore a backup made before the upgrade.',
+    )
+  }
+  return new Set(rows.map(({ n }) => n))
 }
 
 async function firstTables(db: Transaction<Tables>): Promise<void> {
@@ -201,4 +227,9 @@ async function bounds({ schema }: Transaction<Tables>): Promise<void> {
     for (const column of ['limits', 'budget']) await schema.alterTable(table).addColumn(column, 'text').execute()
   }
   await schema.alterTable('teams').addColumn('priority', 'text').execute()
+}
+
+/** Null: only programs that know the step. */
+async function readers({ schema }: Transaction<Tables>): Promise<void> {
+  await schema.alterTable('schema_migrations').addColumn('readable_by', 'integer').execute()
 }

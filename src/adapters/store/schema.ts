@@ -1,7 +1,8 @@
 /** The tables, as Kysely types. Times are milliseconds since 1970, yes/no is 1/0, and `json` columns hold text. */
 
 export type Tables = {
-  schema_migrations: { n: number; name: string; at: number }
+  /** `readable_by`: the oldest program schema that may use the database after this step. */
+  schema_migrations: { n: number; name: string; at: number; readable_by: number | null }
   /** One row: which store this is, and the number of its last access change. */
   access_state: { id: number; epoch: string; seq: number }
   keys: {
