@@ -7,6 +7,7 @@ import { openSqliteStore, openSqliteStoreHere } from '../../src/adapters/store/s
 import { applyChanges, buildAccessTable } from '../../src/domain/access/index.ts'
 import { instant, modelName, teamName } from '../../src/domain/units.ts'
 import { accessStoreContract, aKey } from './access-store.ts'
+import { gatewayStoreContract } from './gateway-store.ts'
 import { aClose } from './records.ts'
 import { requestStoreContract } from './request-store.ts'
 
@@ -19,6 +20,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const newPath = (): string => join(folder, `${++files}.db`)
 
 accessStoreContract('SQLite in a worker', ({ kept }) => openSqliteStore({ path: newPath(), keptChanges: kept }))
+gatewayStoreContract('SQLite in a worker', () => openSqliteStore({ path: newPath() }))
 requestStoreContract('SQLite in a worker', () => openSqliteStore({ path: newPath() }))
 requestStoreContract('SQLite in this thread', () => openSqliteStoreHere({ path: newPath() }))
 

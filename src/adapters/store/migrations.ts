@@ -22,6 +22,7 @@ export const migrations: readonly Migration[] = [
   { n: 2, name: 'owners, scopes and blocks of keys', up: keyScopes },
   { n: 3, name: 'limits and budgets of keys and teams', up: bounds },
   { n: 6, name: 'which older programs may use a schema', up: readers },
+  { n: 7, name: 'gateways elsewhere', readableBy: 3, up: gatewaysElsewhere },
 ]
 
 type MigrateOptions = {
@@ -232,4 +233,23 @@ async function bounds({ schema }: Transaction<Tables>): Promise<void> {
 /** Null: only programs that know the step. */
 async function readers({ schema }: Transaction<Tables>): Promise<void> {
   await schema.alterTable('schema_migrations').addColumn('readable_by', 'integer').execute()
+}
+
+async function gatewaysElsewhere({ schema }: Transaction<Tables>): Promise<void> {
+  await schema
+    .createTable('gateways')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('key_hash', 'text')
+    .addColumn('joined_at', 'bigint', column => column.notNull())
+    .addColumn('removed_at', 'bigint')
+    .addColumn('seen_at', 'bigint', column => column.notNull())
+    .addColumn('presence', 'text', column => column.notNull())
+    .addColumn('from_address', 'text')
+    .execute()
+  await schema
+    .createTable('join_tokens')
+    .addColumn('hash', 'text', column => column.primaryKey())
+    .addColumn('expires_at', 'bigint', column => column.notNull())
+    .addColumn('used_by', 'text')
+    .execute()
 }

@@ -2,13 +2,16 @@
 import type { Kysely } from 'kysely'
 import type { AccessStore } from '../../domain/access/index.ts'
 import type { RequestStore } from '../../domain/journal/index.ts'
+import type { GatewayStore } from '../../domain/serving/index.ts'
 import { openAccessStore } from './access.ts'
+import { openGatewayStore } from './gateways.ts'
 import { openRequestStore } from './requests.ts'
 import type { Tables } from './schema.ts'
 
 export type Store = {
   access: AccessStore
   requests: RequestStore
+  gateways: GatewayStore
   close(): Promise<void>
 }
 
@@ -17,6 +20,7 @@ export function openStore(db: Kysely<Tables>, { keptChanges }: { keptChanges?: n
   return {
     access: openAccessStore(db, { kept: keptChanges }),
     requests: openRequestStore(db),
+    gateways: openGatewayStore(db),
     close: () => db.destroy(),
   }
 }

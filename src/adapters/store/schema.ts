@@ -35,6 +35,18 @@ export type Tables = {
   }
   access_changes: { seq: number; change: string }
 
+  /** `key_hash` is null for the one on the controller's machine. */
+  gateways: {
+    id: string
+    key_hash: string | null
+    joined_at: number
+    removed_at: number | null
+    seen_at: number
+    presence: 'connected' | 'lost' | 'left'
+    from_address: string | null
+  }
+  join_tokens: { hash: string; expires_at: number; used_by: string | null }
+
   epochs: { epoch: string; segment: number; offset: number; ended: number }
   anchors: { epoch: string; segment: number; n: number; hash: string }
   gaps: { epoch: string; from_at: number; until_at: number; lost: number }

@@ -8,6 +8,7 @@ export { completeSnapshot, openEdge, plainModel, unknownCost } from './earlier-s
 export type { EngineLoad } from './engine-load.ts'
 export { isUsable, stepHealth, unknownHealth } from './health.ts'
 export type { Health, HealthEvent } from './health.ts'
+export type { GatewayStore, Joining, KnownGateway, Presence } from './gateways.ts'
 export { isBusy, learnPrefill, noProgress, stallOf, stepProgress } from './progress.ts'
 export type { Progress, Sighting } from './progress.ts'
 export { liteLlmHeaders } from './litellm-headers.ts'
