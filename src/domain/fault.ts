@@ -33,6 +33,7 @@ export type Fault =
   | { kind: 'overloaded'; retryAfter: Millis; inFlight: number }
   | { kind: 'rate-limited'; by: LimitedBy; what: LimitedWhat; limit: number; retryAfter: Millis }
   | { kind: 'budget-spent'; by: LimitedBy; spent: string; amount: string; retryAfter: Millis }
+  | { kind: 'budget-currency'; by: LimitedBy; currency: string; costs: string }
   | { kind: 'queue-full'; model: ModelName; waiting: number; retryAfter: Millis }
   | { kind: 'queue-late'; model: ModelName; place: number; expected: Millis; deadline: Millis }
   | { kind: 'memory-short'; retryAfter: Millis }
@@ -40,6 +41,8 @@ export type Fault =
   | { kind: 'no-replica'; model: ModelName; state: string; retryAfter: Millis }
   | { kind: 'journal-full' }
   | { kind: 'controller-unavailable' }
+  | { kind: 'standby'; active: string; since: string | null }
+  | { kind: 'store-unavailable'; store: string; problem: string; inDoubt: boolean }
   | { kind: 'not-ready'; why: string }
   // the engine
   | { kind: 'engine-refused'; status: number; message: string; param: string | null; code: string | null }
@@ -283,7 +286,14 @@ const table: Table = {
     code: 'insufficient_quota',
     retryAfter: f => f.retryAfter,
     say: f =>
-      `The ${f.by.subject} '${f.by.name}' has used ${f.spent} of its budget of ${f.amount}, and this request could go beyond it. The next period begins in ${seconds(f.retryAfter)} s; your administrator can raise the budget, and a lower max_tokens asks for less of it.`,
+      `The ${f.by.subject} '${f.by.name}' has used ${f.spent} of its budget of ${f.amount}, and this request could go beyond it. ${nextPeriod(f.retryAfter)} Your administrator can raise the budget, and a lower max_tokens asks for less of it.`,
+  },
+  'budget-currency': {
+    status: 403,
+    type: 'permission_error',
+    code: 'budget_currency',
+    say: f =>
+      `The budget of the ${f.by.subject} '${f.by.name}' is in ${f.currency}, and what requests cost here is told in ${f.costs}, so nobody can tell what is left of it. Ask your administrator to set it in ${f.costs} (holdfast ${f.by.subject === 'team' ? 'team' : 'key'} update --budget).`,
   },
   'queue-full': {
     status: 503,
@@ -347,6 +357,22 @@ const table: Table = {
     say: () =>
       'The controller does not answer, so nothing can be administered now. Requests for models are not affected.',
   },
+  'standby': {
+    status: 503,
+    type: 'server_error',
+    code: 'standby',
+    retryAfter: () => millis(1_000),
+    say: f =>
+      `This controller is on standby: ${f.active} is the active one${f.since === null ? '' : ` since ${f.since}`}. Ask there; this one takes over when that one ends.`,
+  },
+  'store-unavailable': {
+    status: 503,
+    type: 'server_error',
+    code: 'store_unavailable',
+    retryAfter: () => millis(2_000),
+    say: f =>
+      `${f.store} can't be used now: ${f.problem}. Once that is mended Holdfast goes on by itself; requests for models are not affected. ${f.inDoubt ? 'Whether this change was made is not known: look before you repeat it.' : 'Nothing was changed.'}`,
+  },
   'not-ready': {
     status: 503,
     type: 'server_error',
@@ -394,6 +420,10 @@ const table: Table = {
     say: () => 'Holdfast failed at this request. The log of the process has the details under this request id.',
   },
 }
+
+/** A budget for good has one period, of a hundred years. */
+const nextPeriod = (after: Millis): string =>
+  after > 20 * 365 * 86_400_000 ? 'It does not begin anew.' : `The next period begins in ${seconds(after)} s.`
 
 /** What a client sees of a fault. `retryAfterSeconds` is for the `retry-after` header. */
 export type HttpFault = {

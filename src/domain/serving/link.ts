@@ -1,6 +1,6 @@
 /** The link: what a controller tells its gateways and agents, one frame a line of JSON. */
-import type { AccessImage, NumberedChange } from '../access/index.ts'
-import type { Instant, ReplicaId, VersionName } from '../units.ts'
+import type { AccessImage, BudgetUnit, NumberedChange } from '../access/index.ts'
+import type { Instant, Millis, ReplicaId, VersionName } from '../units.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** To a gateway. It keeps what it was told on disk, synced, and then acknowledges. */
@@ -23,7 +23,12 @@ export type GatewayFrame =
  */
 export type Spend = {
   subject: 'key' | 'team'
+  /** The key's id, or the team's name. */
   name: string
+  /** The budget that this counts for: another unit or period is another sum. */
+  unit: BudgetUnit
+  currency: string | null
+  every: Millis
   /** When the period began. */
   period: Instant
   all: number

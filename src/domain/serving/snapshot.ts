@@ -70,6 +70,8 @@ export type CostRate = {
   currency: string
   /** GPUs that one replica keeps busy; 1 where nobody says. */
   gpus: number
+  /** Something that the spec does not say was taken from what is usual. */
+  estimated: boolean
 }
 
 /** What a version is for; it decides which call proves that its engine still works. */
