@@ -21,6 +21,12 @@ const tools: readonly Tool[] = [
     probe: ['python3', '-c', 'import ensurepip, venv'],
   },
   {
+    name: 'redis-server',
+    debian: 'redis-server',
+    usedFor: 'limits that several gateways share',
+    probe: ['redis-server', '--version'],
+  },
+  {
     name: 'taskset',
     debian: 'util-linux',
     usedFor: 'a core of its own for what a bench measures',
