@@ -29,6 +29,9 @@ export type Fault =
   // administration
   | { kind: 'not-found'; what: string; name: string }
   | { kind: 'conflict'; problem: string }
+  // gateways elsewhere
+  | { kind: 'join-refused'; why: keyof typeof joinRefusals }
+  | { kind: 'gateway-refused'; why: keyof typeof gatewayRefusals }
   // the service
   | { kind: 'overloaded'; retryAfter: Millis; inFlight: number }
   | { kind: 'rate-limited'; by: LimitedBy; what: LimitedWhat; limit: number; retryAfter: Millis }
@@ -104,6 +107,26 @@ const tokenRefusals = {
   'not-yet': 'This token (JWT) is not valid yet (nbf or iat is to come). Are the clocks right?',
   'signature': `This token's (JWT's) signature does not match its issuer's key. ${askProvider}`,
   'key-unknown': `This token (JWT) is signed with a key that its issuer does not publish. ${askProvider}`,
+} as const
+
+const newToken = "Make a new one where the controller is: 'holdfast gateway token'."
+const joinRefusals = {
+  'token-unknown': `This join token is not known to this service. ${newToken}`,
+  'token-used': `This join token was used before: each lets one gateway in, once. ${newToken}`,
+  'token-expired': `This join token has expired. ${newToken}`,
+  'key-unproven':
+    "The gateway did not prove that it has the key that it wants a certificate for. Remove the folder 'gateway/identity' of its state folder and join again.",
+} as const
+
+const joinAgain = "To let it in again: 'holdfast gateway token' where the controller is, then 'holdfast gateway --join'."
+const gatewayRefusals = {
+  'no-certificate': 'Gateways elsewhere need a certificate of this service to ask for this: join first.',
+  'another-authority': 'This certificate is from another service. Join this one with a token of its own.',
+  'certificate-expired': `This gateway's certificate has expired: it was away for too long to renew it. ${joinAgain}`,
+  'unknown': `This gateway is not known to this service any more. ${joinAgain}`,
+  'removed': `This gateway was removed from this service. ${joinAgain}`,
+  'another': 'A gateway may speak for itself only.',
+  'not-for-gateways': 'This is not for gateways.',
 } as const
 
 const limitedWhats = {
@@ -264,6 +287,18 @@ const table: Table = {
     type: 'invalid_request_error',
     code: 'conflict',
     say: f => f.problem,
+  },
+  'join-refused': {
+    status: 403,
+    type: 'permission_error',
+    code: 'join_refused',
+    say: f => joinRefusals[f.why],
+  },
+  'gateway-refused': {
+    status: 403,
+    type: 'permission_error',
+    code: 'gateway_refused',
+    say: f => gatewayRefusals[f.why],
   },
   'overloaded': {
     status: 503,
