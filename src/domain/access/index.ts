@@ -3,6 +3,8 @@ export type { Budget, BudgetUnit, Limits, Priority } from './bounds.ts'
 export { parseNetwork } from './address.ts'
 export type { Network } from './address.ts'
 export { parseDuration } from './duration.ts'
+export { forAll, periodOf, periodProblem, spanOf, spans } from './period.ts'
+export type { Period, Span, SpanName } from './period.ts'
 export { holdersOf } from './holders.ts'
 export type { Holder } from './holders.ts'
 export {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { forAll } from '../access/index.ts'
 import { parseBudget, renderAmount, renderBudget } from './budget-text.ts'
-import { forAll } from './period.ts'
 
 const day = 86_400_000
 

@@ -1,7 +1,6 @@
 /** Budgets as people write them: `20 EUR/30d`, `5000 tokens/1d`, `3600 gpu-seconds/1d`; without a period, once and for all. */
-import { parseDuration, type Budget, type BudgetUnit } from '../access/index.ts'
+import { forAll, parseDuration, periodProblem, type Budget, type BudgetUnit } from '../access/index.ts'
 import type { Millis } from '../units.ts'
-import { forAll, periodProblem } from './period.ts'
 
 export type ParsedBudget = { ok: true; budget: Budget } | { ok: false; problem: string }
 

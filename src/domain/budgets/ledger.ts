@@ -1,8 +1,7 @@
 /** The ledger: what each holder of a budget has spent in its periods, and what requests under way may still cost. Rules B3 to B9. */
-import type { Budget, BudgetUnit } from '../access/index.ts'
+import { periodOf, type Budget, type BudgetUnit, type Period } from '../access/index.ts'
 import type { Spend } from '../serving/index.ts'
 import { millis, tokens, type Instant, type Millis, type Tokens } from '../units.ts'
-import { periodOf, type Period } from './period.ts'
 
 /** Whose budget it is. `id`: the key's id or the team's name; `name` is for people. */
 export type Holder = { subject: Spend['subject']; id: string; name: string; budget: Budget }

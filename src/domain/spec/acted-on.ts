@@ -9,6 +9,7 @@ const acted: Acted = {
   apiVersion: true,
   name: true,
   gateway: { listen: true, publicUrl: true, limits: true, health: true, jwt: true, maxStale: true },
+  hosts: { name: true, gpus: { id: true, product: true, power: true }, power: { rest: true }, cost: true },
   prompts: true,
   versions: {
     name: true,
@@ -17,10 +18,10 @@ const acted: Acted = {
     artifact: { from: true },
     engine: true,
     sampling: true,
-    replicas: { id: true, url: true, metrics: true, apiKey: true, backup: true, weight: true },
+    replicas: { id: true, host: true, gpus: true, url: true, metrics: true, apiKey: true, backup: true, weight: true },
   },
   models: { name: true, live: true, queue: true },
-  teams: { name: true, models: true },
+  teams: true,
   capture: { whenUnwritable: true },
 }
 
@@ -61,7 +62,7 @@ function collect(value: unknown, { node, at, found }: { node: Acted; at: string;
 
 /** One that Holdfast would have to start on a host: said once as a whole, by `noteVersion`. */
 const isLeftOutReplica = (at: string, item: unknown): boolean =>
-  at === 'versions[].replicas' && field(item, 'host') !== undefined
+  at === 'versions[].replicas' && field(item, 'host') !== undefined && field(item, 'url') === undefined
 
 function noteVersion(version: unknown, found: Set<string>): void {
   const name = asText(field(version, 'name')) ?? ''

@@ -3,6 +3,7 @@ import { parseArtifactSource, parseVersionName, quantisationsIn, toQuantisation 
 import type { ArtifactSource } from '../catalog/index.ts'
 import { asText, entries, field, items, mapOf, valueAt } from './document.ts'
 import type { Path } from './document.ts'
+import { checkMoney } from './money.ts'
 import { nearest } from './nearest.ts'
 import { clip, problem } from './problem.ts'
 import type { SpecProblem } from './problem.ts'
@@ -12,6 +13,7 @@ export function checkRules(document: unknown): SpecProblem[] {
   const prompts = new Set(['p0', ...entries(document, ['prompts']).map(entry => entry.key)])
   return [
     ...entries(document, ['prompts']).flatMap(({ key, value, path }) => checkPrompt(key, value, path)),
+    ...checkMoney(document),
     ...items(document, ['registry']).flatMap(({ value, path }) => checkRegistry(value, path)),
     ...items(document, ['versions']).flatMap(({ value, path }) => [
       ...checkVersionName(value, path, prompts),
@@ -115,7 +117,9 @@ function checkEngine(value: unknown, path: Path): SpecProblem[] {
   const kind = asText(valueAt(value, ['engine', 'kind']))
   const noArtifact = mapOf(value) !== null && field(value, 'artifact') === undefined
   if (kind !== 'embedded') {
-    const started = items(value, ['replicas']).some(replica => field(replica.value, 'host') !== undefined)
+    const started = items(value, ['replicas']).some(
+      replica => field(replica.value, 'host') !== undefined && field(replica.value, 'url') === undefined,
+    )
     return noArtifact && started
       ? [problem(path, 'needs artifact: Holdfast cannot start an engine without knowing its weights')]
       : []
@@ -164,10 +168,7 @@ function checkReplica(value: unknown, path: Path, version: unknown): SpecProblem
     )
   }
   if (has('url'))
-    return extra(
-      ['host', 'gpus', 'port', 'runtime', 'idle'],
-      'a replica with a url is run by somebody else: leave this out',
-    )
+    return extra(['port', 'runtime', 'idle'], 'a replica with a url is run by somebody else: leave this out')
   if (kind === 'openai') return [problem(path, 'needs url: an engine of kind openai is run by somebody else')]
   if (!has('host'))
     return [problem(path, 'needs url (of an engine that runs already), or host and port (for one to be started)')]

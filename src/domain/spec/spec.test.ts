@@ -316,9 +316,33 @@ test('R10 a replica has a url, or host and port, or is embedded', () => {
   expect(replica('embedded', {})).toEqual([])
   expect(replica('vllm', {})[0]).toMatch(/needs url .* or host and port/)
   expect(replica('vllm', { host: 'h' })[0]).toMatch(/needs port/)
+  expect(replica('vllm', { url: 'http://h:1/v1', host: 'h' })).toEqual([])
   expect(replica('vllm', { url: 'http://h:1/v1', port: 1 })[0]).toMatch(/port: a replica with a url/)
   expect(replica('openai', { host: 'h', port: 1 })[0]).toMatch(/needs url/)
   expect(replica('embedded', { url: 'http://h:1/v1' })[0]).toMatch(/runs inside Holdfast/)
+})
+
+test('R14 costs and budgets are in one currency', () => {
+  const document = (host: object, ...budgets: object[]) => ({
+    hosts: [{ name: 'h', cost: host }],
+    teams: budgets.map((budget, at) => ({ name: `t${at}`, budget })),
+  })
+  const usd = { amount: 5, currency: 'USD' }
+  expect(problems(document({ hourly: 1, currency: 'USD' }, usd, { amount: 9, unit: 'tokens' }))).toEqual([])
+  expect(problems({ teams: [{ name: 't', budget: usd }] })).toEqual([])
+  expect(problems(document({ hourly: 1 }, usd, { amount: 5 }))).toEqual([
+    expect.stringMatching(
+      /^teams\[0\]\.budget\.currency: "USD" is another currency than the "EUR" of hosts\[0\]\.cost/,
+    ),
+  ])
+})
+
+test('R14 a budget’s period is one that sums are kept by', () => {
+  const every = (text: string) => problems({ teams: [{ name: 't', budget: { amount: 5, every: text } }] })
+  expect(every('15m')).toEqual([])
+  expect(every('30d')).toEqual([])
+  expect(every('90s')[0]).toMatch(/^teams\[0\]\.budget\.every: .*whole minutes/)
+  expect(every('30')).toHaveLength(1)
 })
 
 test('R10 the embedded engine takes three flags, and needs weights', () => {
@@ -365,7 +389,7 @@ test('R12 what is not acted on is listed once, by path, and what is acted on is 
   expect(
     notActedOn({
       gateway: { tls: {} },
-      hosts: [],
+      hosts: [{ name: 'h', memory: '1GiB', gpus: [{ id: 'g', power: '1W', numa: 0 }], cost: { hourly: 1 } }],
       models: [
         { name: 'a', routing: 'sticky' },
         { name: 'b', routing: 'sticky' },
@@ -389,7 +413,8 @@ test('R12 what is not acted on is listed once, by path, and what is acted on is 
     }),
   ).toEqual([
     'gateway.tls',
-    'hosts',
+    'hosts[].memory',
+    'hosts[].gpus[].numa',
     'models[].routing',
     'capture.prompts',
     'versions[].chatTemplate',

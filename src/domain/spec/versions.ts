@@ -53,14 +53,12 @@ const engine = z.strictObject({
 
 const replica = z.strictObject({
   id: name('Unique in the whole spec.'),
-  host: name('The host that Holdfast starts it on.').optional(),
+  host: name('The host it is on: Holdfast starts it there or, with `url`, knows what it costs.').optional(),
   gpus: z.array(name('A GPU of that host.')).optional().describe('The GPUs it may use.'),
   port: port('The port it listens on there.').optional(),
   runtime: z.enum(['systemd', 'compose', 'process', 'kubernetes']).optional().describe('What keeps it running.'),
   idle: duration('Stopped after this long without a request, and started again on demand.').optional(),
-  url: web(
-    'The address of an engine that somebody runs already, with its path (`/v1`). Instead of host and port.',
-  ).optional(),
+  url: web('The address of an engine that somebody runs already, with its path (`/v1`). Instead of port.').optional(),
   metrics: web('Where its metrics are, when not at its own address: Triton has them on another port.').optional(),
   apiKey: secret('What that engine wants as a key.').optional(),
   backup: flag('Used only when no other replica can answer.').default(false),

@@ -1,5 +1,5 @@
-/** Periods: the same ones for everybody, one after another from 1970 on. Rules B3 and B12. */
-import type { Budget } from '../access/index.ts'
+/** Periods: the same ones for everybody, one after another from 1970 on. Rules B3 and B12 of src/domain/budgets/SPEC.md. */
+import type { Budget } from './bounds.ts'
 import { instant, millis, type Instant, type Millis } from '../units.ts'
 
 const minute = 60_000
