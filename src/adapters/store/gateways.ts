@@ -9,10 +9,14 @@ const overKeptMs = 7 * 24 * 3_600_000
 
 export function openGatewayStore(db: Kysely<Tables>): GatewayStore {
   return {
-    async addToken({ hash, expiresAt }, now) {
-      await db.deleteFrom('join_tokens').where('expires_at', '<', now - overKeptMs).execute()
-      await db.insertInto('join_tokens').values({ hash, expires_at: expiresAt, used_by: null }).execute()
-    },
+    addToken: ({ hash, expiresAt }, now) =>
+      db.transaction().execute(async trx => {
+        await trx
+          .deleteFrom('join_tokens')
+          .where('expires_at', '<', now - overKeptMs)
+          .execute()
+        await trx.insertInto('join_tokens').values({ hash, expires_at: expiresAt, used_by: null }).execute()
+      }),
 
     join: ({ tokenHash, id, keyHash, from, now }) =>
       db.transaction().execute(async trx => {
@@ -39,24 +43,26 @@ export function openGatewayStore(db: Kysely<Tables>): GatewayStore {
       return rows.map(toGateway)
     },
 
-    async saw({ id, presence, from, now }) {
-      const row = { from_address: from, ...seen(presence, now) }
-      await db
-        .insertInto('gateways')
-        .values({ id, key_hash: null, joined_at: now, removed_at: null, ...row })
-        .onConflict(conflict => conflict.column('id').doUpdateSet(row))
-        .execute()
-    },
+    saw: ({ id, presence, from, now }) =>
+      db.transaction().execute(async trx => {
+        const row = { from_address: from, ...seen(presence, now) }
+        await trx
+          .insertInto('gateways')
+          .values({ id, key_hash: null, joined_at: now, removed_at: null, ...row })
+          .onConflict(conflict => conflict.column('id').doUpdateSet(row))
+          .execute()
+      }),
 
-    async remove(id, now) {
-      const { numUpdatedRows } = await db
-        .updateTable('gateways')
-        .set({ removed_at: now })
-        .where('id', '=', id)
-        .where('removed_at', 'is', null)
-        .executeTakeFirst()
-      return numUpdatedRows > 0n
-    },
+    remove: (id, now) =>
+      db.transaction().execute(async trx => {
+        const { numUpdatedRows } = await trx
+          .updateTable('gateways')
+          .set({ removed_at: now })
+          .where('id', '=', id)
+          .where('removed_at', 'is', null)
+          .executeTakeFirst()
+        return numUpdatedRows > 0n
+      }),
   }
 }
 

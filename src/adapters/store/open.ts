@@ -1,16 +1,19 @@
 /** What a store is, whatever database keeps it. */
 import type { Kysely } from 'kysely'
 import type { AccessStore } from '../../domain/access/index.ts'
-import type { RequestStore } from '../../domain/journal/index.ts'
+import type { AuditStore, RequestStore } from '../../domain/journal/index.ts'
 import type { GatewayStore } from '../../domain/serving/index.ts'
 import { openAccessStore } from './access.ts'
+import { openAuditStore } from './audit.ts'
 import { openGatewayStore } from './gateways.ts'
 import { openRequestStore } from './requests.ts'
 import type { Tables } from './schema.ts'
 
+/** Whatever writes does so in a transaction: on PostgreSQL that is where a controller whose turn is over is refused. */
 export type Store = {
   access: AccessStore
   requests: RequestStore
+  audit: AuditStore
   gateways: GatewayStore
   close(): Promise<void>
 }
@@ -20,6 +23,7 @@ export function openStore(db: Kysely<Tables>, { keptChanges }: { keptChanges?: n
   return {
     access: openAccessStore(db, { kept: keptChanges }),
     requests: openRequestStore(db),
+    audit: openAuditStore(db),
     gateways: openGatewayStore(db),
     close: () => db.destroy(),
   }

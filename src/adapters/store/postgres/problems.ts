@@ -49,8 +49,9 @@ function problemOf(code: string | null, message: string): string | null {
       return 'it is starting up or shutting down'
     case '57P05':
       return 'it ended a session that was idle for too long'
-    case '25006':
-      return 'it takes no changes: it is a replica, or set to read only'
+    // Transactions that write begin with that word, so nothing else says this.
+    case '0A000':
+      return /recovery/.test(message) ? 'it is a replica, which takes no changes' : null
     case '25P03':
     case '55P03':
     case '57014':
