@@ -1,7 +1,7 @@
 /** What every request store does: the same sentences over each adapter. */
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Batch, RequestStore } from '../../src/domain/journal/index.ts'
-import { instant, keyId, millis, modelName, requestId, teamName, versionName } from '../../src/domain/units.ts'
+import { instant, keyId, millis, modelName, requestId, teamName, tokens, versionName } from '../../src/domain/units.ts'
 import { aClose, anOpen, noon } from './records.ts'
 
 export type OpenRequestStore = () => Promise<{ requests: RequestStore; close: () => Promise<void> }>
@@ -88,6 +88,9 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
           ttftMs: 12.5,
           totalMs: 250.25,
           attempts: 1,
+          gpuMs: null,
+          cost: null,
+          currency: null,
           clientId: 'mine',
           from: '127.0.0.1',
         },
@@ -176,6 +179,8 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
           interrupted: 0,
           inputTokens: 30,
           outputTokens: 40,
+          gpuMs: 0,
+          costs: [],
         },
         {
           name: null,
@@ -188,6 +193,8 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
           interrupted: 0,
           inputTokens: 0,
           outputTokens: 0,
+          gpuMs: 0,
+          costs: [],
         },
       ])
       expect((await store.usage({ by: 'version' })).map(row => [row.name, row.requests])).toEqual([
@@ -197,6 +204,105 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
       ])
       expect((await store.usage({ by: 'team' })).map(row => row.name)).toEqual(['ops', null])
       expect((await store.usage({ by: 'model' })).map(row => row.name)).toEqual(['chat', null])
+    })
+
+    test('usage sums the engines’ time and the costs, each currency for itself', async () => {
+      const store = await open()
+      await player(store).take([
+        aClose('1', { gpuMs: millis(1500), cost: 0.25, currency: 'EUR' }),
+        aClose('2', { gpuMs: millis(500), cost: 0.5, currency: 'EUR' }),
+        aClose('3', { gpuMs: millis(250), cost: 2, currency: 'USD' }),
+        aClose('4', { outcome: 'refused' }),
+      ])
+      expect(await store.list({ limit: 1, id: requestId('1') })).toMatchObject([
+        { gpuMs: 1500, cost: 0.25, currency: 'EUR' },
+      ])
+      expect(await store.usage({ by: 'team' })).toMatchObject([
+        {
+          ...{ name: 'ops', requests: 4, ok: 3, refused: 1, gpuMs: 2250 },
+          costs: [
+            { currency: 'EUR', amount: 0.75 },
+            { currency: 'USD', amount: 2 },
+          ],
+        },
+      ])
+    })
+
+    const spent = (store: RequestStore, ask: Partial<Parameters<RequestStore['spent']>[0]> = {}) =>
+      store.spent({
+        ...{ span: 'minute', from: instant(noon), until: instant(noon + hourMs), keys: ['k1'], teams: ['ops'] },
+        ...ask,
+      })
+
+    test('B11 what requests took is summed up for their key and their team, by epoch and currency', async () => {
+      const store = await open()
+      await player(store).take([
+        aClose('1', { gpuMs: millis(1500), cost: 0.25, currency: 'EUR' }),
+        aClose('2', { gpuMs: millis(500), cost: 0.5, currency: 'EUR', team: null }),
+        aClose('3', { key: keyId('k2') }),
+      ])
+      await player(store, 'e2').take([aClose('4', { gpuMs: millis(100), cost: 1, currency: 'EUR' })])
+      const eur = { subject: 'key', name: 'k1', currency: 'EUR' }
+      expect(await spent(store, { teams: [] })).toEqual([
+        { ...eur, epoch: 'e1', tokens: 60, gpuMs: 2000, money: 0.75 },
+        { ...eur, epoch: 'e2', tokens: 30, gpuMs: 100, money: 1 },
+      ])
+      expect(await spent(store, { keys: [] })).toEqual([
+        { subject: 'team', name: 'ops', currency: null, epoch: 'e1', tokens: 30, gpuMs: 0, money: 0 },
+        { subject: 'team', name: 'ops', currency: 'EUR', epoch: 'e1', tokens: 30, gpuMs: 1500, money: 0.25 },
+        { subject: 'team', name: 'ops', currency: 'EUR', epoch: 'e2', tokens: 30, gpuMs: 100, money: 1 },
+      ])
+      expect(await spent(store, { keys: ['nobody'], teams: ['none'] })).toEqual([])
+    })
+
+    test('B11 a request counts once, however often its records are read and whatever it was thought before', async () => {
+      const store = await open()
+      const one = player(store)
+      await one.take([anOpen('1'), aClose('1'), aClose('1')])
+      const again = await one.take([aClose('1', { outcome: 'failed' }), anOpen('2')], { ended: true })
+      expect(await store.ingest(again)).toMatchObject({ applied: false })
+      await player(store, 'e2').take([aClose('2')])
+      const sums = await spent(store, { teams: [] })
+      expect(sums.reduce((sum, row) => sum + row.tokens, 0)).toBe(60)
+    })
+
+    test('B11 tokens that the engine did not tell are those that were estimated, else what is known of them', async () => {
+      const store = await open()
+      await player(store).take([
+        aClose('1', { inputTokens: null, outputTokens: null, estimatedTokens: tokens(7) }),
+        aClose('2', { outputTokens: null }),
+        aClose('3', { inputTokens: null, outputTokens: null, outcome: 'refused' }),
+      ])
+      expect(await spent(store, { teams: [] })).toMatchObject([{ tokens: 17 }])
+    })
+
+    test('B11 sums are by minute, hour and day, of those that arrived from the first moment on and before the last', async () => {
+      const store = await open()
+      const minuteMs = 60_000
+      await player(store).take(
+        [0, minuteMs - 1, minuteMs, hourMs, 25 * hourMs].map((after, n) =>
+          aClose(`r${n}`, { at: instant(noon + after) }),
+        ),
+      )
+      const counted = async (span: 'minute' | 'hour' | 'day', from: number, until: number) =>
+        ((await spent(store, { span, from: instant(from), until: instant(until), teams: [] }))[0]?.tokens ?? 0) / 30
+      const midnight = noon - 12 * hourMs
+      expect(await counted('minute', noon, noon + minuteMs)).toBe(2)
+      expect(await counted('minute', noon + minuteMs, noon + hourMs)).toBe(1)
+      expect(await counted('hour', noon, noon + hourMs)).toBe(3)
+      expect(await counted('hour', noon, noon + 2 * hourMs)).toBe(4)
+      expect(await counted('day', midnight, midnight + 24 * hourMs)).toBe(4)
+      expect(await counted('day', midnight, midnight + 48 * hourMs)).toBe(5)
+    })
+
+    test('B11 sums by the minute go after two days, those by the day stay', async () => {
+      const store = await open()
+      const one = player(store)
+      await one.take([aClose('1')])
+      await one.take([aClose('2', { at: instant(noon + 49 * hourMs) })])
+      const all = { from: instant(0), until: instant(noon + 100 * hourMs), teams: [] }
+      expect(await spent(store, { ...all, span: 'minute' })).toMatchObject([{ tokens: 30 }])
+      expect(await spent(store, { ...all, span: 'day' })).toMatchObject([{ tokens: 60 }])
     })
 
     test('usage counts whole hours between since and until', async () => {

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openSqliteStore, openSqliteStoreHere } from '../../src/adapters/store/sqlite/index.ts'
 import { applyChanges, buildAccessTable } from '../../src/domain/access/index.ts'
-import { instant, modelName, teamName } from '../../src/domain/units.ts'
+import { instant, keyId, millis, modelName, teamName } from '../../src/domain/units.ts'
 import { accessStoreContract, aKey } from './access-store.ts'
 import { gatewayStoreContract } from './gateway-store.ts'
 import { aClose } from './records.ts'
@@ -86,6 +86,34 @@ describe('a SQLite store', () => {
     expect(table.keys.get(key.id)).toEqual(key)
     expect(applyChanges(table, changes)).toBe('applied')
     expect(table.keys.get(key.id)).toEqual(blocked)
+  })
+
+  test('what was used before costs were known is still counted', async () => {
+    const path = newPath()
+    const raw = new DatabaseSync(path)
+    raw.exec(readFileSync(new URL('testdata/schema-1.sql', import.meta.url), 'utf8'))
+    raw.exec(
+      `insert into usage_hours (hour, key, team, model, version, requests, ok, refused, failed, cancelled, interrupted, input_tokens, output_tokens)
+       values (3600000, 'key_1', 'ops', 'coder', 'v', 5, 4, 1, 0, 0, 0, 100, 200)`,
+    )
+    raw.close()
+    const store = await openSqliteStore({ path })
+    expect(await store.requests.usage({ by: 'model' })).toMatchObject([
+      { name: 'coder', requests: 5, ok: 4, refused: 1, inputTokens: 100, outputTokens: 200, gpuMs: 0, costs: [] },
+    ])
+    await store.requests.ingest({
+      ...{ epoch: 'e1', from: { segment: 1, offset: 0 }, to: { segment: 1, offset: 1 }, anchors: [], ended: false },
+      records: [
+        aClose('1', {
+          ...{ at: instant(3_600_000), key: keyId('key_1'), model: modelName('coder') },
+          ...{ gpuMs: millis(5), cost: 1, currency: 'EUR' },
+        }),
+      ],
+    })
+    expect(await store.requests.usage({ by: 'model' })).toMatchObject([
+      { name: 'coder', requests: 6, gpuMs: 5, costs: [{ currency: 'EUR', amount: 1 }] },
+    ])
+    await store.close()
   })
 
   test('a file that is no database is refused', async () => {

@@ -32,6 +32,7 @@ const Close = z.object({
   gpuMs: count.default(null),
   cost: count.default(null),
   currency: name.default(null),
+  estimatedTokens: count.default(null),
 })
 const Gap = z.object({ t: z.literal('gap'), at: z.number(), until: z.number(), lost: z.int() })
 const Known = z.discriminatedUnion('t', [Open, Close, Gap])

@@ -21,6 +21,7 @@ export const migrations: readonly Migration[] = [
   { n: 1, name: 'keys, teams and requests', up: firstTables },
   { n: 2, name: 'owners, scopes and blocks of keys', up: keyScopes },
   { n: 3, name: 'limits and budgets of keys and teams', up: bounds },
+  { n: 5, name: 'what requests cost', up: spending },
   { n: 6, name: 'which older programs may use a schema', up: readers },
   { n: 7, name: 'gateways elsewhere', readableBy: 3, up: gatewaysElsewhere },
 ]
@@ -231,6 +232,63 @@ async function bounds({ schema }: Transaction<Tables>): Promise<void> {
 }
 
 /** Null: only programs that know the step. */
+/** What was served before cost nothing that anybody knows of. */
+async function spending(db: Transaction<Tables>): Promise<void> {
+  const { schema } = db
+  for (const [column, type] of [
+    ['gpu_ms', 'double precision'],
+    ['cost', 'double precision'],
+    ['currency', 'text'],
+    ['estimated_tokens', 'bigint'],
+  ] as const)
+    await schema.alterTable('requests').addColumn(column, type).execute()
+
+  const names = ['key', 'team', 'model', 'version'] as const
+  const counts = [
+    'requests',
+    'ok',
+    'refused',
+    'failed',
+    'cancelled',
+    'interrupted',
+    'input_tokens',
+    'output_tokens',
+  ] as const
+  const hours = schema.createTable('usage_hours_by_currency').addColumn('hour', 'bigint', column => column.notNull())
+  const named = [...names, 'currency'].reduce<CreateTableBuilder<string, string>>(
+    (table, name) => table.addColumn(name, 'text', column => column.notNull()),
+    hours,
+  )
+  const counted = counts.reduce((table, count) => table.addColumn(count, 'bigint', column => column.notNull()), named)
+  await ['gpu_ms', 'cost']
+    .reduce((table, sum) => table.addColumn(sum, 'double precision', column => column.notNull()), counted)
+    .addPrimaryKeyConstraint('usage_hours_by_currency_key', ['hour', ...names, 'currency'])
+    .execute()
+  // The text is this program's own: names of columns, and nothing from outside.
+  const columns = ['hour', ...names, ...counts].map(column => `"${column}"`).join(', ')
+  await sql
+    .raw(
+      `insert into usage_hours_by_currency (${columns}, currency, gpu_ms, cost) select ${columns}, '', 0, 0 from usage_hours`,
+    )
+    .execute(db)
+  await schema.dropTable('usage_hours').execute()
+  await schema.alterTable('usage_hours_by_currency').renameTo('usage_hours').execute()
+
+  const spend = ['subject', 'name', 'span'].reduce<CreateTableBuilder<string, string>>(
+    (table, name) => table.addColumn(name, 'text', column => column.notNull()),
+    schema.createTable('spend'),
+  )
+  const placed = spend
+    .addColumn('at', 'bigint', column => column.notNull())
+    .addColumn('epoch', 'text', column => column.notNull())
+    .addColumn('currency', 'text', column => column.notNull())
+  await ['tokens', 'gpu_ms', 'money']
+    .reduce((table, sum) => table.addColumn(sum, 'double precision', column => column.notNull()), placed)
+    .addPrimaryKeyConstraint('spend_key', ['subject', 'name', 'span', 'at', 'epoch', 'currency'])
+    .execute()
+  await schema.createIndex('spend_span').on('spend').columns(['span', 'at']).execute()
+}
+
 async function readers({ schema }: Transaction<Tables>): Promise<void> {
   await schema.alterTable('schema_migrations').addColumn('readable_by', 'integer').execute()
 }

@@ -2,8 +2,9 @@
 import type { Kysely, Transaction } from 'kysely'
 import { epochStart } from '../../domain/journal/index.ts'
 import type { Batch, CloseRecord, OpenRecord, RequestRow, RequestStore } from '../../domain/journal/index.ts'
-import { instant, keyId, modelName, requestId, teamName, versionName } from '../../domain/units.ts'
+import { instant, keyId, millis, modelName, requestId, teamName, versionName } from '../../domain/units.ts'
 import type { Tables } from './schema.ts'
+import { addSpend, readSpent, startSpend } from './spend.ts'
 import { addUsage, readUsage, startUsage } from './usage.ts'
 
 type StoredRequest = Tables['requests']
@@ -52,6 +53,8 @@ export function openRequestStore(db: Kysely<Tables>): RequestStore {
     },
 
     usage: ask => readUsage(db, ask),
+
+    spent: ask => readSpent(db, ask),
 
     anchors: () => db.selectFrom('anchors').selectAll().orderBy('epoch').orderBy('segment').execute(),
 
@@ -115,6 +118,7 @@ async function putGaps(trx: Transaction<Tables>, { epoch, records }: Batch): Pro
 
 async function putRequests(trx: Transaction<Tables>, { epoch, records, ended }: Batch): Promise<void> {
   const usage = startUsage()
+  const spend = startSpend(epoch)
   const said = new Map<string, StoredRequest>()
   for (const record of records) {
     if (record.t === 'gap') continue
@@ -125,6 +129,7 @@ async function putRequests(trx: Transaction<Tables>, { epoch, records, ended }: 
   for (let at = 0; at < rows.length; at += rowsAtOnce) await mergeRows(rows.slice(at, at + rowsAtOnce))
   if (ended) await interrupt()
   await addUsage(trx, usage)
+  await addSpend(trx, spend)
 
   async function mergeRows(some: StoredRequest[]): Promise<void> {
     const stored = await trx
@@ -147,6 +152,7 @@ async function putRequests(trx: Transaction<Tables>, { epoch, records, ended }: 
       const before = known.get(row.id)
       if (before) usage.add(before, -1)
       usage.add(row, 1)
+      spend.add(row)
     }
     await trx
       .insertInto('requests')
@@ -168,6 +174,10 @@ async function putRequests(trx: Transaction<Tables>, { epoch, records, ended }: 
           ttft_ms: ref('excluded.ttft_ms'),
           total_ms: ref('excluded.total_ms'),
           attempts: ref('excluded.attempts'),
+          gpu_ms: ref('excluded.gpu_ms'),
+          cost: ref('excluded.cost'),
+          currency: ref('excluded.currency'),
+          estimated_tokens: ref('excluded.estimated_tokens'),
           client_id: ref('excluded.client_id'),
           peer: ref('excluded.peer'),
           route: ref('excluded.route'),
@@ -206,6 +216,10 @@ function toStored(record: OpenRecord | CloseRecord, epoch: string): StoredReques
       ttft_ms: null,
       total_ms: null,
       attempts: null,
+      gpu_ms: null,
+      cost: null,
+      currency: null,
+      estimated_tokens: null,
       client_id: null,
       peer: null,
     }
@@ -222,6 +236,10 @@ function toStored(record: OpenRecord | CloseRecord, epoch: string): StoredReques
     ttft_ms: record.ttftMs,
     total_ms: record.totalMs,
     attempts: record.attempts,
+    gpu_ms: record.gpuMs,
+    cost: record.cost,
+    currency: record.currency,
+    estimated_tokens: record.estimatedTokens ?? null,
     client_id: record.clientId,
     peer: record.from,
   }
@@ -246,6 +264,9 @@ const toRow = (row: StoredRequest): RequestRow => ({
   ttftMs: row.ttft_ms,
   totalMs: row.total_ms,
   attempts: row.attempts,
+  gpuMs: row.gpu_ms === null ? null : millis(row.gpu_ms),
+  cost: row.cost,
+  currency: row.currency,
   clientId: row.client_id,
   from: row.peer,
 })

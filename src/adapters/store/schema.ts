@@ -70,6 +70,10 @@ export type Tables = {
     ttft_ms: number | null
     total_ms: number | null
     attempts: number | null
+    gpu_ms: number | null
+    cost: number | null
+    currency: string | null
+    estimated_tokens: number | null
     client_id: string | null
     peer: string | null
   }
@@ -80,6 +84,7 @@ export type Tables = {
     team: string
     model: string
     version: string
+    currency: string
     requests: number
     ok: number
     refused: number
@@ -88,5 +93,19 @@ export type Tables = {
     interrupted: number
     input_tokens: number
     output_tokens: number
+    gpu_ms: number
+    cost: number
+  }
+  /** Sums for budgets, by span of time and by the epoch that told of them. '' stands for no currency. */
+  spend: {
+    subject: 'key' | 'team'
+    name: string
+    span: 'minute' | 'hour' | 'day'
+    at: number
+    epoch: string
+    currency: string
+    tokens: number
+    gpu_ms: number
+    money: number
   }
 }

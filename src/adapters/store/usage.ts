@@ -4,7 +4,7 @@ import type { RequestStore, UsageRow } from '../../domain/journal/index.ts'
 import type { Tables } from './schema.ts'
 
 type Row = Tables['usage_hours']
-type Counts = Omit<Row, 'hour' | 'key' | 'team' | 'model' | 'version'>
+type Counts = Omit<Row, 'hour' | 'key' | 'team' | 'model' | 'version' | 'currency'>
 
 const hourMs = 3_600_000
 const sums = [
@@ -16,6 +16,8 @@ const sums = [
   'interrupted',
   'input_tokens',
   'output_tokens',
+  'gpu_ms',
+  'cost',
 ] as const
 
 /** What a batch changes, summed up before the database hears of it. */
@@ -34,6 +36,7 @@ export function startUsage() {
         team: request.team ?? '',
         model: request.model ?? '',
         version: request.version ?? '',
+        currency: request.currency ?? '',
       }
       const id = JSON.stringify(place)
       const row = rows.get(id) ?? { ...place, ...nothing() }
@@ -42,6 +45,8 @@ export function startUsage() {
       row[request.outcome] += times
       row.input_tokens += times * (request.input_tokens ?? 0)
       row.output_tokens += times * (request.output_tokens ?? 0)
+      row.gpu_ms += times * (request.gpu_ms ?? 0)
+      row.cost += times * (request.cost ?? 0)
     },
   }
 }
@@ -55,17 +60,41 @@ const nothing = (): Counts => ({
   interrupted: 0,
   input_tokens: 0,
   output_tokens: 0,
+  gpu_ms: 0,
+  cost: 0,
 })
 
-export async function addUsage(trx: Transaction<Tables>, change: UsageChange): Promise<void> {
-  const rows = change.rows()
+export const addUsage = (trx: Transaction<Tables>, change: UsageChange): Promise<void> => addRows(trx, change.rows())
+
+/** Moves what these keys used, up to a moment's hour, under the name of nobody. The sums stay what they were. */
+export async function eraseUsage(
+  trx: Transaction<Tables>,
+  { keys, until, under }: { keys: readonly string[]; until: number; under: string },
+): Promise<void> {
+  const theirs = trx.selectFrom('usage_hours').where('key', 'in', keys).where('hour', '<=', until)
+  for (;;) {
+    const hour = (await theirs.select('hour').limit(1).executeTakeFirst())?.hour
+    if (hour === undefined) return
+    const places = new Map<string, Row>()
+    for (const row of await theirs.selectAll().where('hour', '=', hour).execute()) {
+      const id = JSON.stringify([row.team, row.model, row.version])
+      const sum = places.get(id) ?? { ...row, key: under, ...nothing() }
+      places.set(id, sum)
+      for (const name of sums) sum[name] += row[name]
+    }
+    await addRows(trx, [...places.values()])
+    await trx.deleteFrom('usage_hours').where('key', 'in', keys).where('hour', '=', hour).execute()
+  }
+}
+
+async function addRows(trx: Transaction<Tables>, rows: readonly Row[]): Promise<void> {
   for (let at = 0; at < rows.length; at += 500) {
     await trx
       .insertInto('usage_hours')
       .values(rows.slice(at, at + 500))
       .onConflict(conflict =>
         conflict
-          .columns(['hour', 'key', 'team', 'model', 'version'])
+          .columns(['hour', 'key', 'team', 'model', 'version', 'currency'])
           .doUpdateSet(({ eb, ref }) =>
             Object.fromEntries(sums.map(sum => [sum, eb(ref(`usage_hours.${sum}`), '+', ref(`excluded.${sum}`))])),
           ),
@@ -80,32 +109,46 @@ export async function readUsage(
 ): Promise<UsageRow[]> {
   let query = db
     .selectFrom('usage_hours')
-    .select(by)
+    .select([by, 'currency'])
     .select(({ fn }) => sums.map(sum => fn.sum<number>(sum).as(sum)))
   if (since !== undefined) query = query.where('hour', '>=', Math.floor(since / hourMs) * hourMs)
   if (until !== undefined) query = query.where('hour', '<', Math.ceil(until / hourMs) * hourMs)
   const rows = await query
-    .groupBy(by)
+    .groupBy([by, 'currency'])
     .having(({ fn }) => fn.sum<number>('usage_hours.requests'), '>', 0)
-    .orderBy(({ fn }) => fn.sum('usage_hours.requests'), 'desc')
     .orderBy(by)
+    .orderBy('currency')
     .execute()
   const aliases = by === 'key' ? await readAliases(db) : null
-  return rows.map(row => {
+  const named = new Map<string, UsageRow>()
+  for (const row of rows) {
     const name = row[by] || null
-    return {
-      name,
-      alias: aliases?.get(name ?? '') ?? null,
-      requests: row.requests,
-      ok: row.ok,
-      refused: row.refused,
-      failed: row.failed,
-      cancelled: row.cancelled,
-      interrupted: row.interrupted,
-      inputTokens: row.input_tokens,
-      outputTokens: row.output_tokens,
-    }
-  })
+    const sum = named.get(row[by]) ?? { name, alias: aliases?.get(name ?? '') ?? null, ...noUsage() }
+    named.set(row[by], addUp(sum, row))
+  }
+  return [...named.values()].toSorted((a, b) => b.requests - a.requests)
+}
+
+const noUsage = (): Omit<UsageRow, 'name' | 'alias'> => ({
+  ...{ requests: 0, ok: 0, refused: 0, failed: 0, cancelled: 0, interrupted: 0 },
+  ...{ inputTokens: 0, outputTokens: 0, gpuMs: 0, costs: [] },
+})
+
+function addUp(sum: UsageRow, row: Counts & { currency: string }): UsageRow {
+  const { name, alias, costs } = sum
+  return {
+    ...{ name, alias },
+    requests: sum.requests + row.requests,
+    ok: sum.ok + row.ok,
+    refused: sum.refused + row.refused,
+    failed: sum.failed + row.failed,
+    cancelled: sum.cancelled + row.cancelled,
+    interrupted: sum.interrupted + row.interrupted,
+    inputTokens: sum.inputTokens + row.input_tokens,
+    outputTokens: sum.outputTokens + row.output_tokens,
+    gpuMs: sum.gpuMs + row.gpu_ms,
+    costs: row.currency === '' ? costs : [...costs, { currency: row.currency, amount: row.cost }],
+  }
 }
 
 async function readAliases(db: Kysely<Tables>): Promise<Map<string, string | null>> {

@@ -15,6 +15,8 @@ export type {
   RequestFilter,
   RequestRow,
   RequestStore,
+  SpentAsk,
+  SpentRow,
   UsageBy,
   UsageRow,
 } from './ports.ts'

@@ -1,5 +1,6 @@
 /** What the journal's readers ask of the disk and of the store. */
-import type { Instant, KeyId, ModelName, RequestId, TeamName, VersionName } from '../units.ts'
+import type { SpanName } from '../access/index.ts'
+import type { Instant, KeyId, Millis, ModelName, RequestId, TeamName, Tokens, VersionName } from '../units.ts'
 import type { NewDigest } from './chain.ts'
 import type { CloseRecord, GapRecord, JournalRecord, OpenRecord, Outcome } from './record.ts'
 
@@ -72,6 +73,10 @@ export type RequestRow = {
   attempts: number | null
   clientId: string | null
   from: string | null
+  /** The engine's time that it took, and what that costs. */
+  gpuMs: Millis | null
+  cost: number | null
+  currency: string | null
 }
 
 export type RequestFilter = {
@@ -109,6 +114,31 @@ export type UsageRow = {
   interrupted: number
   inputTokens: number
   outputTokens: number
+  gpuMs: number
+  /** One for each currency that costs were told in; none: nothing was spent. */
+  costs: { currency: string; amount: number }[]
+}
+
+/** What one holder's requests took that one epoch's journal tells of, in one currency. */
+export type SpentRow = {
+  subject: 'key' | 'team'
+  /** The key's id, or the team's name. */
+  name: string
+  epoch: string
+  /** `null`: they cost nothing. */
+  currency: string | null
+  tokens: Tokens
+  gpuMs: Millis
+  money: number
+}
+
+export type SpentAsk = {
+  /** Sums are kept by these spans, some only for a while: `spanOf` says by which a period is made up. */
+  span: SpanName
+  from: Instant
+  until: Instant
+  keys: readonly string[]
+  teams: readonly string[]
 }
 
 export type EpochRow = { epoch: string; position: Position; ended: boolean }
@@ -127,6 +157,8 @@ export interface RequestStore {
   list(filter: RequestFilter): Promise<RequestRow[]>
   /** Whole hours: `since` is rounded down and `until` up. Most requests first. */
   usage(ask: { by: UsageBy; since?: Instant; until?: Instant }): Promise<UsageRow[]>
+  /** Of requests that ended and arrived in [`from`, `until`), by these keys and in these teams. */
+  spent(ask: SpentAsk): Promise<SpentRow[]>
   anchors(): Promise<Anchor[]>
   epochs(): Promise<EpochRow[]>
   /** Times of which records are missing, oldest first. */

@@ -71,6 +71,8 @@ export type CloseRecord = {
   /** What that costs, in `currency`. */
   cost: number | null
   currency: string | null
+  /** About how many tokens, prompt and answer, where the engine did not say: budgets count them. */
+  estimatedTokens?: Tokens | null
 }
 
 /** So many records could not be written (disk full), from one moment to another. */
