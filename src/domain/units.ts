@@ -23,6 +23,8 @@ export type KeyId = Tagged<string, 'KeyId'>
 export type TeamName = Tagged<string, 'TeamName'>
 /** The gateway's own id for one request, a UUIDv7. */
 export type RequestId = Tagged<string, 'RequestId'>
+/** An administrative act's id, a UUIDv7. */
+export type ActId = Tagged<string, 'ActId'>
 
 // The brands exist only for the compiler: these constructors are the one place that asserts them.
 export const millis = (value: number): Millis => value as Millis
@@ -36,3 +38,4 @@ export const replicaId = (value: string): ReplicaId => value as ReplicaId
 export const keyId = (value: string): KeyId => value as KeyId
 export const teamName = (value: string): TeamName => value as TeamName
 export const requestId = (value: string): RequestId => value as RequestId
+export const actId = (value: string): ActId => value as ActId

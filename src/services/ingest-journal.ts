@@ -90,7 +90,7 @@ async function openPass({
       } else if (record.t === 'block') {
         anchors.push({ segment: record.segment, n: record.n, hash: record.hash })
         if (record.end) ended = true
-      } else {
+      } else if (record.t !== 'erased') {
         records.push(record)
       }
     }

@@ -20,12 +20,15 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const epochName = (n: number): string => `0192d0c0-0000-7000-8000-${String(n).padStart(12, '0')}`
 const one = epochName(1)
-const { newDigest } = openJournalReader({ folder: '' })
+const { newDigest, digestOf } = openJournalReader({ folder: '' })
 const pathOf = (segment: number, epoch = one): string => join(folder, epoch, `00000${segment}.jsonl`)
 const record = (n: number): string => `{"t":"gap","at":${n},"until":${n},"lost":1,"é":"✓"}\n`
 
-/** Writes an epoch: a list of segments, each a list of blocks, each so many records. Answers the anchor of each segment. */
-function writeEpoch(plan: number[][], { epoch = one, say = record, tail = '' } = {}): Anchor[] {
+/**
+ * Writes an epoch: a list of segments, each a list of blocks, each so many records. Answers the anchor of each segment.
+ * `first`: with blocks of the first form, over the lines themselves.
+ */
+function writeEpoch(plan: number[][], { epoch = one, say = record, tail = '', first = false } = {}): Anchor[] {
   mkdirSync(join(folder, epoch), { recursive: true })
   let head = genesis(epoch, newDigest)
   let count = 0
@@ -33,10 +36,11 @@ function writeEpoch(plan: number[][], { epoch = one, say = record, tail = '' } =
     const segment = at + 1
     let text = ''
     for (const lines of blocks) {
-      const sealed = Array.from({ length: lines }, () => say(++count)).join('')
+      const texts = Array.from({ length: lines }, () => say(++count))
+      const sealed = texts.join('')
       const digest = newDigest()
-      digest.update(sealed)
-      const block = seal(digest, { n: head.n + 1, segment, lines, prev: head.hash })
+      for (const line of texts) digest.update(first ? line : digestOf(line))
+      const block = seal(digest, { n: head.n + 1, segment, lines, prev: head.hash, ...(first ? {} : { v: 2 }) })
       head = { n: head.n + 1, hash: block.hash }
       text += sealed + block.line
     }
@@ -56,10 +60,21 @@ async function finding(anchors: Anchor[]): Promise<string> {
 
 test('J6 what nobody touched is intact', async () => {
   const anchors = writeEpoch([[3, 1], [2]])
-  expect(await verify(anchors)).toEqual({
+  expect(await verify(anchors)).toMatchObject({
     result: 'intact',
     epochs: [{ result: 'intact', epoch: one, blocks: 3, lines: 6, unsealed: 0, ended: false }],
   })
+})
+
+test('J3 a chain of the first form, and one that goes on in the second, are intact', async () => {
+  const anchors = writeEpoch([[3, 1], [2]], { first: true })
+  expect(await verify(anchors)).toMatchObject({ result: 'intact', epochs: [{ blocks: 3, lines: 6 }] })
+  const digest = newDigest()
+  digest.update(digestOf(record(9)))
+  const head = anchors[1] ?? expect.fail()
+  const { line } = seal(digest, { n: 4, segment: 2, lines: 1, prev: head.hash, v: 2, end: true })
+  putLines(2, [...linesOf(2), record(9), line])
+  expect(await verify(anchors)).toMatchObject({ result: 'intact', epochs: [{ blocks: 4, lines: 7, ended: true }] })
 })
 
 test('J6 lines of a live epoch that wait for their block are fine, be the last one torn', async () => {
@@ -177,7 +192,7 @@ test('J12 nothing may stand after an epoch’s end', async () => {
   const block = parseBlock(blockText.trimEnd())
   if (!block) throw new Error('The epoch ends in its block.')
   const digest = newDigest()
-  digest.update(line)
+  digest.update(digestOf(line))
   const end = seal(digest, { ...block, end: true })
   const ended = anchors.map(anchor => ({ ...anchor, hash: end.hash }))
   putLines(1, [line, end.line])
@@ -197,7 +212,7 @@ const runs = { numRuns: 80 }
 
 /** Breaks an epoch of any shape at a place; expects it found. `change` answers null where there is nothing to change. */
 async function breaks(plan: number[][], place: number, change: (bytes: Buffer) => Buffer | null): Promise<void> {
-  const anchors = writeEpoch(plan)
+  const anchors = writeEpoch(plan, { first: place % 4 === 0 })
   const path = pathOf(1 + (place % plan.length))
   const before = readFileSync(path)
   const after = change(before)

@@ -16,6 +16,14 @@ export const segmentPath = (folder: string, epoch: string, segment: number): str
   join(folder, epoch, segmentName(segment))
 export const writerFile = 'writer.json'
 
+/** A segment that is being written anew, with the act that will vouch for it. */
+export const preparedName = (segment: number, act: string): string => `${segmentName(segment)}.by-${act}`
+const preparedPattern = /^(\d{6,})\.jsonl\.by-([0-9a-f-]{36})$/
+export function parsePreparedName(name: string): { segment: number; act: string } | null {
+  const [, segment, act] = preparedPattern.exec(name) ?? []
+  return segment === undefined || act === undefined ? null : { segment: Number(segment), act }
+}
+
 /** The numbers of the segments among a folder's files, in order. */
 export function segmentsAmong(files: readonly string[]): number[] {
   return files
@@ -24,8 +32,8 @@ export function segmentsAmong(files: readonly string[]): number[] {
     .sort((a, b) => a - b)
 }
 
-/** A UUIDv7: epochs sort by when they began. */
-export function makeEpochName(at: number): string {
+/** A UUIDv7: epochs, and acts, sort by when they began. */
+export function makeUuid7(at: number): string {
   const time = Math.floor(at).toString(16).padStart(12, '0')
   const random = randomBytes(10)
   const variant = ((random.readUInt8(2) & 0x3f) | 0x80).toString(16)

@@ -1,6 +1,6 @@
 /** A journal line, parsed. */
 import { z } from 'zod'
-import { parseBlock } from '../../domain/journal/index.ts'
+import { parseBlock, parseErased } from '../../domain/journal/index.ts'
 import type { JournalRecord } from '../../domain/journal/index.ts'
 
 const text = z.string()
@@ -35,12 +35,25 @@ const Close = z.object({
   estimatedTokens: count.default(null),
 })
 const Gap = z.object({ t: z.literal('gap'), at: z.number(), until: z.number(), lost: z.int() })
-const Known = z.discriminatedUnion('t', [Open, Close, Gap])
+const Act = z.object({
+  t: z.literal('act'),
+  id: text,
+  at: z.number(),
+  who: name,
+  alias: name,
+  from: name,
+  what: text,
+  target: name,
+  decision: z.enum(['done', 'refused', 'failed']),
+  why: name,
+  detail: z.record(z.string(), z.unknown()).nullable(),
+})
+const Known = z.discriminatedUnion('t', [Open, Close, Gap, Act])
 
 /** `null`: not a record this program knows, be it damaged or newer. */
 export function parseRecord(line: string): JournalRecord | null {
-  const block = parseBlock(line)
-  if (block) return block
+  const sealing = parseBlock(line) ?? parseErased(line)
+  if (sealing) return sealing
   try {
     const { success, data } = Known.safeParse(JSON.parse(line))
     // The schema gives plain strings and numbers; the brands are the compiler's only.

@@ -3,7 +3,7 @@ import { open, readdir } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { JournalReader, Line, Position, Reading } from '../../domain/journal/index.ts'
-import { newSha256 } from './digest.ts'
+import { newSha256, sha256OfLine } from './digest.ts'
 import { isEpochName, segmentPath, segmentsAmong } from './layout.ts'
 import { parseRecord } from './parse.ts'
 
@@ -44,6 +44,7 @@ export function openJournalReader({
 
     parse: parseRecord,
     newDigest: newSha256,
+    digestOf: sha256OfLine,
   }
 
   async function readLines(epoch: string, from: Position): Promise<{ lines: Line[]; rest: number; missing: boolean }> {

@@ -40,7 +40,7 @@ async function killedEpoch(sealed: number, unsealed: number): Promise<{ epoch: s
   const append = () => new Promise(resolve => journal.append({ ...gap }, resolve))
   for (let n = 1; n <= sealed; n++) {
     await append()
-    await vi.waitFor(() => expect(readFileSync(path, 'utf8')).toContain(`"block","n":${n},`))
+    await vi.waitFor(() => expect(readFileSync(path, 'utf8')).toContain(`"block","v":2,"n":${n},`))
   }
   cpSync(live, folder, { recursive: true })
   await journal.close()
@@ -75,7 +75,7 @@ test('J13 what was not sealed is sealed, as repaired, and the epoch ends', async
   const { epoch, path } = await killedEpoch(2, 3)
   expect(repair()).toEqual({ alive: 0 })
   expect(readFileSync(path, 'utf8').trimEnd().split('\n').at(-1)).toMatch(
-    /^\{"t":"block","n":3,"segment":1,"lines":3,.*"repaired":true,"end":true/,
+    /^\{"t":"block","v":2,"n":3,"segment":1,"lines":3,.*"repaired":true,"end":true/,
   )
   expect(await audit()).toMatchObject({ result: 'intact', epochs: [{ lines: 5, unsealed: 0, ended: true }] })
   expect(readdirSync(join(folder, epoch))).toEqual(['000001.jsonl'])

@@ -13,26 +13,30 @@ import {
 import { join } from 'node:path'
 import { genesis, parseBlock, seal } from '../../domain/journal/index.ts'
 import type { BlockRecord, Head } from '../../domain/journal/index.ts'
-import { newSha256 } from './digest.ts'
+import { newSha256, sha256OfLine } from './digest.ts'
 import { isDraftName, isEpochName, segmentPath, segmentsAmong, writerFile } from './layout.ts'
-import { isAlive, readMark } from './writer-mark.ts'
+import { isAlive, readMark, roleOf } from './writer-mark.ts'
+import type { WriterRole } from './writer-mark.ts'
 
 const newline = 0x0a
 const windowBytes = 64 * 1024
 const blockStart = Buffer.from('{"t":"block",')
 
-/** Ends every epoch whose writer is dead. Answers how many are still being written by someone else. */
+/** Ends every epoch whose writer, of this role, is dead. Answers how many are still being written by someone else. */
 export function repairJournal({
   folder,
+  role = 'gateway',
   onProblem,
 }: {
   folder: string
+  role?: WriterRole
   onProblem: (problem: string, cause: unknown) => void
 }): { alive: number } {
   let alive = 0
   for (const name of readdirSync(folder)) {
     const epochFolder = join(folder, name)
     const mark = isEpochName(name) || isDraftName(name) ? readMark(epochFolder) : null
+    if (mark !== null && roleOf(mark) !== role) continue
     try {
       if (isDraftName(name)) {
         if (mark === null || !isAlive(mark)) rmSync(epochFolder, { recursive: true, force: true })
@@ -62,11 +66,13 @@ function endEpoch(folder: string, epoch: string): void {
     if (!(block?.end && whole.length === 0)) {
       const head = block ?? headBefore({ folder, epoch, segments: segments.slice(0, -1) })
       const digest = newSha256()
-      digest.update(whole)
+      const lines = linesOf(whole)
+      for (const each of lines) digest.update(sha256OfLine(each))
       const { line } = seal(digest, {
+        v: 2,
         n: head.n + 1,
         segment: last,
-        lines: countLines(whole),
+        lines: lines.length,
         prev: head.hash,
         repaired: true,
         end: true,
@@ -80,7 +86,10 @@ function endEpoch(folder: string, epoch: string): void {
 }
 
 /** The last block of a segment and the bytes after it, found from the end: what is unsealed is short. */
-function readTail(descriptor: number, size: number): { block: BlockRecord | null; unsealed: Buffer; from: number } {
+export function readTail(
+  descriptor: number,
+  size: number,
+): { block: BlockRecord | null; unsealed: Buffer; from: number } {
   let from = size
   let tail = Buffer.alloc(0)
   while (from > 0) {
@@ -100,7 +109,7 @@ function readTail(descriptor: number, size: number): { block: BlockRecord | null
 }
 
 /** Up to the first line that is torn or, after a power cut, not JSON. */
-function wholeLines(bytes: Buffer): Buffer {
+export function wholeLines(bytes: Buffer): Buffer {
   let kept = 0
   for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, kept)) {
     try {
@@ -113,10 +122,14 @@ function wholeLines(bytes: Buffer): Buffer {
   return bytes.subarray(0, kept)
 }
 
-function countLines(bytes: Buffer): number {
-  let count = 0
-  for (let at = bytes.indexOf(newline); at >= 0; at = bytes.indexOf(newline, at + 1)) count++
-  return count
+function linesOf(bytes: Buffer): Buffer[] {
+  const lines: Buffer[] = []
+  let start = 0
+  for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
+    lines.push(bytes.subarray(start, end + 1))
+    start = end + 1
+  }
+  return lines
 }
 
 /** A segment begins where the one before ended in its block; an epoch's first block follows from its name. */

@@ -4,10 +4,19 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { writerFile } from './layout.ts'
 
-const Mark = z.object({ pid: z.int().positive(), began: z.string().nullable() })
+/** Each role repairs its own, so that two that start at once don't repair the same epoch. */
+export type WriterRole = 'gateway' | 'controller'
+const Mark = z.object({
+  pid: z.int().positive(),
+  began: z.string().nullable(),
+  role: z.enum(['gateway', 'controller']).default('gateway'),
+})
 export type Mark = z.infer<typeof Mark>
 
-export const ownMark = (): Mark => ({ pid: process.pid, began: beginning(process.pid) })
+export const ownMark = (role: WriterRole): Mark => ({ pid: process.pid, began: beginning(process.pid), role })
+
+/** A mark that says nothing is a gateway's to mend. */
+export const roleOf = (mark: Mark | 'unreadable'): WriterRole => (mark === 'unreadable' ? 'gateway' : mark.role)
 
 /** `null`: nobody is marked, so the epoch has ended. `unreadable`: a mark that says nothing. */
 export function readMark(epochFolder: string): Mark | 'unreadable' | null {

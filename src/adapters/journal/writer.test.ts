@@ -6,7 +6,7 @@ import { FaultError } from '../../domain/fault.ts'
 import type { JournalRecord, OpenRecord } from '../../domain/journal/index.ts'
 import { instant, keyId, modelName, requestId } from '../../domain/units.ts'
 import { verifyAudit } from '../../services/verify-audit.ts'
-import { openJournal, openJournalReader } from './index.ts'
+import { openJournal, openJournalReader, repairJournal } from './index.ts'
 import type { Journal, JournalOptions } from './index.ts'
 import { parseRecord } from './parse.ts'
 import type { Write } from './segment.ts'
@@ -48,6 +48,8 @@ const record = (id: string): OpenRecord => ({
   route: '/',
   stream: false,
 })
+/** As it lies on the disk, with its salt. */
+const bytesOf = (one: OpenRecord): number => Buffer.byteLength(JSON.stringify({ ...one, salt: 's'.repeat(22) })) + 1
 const appended = (journal: Journal, id: string) =>
   new Promise<Error | undefined>(resolve => journal.append(record(id), resolve))
 const segments = (journal: Journal) =>
@@ -107,6 +109,67 @@ test('J4 a full segment gives way to the next once it is sealed; the chain goes 
   expect(await verified()).toMatchObject({ result: 'intact', epochs: [{ blocks: 13, lines: 12, ended: true }] })
 })
 
+test('J4 a segment that is old enough gives way to the next, be it all but empty', async () => {
+  const journal = open({ sealAfterMs: 1, segmentAgeMs: 20 })
+  await appended(journal, '1')
+  await vi.waitFor(() => expect(segments(journal)).toHaveLength(2))
+  await appended(journal, '2')
+  await vi.waitFor(() => expect(segments(journal)).toHaveLength(3))
+  await journal.close()
+  expect(idsOf(journal)).toEqual(['1', '2'])
+  expect(await verified()).toMatchObject({ result: 'intact', epochs: [{ blocks: 3, lines: 2, ended: true }] })
+})
+
+test('J14 what was appended before settle is sealed when it resolves, however many wait', async () => {
+  const journal = open({ sealAfterMs: 60_000 })
+  const sealedLines = () =>
+    recordsOf(journal).reduce((sum, one) => (one.t === 'block' ? sum + one.lines : sum), 0)
+  const settled = ['1', '2', '3'].map(async (id, at) => {
+    journal.append(record(id))
+    await journal.settle()
+    expect(sealedLines()).toBeGreaterThan(at)
+  })
+  await Promise.all(settled)
+  await journal.settle()
+  expect(recordsOf(journal).at(-1)?.t).toBe('block')
+})
+
+test('J4 rotate goes on in a new segment, unless this one holds nothing', async () => {
+  const journal = open()
+  journal.append(record('1'))
+  await journal.rotate()
+  await journal.rotate()
+  expect(segments(journal)).toEqual(['000001.jsonl', '000002.jsonl'])
+})
+
+test('J15 settle says that what it waited for could not be written', async () => {
+  const disk = smallDisk(0)
+  const journal = open({ write: disk.write, whenUnwritable: 'refuse' })
+  journal.append(record('1'))
+  await expect(journal.settle()).rejects.toThrow(FaultError)
+})
+
+test('J19 two lines that say the same have different digests', async () => {
+  const journal = open()
+  await Promise.all([appended(journal, '1'), appended(journal, '1')])
+  await journal.close()
+  const [one, two] = readFileSync(join(folder, journal.epoch, '000001.jsonl'), 'utf8').split('\n')
+  const saltOf = (line = ''): string => String(JSON.parse(line).salt)
+  expect(saltOf(one)).toMatch(/^[\w-]{22}$/)
+  expect(saltOf(one)).not.toBe(saltOf(two))
+})
+
+test('J13 each role repairs its own epochs', async () => {
+  const acts = open({ role: 'controller' })
+  const requests = open()
+  writeFileSync(join(folder, acts.epoch, 'writer.json'), JSON.stringify({ pid: 1, began: 'gone', role: 'controller' }))
+  expect(repairJournal({ folder, onProblem: expect.fail })).toEqual({ alive: 1 })
+  expect(existsSync(join(folder, acts.epoch, 'writer.json'))).toBe(true)
+  expect(repairJournal({ folder, role: 'controller', onProblem: expect.fail })).toEqual({ alive: 0 })
+  expect(existsSync(join(folder, acts.epoch, 'writer.json'))).toBe(false)
+  expect(existsSync(join(folder, requests.epoch, 'writer.json'))).toBe(true)
+})
+
 test('J5 closing seals what is left and ends the epoch', async () => {
   const journal = open()
   journal.append(record('1'))
@@ -161,7 +224,7 @@ test('J15 refusing: the record that does not fit comes back as the fault journal
 })
 
 test('J15 of a turn that fits in part, whole lines stay and the rest is cut off', async () => {
-  const line = Buffer.byteLength(JSON.stringify(record('1'))) + 1
+  const line = bytesOf(record('1'))
   const disk = smallDisk(2 * line + 5)
   const journal = open({ write: disk.write, whenUnwritable: 'refuse' })
   const answers = await Promise.all(['1', '2', '3', '4'].map(id => appended(journal, id)))
@@ -189,7 +252,7 @@ test('J15 a write that the kernel takes in pieces is completed', async () => {
 })
 
 test('J15 a block that does not fit is written when there is room, and nothing is lost', async () => {
-  const line = Buffer.byteLength(JSON.stringify(record('1'))) + 1
+  const line = bytesOf(record('1'))
   const disk = smallDisk(line + 20)
   const journal = open({ write: disk.write, sealAfterMs: 1 })
   await appended(journal, '1')

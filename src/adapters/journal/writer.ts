@@ -1,21 +1,23 @@
-/** The journal's writer, for the gateway: groups lines by tick, seals and syncs them behind its back. */
+/** The journal's writer, for gateways and the controller: groups lines by tick, seals and syncs them behind its back. */
+import { randomFillSync } from 'node:crypto'
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FaultError } from '../../domain/fault.ts'
 import { genesis, seal } from '../../domain/journal/index.ts'
-import type { CloseRecord, GapRecord, OpenRecord } from '../../domain/journal/index.ts'
+import type { ActJournal, ActRecord, CloseRecord, GapRecord, OpenRecord } from '../../domain/journal/index.ts'
 import type { Instant } from '../../domain/units.ts'
-import { newSha256 } from './digest.ts'
-import { draftName, makeEpochName, segmentName, syncFolder, writerFile } from './layout.ts'
+import { newSha256, sha256OfLine } from './digest.ts'
+import { draftName, makeUuid7, segmentName, syncFolder, writerFile } from './layout.ts'
 import { repairJournal } from './repair.ts'
 import { openSegment } from './segment.ts'
 import type { Segment, Write } from './segment.ts'
 import { ownMark } from './writer-mark.ts'
+import type { WriterRole } from './writer-mark.ts'
 
 /** Called once the kernel has the record, or with why not. Must not throw. */
 export type Written = (error?: Error) => void
 
-export interface Journal {
+export interface Journal extends ActJournal {
   readonly epoch: string
   /** False while records can't be written or synced. */
   readonly healthy: boolean
@@ -24,7 +26,7 @@ export interface Journal {
    * When that fails and the journal is to `serve`, the record is counted as lost and `onWritten` gets no error;
    * when it is to `refuse`, `onWritten` gets FaultError `journal-full`.
    */
-  append(record: OpenRecord | CloseRecord, onWritten?: Written): void
+  append(record: OpenRecord | CloseRecord | ActRecord, onWritten?: Written): void
   /** Writes what is left, seals, syncs and ends the epoch. */
   close(): Promise<void>
 }
@@ -32,11 +34,15 @@ export interface Journal {
 export type JournalOptions = {
   /** Made (0700) when missing. */
   folder: string
+  /** Left out: a gateway. */
+  role?: WriterRole
   now: () => Instant
   whenUnwritable: 'serve' | 'refuse'
   /** Told when writing or syncing starts to fail, and of epochs that can't be repaired. */
   onProblem: (problem: string, cause: unknown) => void
   segmentBytes?: number
+  /** A segment is written for so long at most: what is to go from the journal goes once its segment is closed. */
+  segmentAgeMs?: number
   /** From a write to its seal and sync. Half of the 100 ms promised, to leave the disk the other half. */
   sealAfterMs?: number
   /** How long to wait before trying again to write, sync or repair. */
@@ -50,15 +56,17 @@ export type JournalOptions = {
  */
 export function openJournal({
   folder,
+  role = 'gateway',
   now,
   whenUnwritable,
   onProblem,
   segmentBytes = 16 * 1024 * 1024,
+  segmentAgeMs = 3_600_000,
   sealAfterMs = 50,
   retryAfterMs = 250,
   write,
 }: JournalOptions): Journal {
-  const epoch = makeEpochName(now())
+  const epoch = makeUuid7(now())
   let segment: Segment | null = null
   let segmentNumber = 1
   let retired: Segment[] = []
@@ -82,6 +90,7 @@ export function openJournal({
   let settling: Promise<void> | null = null
   let retryTimer: NodeJS.Timeout | null = null
   let repairTimer: NodeJS.Timeout | null = null
+  let ageTimer: NodeJS.Timeout | null = null
   let closed = false
 
   /** The folder gets its name when it is whole, so that no one finds an epoch without its writer's mark. */
@@ -89,7 +98,7 @@ export function openJournal({
     const draft = join(folder, draftName(epoch))
     rmSync(draft, { recursive: true, force: true })
     mkdirSync(draft, { recursive: true, mode: 0o700 })
-    writeFileSync(join(draft, writerFile), JSON.stringify(ownMark()), { mode: 0o600 })
+    writeFileSync(join(draft, writerFile), JSON.stringify(ownMark(role)), { mode: 0o600 })
     const first = openSegment(join(draft, segmentName(1)), write)
     try {
       renameSync(draft, join(folder, epoch))
@@ -112,7 +121,7 @@ export function openJournal({
 
   function repair(): void {
     repairTimer = null
-    const { alive } = repairJournal({ folder, onProblem })
+    const { alive } = repairJournal({ folder, role, onProblem })
     // The gateway before this one may be draining. If it dies instead of ending its epoch, someone has to do that.
     // This gateway's own epoch counts as alive once it has begun.
     if (alive > (segment ? 1 : 0) && !closed) repairTimer = setTimeout(repair, retryAfterMs * 20).unref()
@@ -151,20 +160,25 @@ export function openJournal({
     const bytes = Buffer.from(texts.length === 1 ? (texts[0] ?? '') : texts.join(''))
     const { kept, error } = segment.put(bytes)
     if (!error) {
-      took(bytes, texts.length)
+      took(texts)
       for (const ack of acks) ack?.()
       return
     }
     const count = linesWithin(texts, kept)
-    if (count > 0) took(bytes.subarray(0, kept), count)
+    if (count > 0) took(texts.slice(0, count))
     failed(error, texts.length - count)
     for (const ack of acks.slice(0, count)) ack?.()
     answer(acks.slice(count))
   }
 
-  function took(bytes: Uint8Array, count: number): void {
-    digest.update(bytes)
-    unsealed += count
+  function took(texts: readonly string[]): void {
+    digest.update(texts.length === 1 ? sha256OfLine(texts[0] ?? '') : texts.map(sha256OfLine).join(''))
+    unsealed += texts.length
+    ageTimer ??= setTimeout(comeOfAge, segmentAgeMs).unref()
+    syncSoon()
+  }
+
+  function syncSoon(): void {
     if (!syncTimer && !syncing && !closed) syncTimer = setTimeout(sync, sealAfterMs)
   }
 
@@ -176,6 +190,7 @@ export function openJournal({
       segment: segmentNumber,
       lines: unsealed,
       prev: head.hash,
+      v: 2,
       ...(end ? { end: true } : {}),
     })
     const { error } = segment.put(Buffer.from(line))
@@ -191,9 +206,21 @@ export function openJournal({
       segment = openSegment(join(folder, epoch, segmentName(segmentNumber + 1)), write)
       segmentNumber++
       retired.push(full)
+      if (ageTimer) clearTimeout(ageTimer)
+      ageTimer = null
     } catch (error) {
       onProblem('The journal can’t begin a new segment; it goes on in the old one.', error)
     }
+  }
+
+  function comeOfAge(): void {
+    ageTimer = null
+    sealLines(false)
+    if (!segment || closed || segment.size === 0) return
+    // A segment ends in a block: one that can't be sealed now is tried again.
+    if (unsealed > 0) ageTimer = setTimeout(comeOfAge, retryAfterMs).unref()
+    else rotate(segment)
+    syncSoon()
   }
 
   function sync(): void {
@@ -202,7 +229,7 @@ export function openJournal({
     sealLines(false)
     syncing = syncFiles().finally(() => {
       syncing = null
-      if (unsealed > 0 && !syncTimer && !closed && !unwritable) syncTimer = setTimeout(sync, sealAfterMs)
+      if ((unsealed > 0 || retired.length > 0) && !unwritable) syncSoon()
     })
   }
 
@@ -246,12 +273,22 @@ export function openJournal({
   function writeGap(into: Segment): boolean {
     if (lost === 0) return true
     const gap: GapRecord = { t: 'gap', at: lostSince ?? now(), until: now(), lost }
-    const bytes = Buffer.from(`${JSON.stringify(gap)}\n`)
-    if (into.put(bytes).error) return false
+    const text = render(gap)
+    if (into.put(Buffer.from(text)).error) return false
     lost = 0
     lostSince = null
-    took(bytes, 1)
+    took([text])
     return true
+  }
+
+  async function settle(): Promise<void> {
+    flush()
+    // Under way since before: it may not have what was flushed just now.
+    await syncing
+    // What another one that waits has begun meanwhile has.
+    if (!syncing && (syncTimer || unsealed > 0)) sync()
+    await syncing
+    if (unwritable || unsynced) throw new FaultError({ kind: 'journal-full' })
   }
 
   try {
@@ -268,18 +305,24 @@ export function openJournal({
       return !unwritable && !unsynced
     },
     append(record, onWritten) {
-      lines.push(`${JSON.stringify(record)}\n`)
+      lines.push(render(record))
       waiting.push(onWritten)
       if (scheduled) return
       scheduled = true
       // After this turn's sockets: everything they bring goes out in one write. A microtask would write once a socket.
       setImmediate(flush)
     },
+    settle,
+    async rotate() {
+      flush()
+      comeOfAge()
+      await settle()
+    },
     async close() {
       if (closed) return
       flush()
       closed = true
-      for (const timer of [syncTimer, retryTimer, repairTimer]) if (timer) clearTimeout(timer)
+      for (const timer of [syncTimer, retryTimer, repairTimer, ageTimer]) if (timer) clearTimeout(timer)
       await Promise.all([syncing, settling])
       // What came meanwhile.
       flush()
@@ -303,3 +346,21 @@ function linesWithin(texts: readonly string[], bytes: number): number {
   for (let left = bytes; left > 0 && count < texts.length; count++) left -= Buffer.byteLength(texts[count] ?? '')
   return count
 }
+
+/** Random bytes by the thousand: one call for each line would cost as much as the line. */
+const saltBytes = 16
+const pool = Buffer.alloc(saltBytes * 256)
+let poolAt = pool.length
+
+function salt(): string {
+  if (poolAt === pool.length) {
+    randomFillSync(pool)
+    poolAt = 0
+  }
+  poolAt += saltBytes
+  return pool.toString('base64url', poolAt - saltBytes, poolAt)
+}
+
+/** The salt keeps a line's digest from telling what the line was (J19). */
+const render = (record: OpenRecord | CloseRecord | ActRecord | GapRecord): string =>
+  `${JSON.stringify(record).slice(0, -1)},"salt":"${salt()}"}\n`

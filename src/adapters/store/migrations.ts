@@ -21,6 +21,7 @@ export const migrations: readonly Migration[] = [
   { n: 1, name: 'keys, teams and requests', up: firstTables },
   { n: 2, name: 'owners, scopes and blocks of keys', up: keyScopes },
   { n: 3, name: 'limits and budgets of keys and teams', up: bounds },
+  { n: 4, name: 'acts, retention and erasure', up: audit },
   { n: 5, name: 'what requests cost', up: spending },
   { n: 6, name: 'which older programs may use a schema', up: readers },
   { n: 7, name: 'gateways elsewhere', readableBy: 3, up: gatewaysElsewhere },
@@ -232,6 +233,49 @@ async function bounds({ schema }: Transaction<Tables>): Promise<void> {
 }
 
 /** Null: only programs that know the step. */
+async function audit({ schema }: Transaction<Tables>): Promise<void> {
+  await schema.alterTable('requests').addColumn('choice', 'text').execute()
+  await schema.createIndex('requests_peer').on('requests').columns(['peer', 'id']).execute()
+  await schema
+    .createTable('acts')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('epoch', 'text', column => column.notNull())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .addColumn('who', 'text')
+    .addColumn('alias', 'text')
+    .addColumn('peer', 'text')
+    .addColumn('what', 'text', column => column.notNull())
+    .addColumn('target', 'text')
+    .addColumn('decision', 'text', column => column.notNull())
+    .addColumn('why', 'text')
+    .addColumn('detail', 'text')
+    .execute()
+  for (const column of ['who', 'what', 'target', 'peer'] as const) {
+    await schema.createIndex(`acts_${column}`).on('acts').columns([column, 'id']).execute()
+  }
+  await schema
+    .createTable('act_epochs')
+    .addColumn('epoch', 'text', column => column.primaryKey())
+    .execute()
+  await schema
+    .createTable('removals')
+    .addColumn('epoch', 'text', column => column.primaryKey())
+    .addColumn('segment', 'integer', column => column.notNull())
+    .addColumn('n', 'bigint', column => column.notNull())
+    .addColumn('hash', 'text', column => column.notNull())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .addColumn('rule', 'text', column => column.notNull())
+    .addColumn('whole', 'integer', column => column.notNull())
+    .execute()
+  await schema
+    .createTable('erasures')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .addColumn('done_at', 'bigint')
+    .addColumn('state', 'text', column => column.notNull())
+    .execute()
+}
+
 /** What was served before cost nothing that anybody knows of. */
 async function spending(db: Transaction<Tables>): Promise<void> {
   const { schema } = db

@@ -3,6 +3,8 @@ import type { Kysely, Transaction } from 'kysely'
 import { epochStart } from '../../domain/journal/index.ts'
 import type { Batch, CloseRecord, OpenRecord, RequestRow, RequestStore } from '../../domain/journal/index.ts'
 import { instant, keyId, millis, modelName, requestId, teamName, versionName } from '../../domain/units.ts'
+import { putActs } from './acts.ts'
+import { idAt, idSlackMs } from './id-at.ts'
 import type { Tables } from './schema.ts'
 import { addSpend, readSpent, startSpend } from './spend.ts'
 import { addUsage, readUsage, startUsage } from './usage.ts'
@@ -11,9 +13,6 @@ type StoredRequest = Tables['requests']
 
 /** Rows a statement: their values stay well under SQLite's 32,766 parameters. */
 const rowsAtOnce = 500
-
-/** An id is made when its request arrives; so much later or earlier by the clock at most. */
-const idSlackMs = 60_000
 
 export function openRequestStore(db: Kysely<Tables>): RequestStore {
   return {
@@ -33,6 +32,7 @@ export function openRequestStore(db: Kysely<Tables>): RequestStore {
         await putAnchors(trx, batch)
         await putGaps(trx, batch)
         await putRequests(trx, batch)
+        await putActs(trx, batch)
         return { applied: true }
       }),
 
@@ -79,12 +79,6 @@ export function openRequestStore(db: Kysely<Tables>): RequestStore {
   }
 }
 
-/** How ids (UUIDv7) of that moment begin. There is an index by id and none by time. */
-function idAt(moment: number): string {
-  const time = Math.max(0, Math.trunc(moment)).toString(16).padStart(12, '0')
-  return `${time.slice(0, 8)}-${time.slice(8)}`
-}
-
 async function readPosition(db: Kysely<Tables>, epoch: string) {
   return (
     (await db.selectFrom('epochs').select(['segment', 'offset']).where('epoch', '=', epoch).executeTakeFirst()) ?? null
@@ -121,7 +115,7 @@ async function putRequests(trx: Transaction<Tables>, { epoch, records, ended }: 
   const spend = startSpend(epoch)
   const said = new Map<string, StoredRequest>()
   for (const record of records) {
-    if (record.t === 'gap') continue
+    if (record.t === 'gap' || record.t === 'act') continue
     const before = said.get(record.id)
     if (!before || (before.outcome === 'open' && record.t === 'close')) said.set(record.id, toStored(record, epoch))
   }
@@ -182,6 +176,7 @@ async function putRequests(trx: Transaction<Tables>, { epoch, records, ended }: 
           peer: ref('excluded.peer'),
           route: ref('excluded.route'),
           stream: ref('excluded.stream'),
+          choice: ref('excluded.choice'),
         })),
       )
       .execute()
@@ -222,6 +217,7 @@ function toStored(record: OpenRecord | CloseRecord, epoch: string): StoredReques
       estimated_tokens: null,
       client_id: null,
       peer: null,
+      choice: null,
     }
   }
   return {
@@ -242,10 +238,11 @@ function toStored(record: OpenRecord | CloseRecord, epoch: string): StoredReques
     estimated_tokens: record.estimatedTokens ?? null,
     client_id: record.clientId,
     peer: record.from,
+    choice: record.choice,
   }
 }
 
-const toRow = (row: StoredRequest): RequestRow => ({
+export const toRow = (row: StoredRequest): RequestRow => ({
   id: requestId(row.id),
   time: new Date(row.at).toISOString(),
   key: row.key === null || row.key === 'admin' ? row.key : keyId(row.key),
@@ -269,4 +266,5 @@ const toRow = (row: StoredRequest): RequestRow => ({
   currency: row.currency,
   clientId: row.client_id,
   from: row.peer,
+  choice: row.choice,
 })

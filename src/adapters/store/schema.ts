@@ -76,7 +76,26 @@ export type Tables = {
     estimated_tokens: number | null
     client_id: string | null
     peer: string | null
+    choice: string | null
   }
+  acts: {
+    id: string
+    epoch: string
+    at: number
+    who: string | null
+    alias: string | null
+    peer: string | null
+    what: string
+    target: string | null
+    decision: 'done' | 'refused' | 'failed'
+    why: string | null
+    detail: string | null
+  }
+  /** Epochs that a controller began: acts count in these only. */
+  act_epochs: { epoch: string }
+  removals: { epoch: string; segment: number; n: number; hash: string; at: number; rule: string; whole: number }
+  /** `state` is the erasure as JSON. */
+  erasures: { id: string; at: number; done_at: number | null; state: string }
   /** Sums over an hour; '' stands for none, since a primary key can't hold null. */
   usage_hours: {
     hour: number

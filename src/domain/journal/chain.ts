@@ -1,5 +1,6 @@
-/** The chain: how blocks seal the lines of an epoch. Rules J1 to J5 of SPEC.md. */
-import type { BlockRecord } from './record.ts'
+/** The chain: how blocks seal the lines of an epoch, and how an erased line reads. Rules J1 to J5 and J20 of SPEC.md. */
+import { actId } from '../units.ts'
+import type { BlockRecord, ErasedRecord } from './record.ts'
 
 /** SHA-256 under way. Handed in from outside, so that the rules stay pure. */
 export interface Digest {
@@ -10,6 +11,8 @@ export interface Digest {
   hex(): string
 }
 export type NewDigest = () => Digest
+/** SHA-256 of one line, newline included: 64 lower-case hex digits. */
+export type LineDigest = (line: Uint8Array | string) => string
 
 /** The last block of a chain. */
 export type Head = { n: number; hash: string }
@@ -29,12 +32,12 @@ export const isBlock = (line: string): boolean => line.startsWith(blockStart)
 type Unsealed = Omit<BlockRecord, 't' | 'hash'>
 
 /** The block's line up to its hash: what the digest takes in after the sealed lines. */
-function renderHead({ n, segment, lines, prev, repaired, end }: Unsealed): string {
+function renderHead({ v, n, segment, lines, prev, repaired, end }: Unsealed): string {
   const marks = `${repaired ? ',"repaired":true' : ''}${end ? ',"end":true' : ''}`
-  return `${blockStart}"n":${n},"segment":${segment},"lines":${lines},"prev":"${prev}"${marks}`
+  return `${blockStart}${v === 2 ? '"v":2,' : ''}"n":${n},"segment":${segment},"lines":${lines},"prev":"${prev}"${marks}`
 }
 
-/** Seals what `digest` has taken in; `digest` itself stays as it was, so that a failed write can be tried again. */
+/** Seals what `digest` has taken in: the digest of each line, in hex (`v` 2). `digest` itself stays as it was, so that a failed write can be tried again. */
 export function seal(digest: Digest, block: Unsealed): { line: string; hash: string } {
   const head = renderHead(block)
   const whole = digest.copy()
@@ -47,9 +50,10 @@ export function seal(digest: Digest, block: Unsealed): { line: string; hash: str
 export function parseBlock(line: string): BlockRecord | null {
   const found = blockLine.exec(line)?.groups
   if (!found) return null
-  const { n, segment, lines, prev = '', repaired, end, hash = '' } = found
+  const { v, n, segment, lines, prev = '', repaired, end, hash = '' } = found
   return {
     t: 'block',
+    ...(v ? { v: 2 } : {}),
     n: Number(n),
     segment: Number(segment),
     lines: Number(lines),
@@ -64,6 +68,19 @@ const number = (name: string): string => `"${name}":(?<${name}>0|[1-9]\\d{0,14})
 const hex = (name: string): string => `"${name}":"(?<${name}>[0-9a-f]{64})"`
 const mark = (name: string): string => `(?<${name}>,"${name}":true)?`
 const blockLine = new RegExp(
-  `^\\{"t":"block",${number('n')},${number('segment')},${number('lines')},${hex('prev')}` +
+  `^\\{"t":"block",(?<v>"v":2,)?${number('n')},${number('segment')},${number('lines')},${hex('prev')}` +
     `${mark('repaired')}${mark('end')},${hex('hash')}\\}$`,
 )
+
+/** The line that stands for an erased one, newline included. There is one way to write it. */
+export const renderErased = ({ digest, by }: Omit<ErasedRecord, 't'>): string =>
+  `${erasedStart}"digest":"${digest}","by":"${by}"}\n`
+
+/** The tombstone a line (without its newline) is, or `null` when it is not exactly one. */
+export function parseErased(line: string): ErasedRecord | null {
+  if (!line.startsWith(erasedStart)) return null
+  const found = erasedLine.exec(line)?.groups
+  return found ? { t: 'erased', digest: found['digest'] ?? '', by: actId(found['by'] ?? '') } : null
+}
+const erasedStart = '{"t":"erased",'
+const erasedLine = /^\{"t":"erased","digest":"(?<digest>[0-9a-f]{64})","by":"(?<by>[0-9a-f-]{36})"\}$/

@@ -1,6 +1,18 @@
 /** The journal: what is kept of each request, how lines are sealed, and how a change is found. Start at SPEC.md. */
-export { genesis, parseBlock, seal } from './chain.ts'
-export type { Digest, Head, NewDigest } from './chain.ts'
+export type {
+  ActJournal,
+  ActRow,
+  AuditEntry,
+  AuditFilter,
+  AuditStore,
+  Erasure,
+  JournalKeeper,
+  Removal,
+} from './audit.ts'
+export { genesis, isBlock, parseBlock, parseErased, renderErased, seal } from './chain.ts'
+export type { Digest, Head, LineDigest, NewDigest } from './chain.ts'
+export { coverOf, erasedAct, isAbout, retainedAct, toCoverDetail } from './erasure.ts'
+export type { Cover, Subject } from './erasure.ts'
 export { epochStart } from './ports.ts'
 export type {
   Anchor,
@@ -20,6 +32,16 @@ export type {
   UsageBy,
   UsageRow,
 } from './ports.ts'
-export type { BlockRecord, CloseRecord, GapRecord, JournalRecord, OpenRecord, Outcome } from './record.ts'
+export type {
+  ActRecord,
+  BlockRecord,
+  CloseRecord,
+  ErasedRecord,
+  GapRecord,
+  JournalRecord,
+  OpenRecord,
+  Outcome,
+} from './record.ts'
+export type { Depot, DepotStore, Shipment, ShippableJournal, Shipped } from './shipping.ts'
 export { openVerifier } from './verify.ts'
-export type { Broken, Intact, Verification, Verifier } from './verify.ts'
+export type { Broken, Intact, Tombstones, Verification, Verifier } from './verify.ts'

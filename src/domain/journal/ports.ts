@@ -1,8 +1,8 @@
 /** What the journal's readers ask of the disk and of the store. */
 import type { SpanName } from '../access/index.ts'
 import type { Instant, KeyId, Millis, ModelName, RequestId, TeamName, Tokens, VersionName } from '../units.ts'
-import type { NewDigest } from './chain.ts'
-import type { CloseRecord, GapRecord, JournalRecord, OpenRecord, Outcome } from './record.ts'
+import type { LineDigest, NewDigest } from './chain.ts'
+import type { ActRecord, CloseRecord, GapRecord, JournalRecord, OpenRecord, Outcome } from './record.ts'
 
 /** A place between two lines of an epoch. Segments count from 1, bytes from 0. */
 export type Position = { segment: number; offset: number }
@@ -33,6 +33,7 @@ export interface JournalReader {
   parse(text: string): JournalRecord | null
   /** The digest the blocks are sealed with. */
   readonly newDigest: NewDigest
+  readonly digestOf: LineDigest
 }
 
 /** The last block the controller saw in a segment. A chain that disagrees was changed afterwards. */
@@ -43,7 +44,7 @@ export type Batch = {
   epoch: string
   from: Position
   to: Position
-  records: (OpenRecord | CloseRecord | GapRecord)[]
+  records: (OpenRecord | CloseRecord | GapRecord | ActRecord)[]
   anchors: Omit<Anchor, 'epoch'>[]
   /** The epoch's last block is in here: what is still open was interrupted. */
   ended: boolean
@@ -77,6 +78,8 @@ export type RequestRow = {
   gpuMs: Millis | null
   cost: number | null
   currency: string | null
+  /** Why this replica answered. */
+  choice: string | null
 }
 
 export type RequestFilter = {

@@ -1,5 +1,6 @@
 /** What the journal keeps of each request: one line of JSON a record. */
 import type {
+  ActId,
   Instant,
   KeyId,
   Millis,
@@ -78,13 +79,41 @@ export type CloseRecord = {
 /** So many records could not be written (disk full), from one moment to another. */
 export type GapRecord = { t: 'gap'; at: Instant; until: Instant; lost: number }
 
+/** An administrative act, or that one was refused. Written by the controller, durable before the act's answer goes out. */
+export type ActRecord = {
+  t: 'act'
+  id: ActId
+  at: Instant
+  /** Whose key; `controller`: it acted by itself; `null`: nobody it knows (no key, or one that opens nothing). */
+  who: KeyId | 'admin' | 'controller' | null
+  /** The alias of that key. */
+  alias: string | null
+  /** The client's address; `null`: none (the controller itself, or a call on its own socket). */
+  from: string | null
+  /** Noun and verb: `key.create`, `team.update`, `audit.erased` … */
+  what: string
+  /** The id of the key, the name of the team …; `null`: it was not found out. */
+  target: string | null
+  /** `failed`: an error of ours, so it may be done or not. */
+  decision: 'done' | 'refused' | 'failed'
+  /** Why it was refused or failed: the fault's code and words. */
+  why: string | null
+  /** What changed, before and after; no secrets. */
+  detail: Readonly<Record<string, unknown>> | null
+}
+
+/** Stands where a line was that had to go (J20). `digest`: the line's, so that its block still holds. */
+export type ErasedRecord = { t: 'erased'; digest: string; by: ActId }
+
 /**
- * Seals the lines since the block before it. `hash` = SHA-256(those lines, newlines included, then this line up to
+ * Seals the lines since the block before it. `hash` = SHA-256(the digests of those lines, in hex, then this line up to
  * its `hash`), in hex, so that every byte of a segment is under some block; `prev` is the hash of block `n` - 1.
  * The keys stand in this order; `chain.ts` writes and checks the line.
  */
 export type BlockRecord = {
   t: 'block'
+  /** Absent in the first form, which took in the lines themselves instead of their digests. */
+  v?: 2
   /** 1 for an epoch's first block. */
   n: number
   segment: number
@@ -98,4 +127,4 @@ export type BlockRecord = {
   hash: string
 }
 
-export type JournalRecord = OpenRecord | CloseRecord | GapRecord | BlockRecord
+export type JournalRecord = OpenRecord | CloseRecord | GapRecord | ActRecord | ErasedRecord | BlockRecord

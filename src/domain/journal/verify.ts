@@ -1,8 +1,12 @@
-/** Verification: whether an epoch still says what the gateway wrote. Rules J6 to J12 of SPEC.md. */
-import { genesis, isBlock, parseBlock, seal } from './chain.ts'
-import type { Digest, Head, NewDigest } from './chain.ts'
+/** Verification: whether an epoch still says what its writer wrote. Rules J6 to J12 and J19 to J22 of SPEC.md. */
+import type { ActId } from '../units.ts'
+import type { Removal } from './audit.ts'
+import { genesis, isBlock, parseBlock, parseErased, seal } from './chain.ts'
+import type { Digest, Head, LineDigest, NewDigest } from './chain.ts'
+import { coverOf } from './erasure.ts'
+import type { Cover } from './erasure.ts'
 import type { Anchor, Line } from './ports.ts'
-import type { BlockRecord } from './record.ts'
+import type { BlockRecord, ErasedRecord, JournalRecord } from './record.ts'
 
 /** `line` counts from 1 within the segment; 0 where there is no line to name. */
 export type Broken = {
@@ -10,9 +14,21 @@ export type Broken = {
   epoch: string
   segment: number
   line: number
-  what: 'edited' | 'cut' | 'rewritten' | 'reordered' | 'missing-segment' | 'missing-epoch' | 'torn'
+  what:
+    | 'edited'
+    | 'cut'
+    | 'rewritten'
+    | 'reordered'
+    | 'missing-segment'
+    | 'missing-epoch'
+    | 'torn'
+    | 'forged'
+    | 'restored'
   detail: string
 }
+/** The tombstones of one act in one segment. `line`: the first of them. */
+export type Tombstones = Cover & { line: number }
+
 /** `unsealed` lines at the end of a live epoch wait for their block. */
 export type Intact = {
   result: 'intact'
@@ -21,6 +37,13 @@ export type Intact = {
   lines: number
   unsealed: number
   ended: boolean
+  /** The last block. */
+  head: Head
+  /** The last segment that retention took away: the chain was taken up behind it. `null`: none. */
+  removed: number | null
+  tombstones: Tombstones[]
+  /** Covers that sealed acts in this epoch say. */
+  covers: Cover[]
 }
 export type Verification = Intact | Broken
 
@@ -33,26 +56,42 @@ export type Verifier = {
   finish(): Verification
 }
 
-/** Goes along an epoch's chain, holding it against the epoch's anchors. Memory does not grow with the epoch. */
-export function openVerifier({
-  epoch,
-  newDigest,
-  anchors,
-}: {
+export type VerifierParts = {
   epoch: string
   newDigest: NewDigest
+  digestOf: LineDigest
+  parse: (text: string) => JournalRecord | null
   anchors: readonly Anchor[]
-}): Verifier {
-  const anchored = new Map(anchors.map(anchor => [anchor.n, anchor]))
-  let head: Head = genesis(epoch, newDigest)
+  /** What retention took from the epoch's front; `null`: nothing. */
+  removed: Removal | null
+  /** A controller began this epoch: acts stand in no other. */
+  mayAct: boolean
+}
+
+const actStart = '{"t":"act",'
+
+/**
+ * Goes along an epoch's chain, holding it against the epoch's anchors. Memory grows with the acts of erasure in it only.
+ * Whether tombstones are covered is for whoever knows all epochs.
+ */
+export function openVerifier({ epoch, newDigest, digestOf, parse, anchors, removed, mayAct }: VerifierParts): Verifier {
+  const behind = removed?.segment ?? 0
+  const anchored = new Map(anchors.filter(anchor => anchor.segment > behind).map(anchor => [anchor.n, anchor]))
+  let head: Head = removed ? { n: removed.n, hash: removed.hash } : genesis(epoch, newDigest)
+  /** Of the lines themselves, for blocks of the first form; of their digests, for those since. */
+  let raw: Digest = newDigest()
   let digest: Digest = newDigest()
-  let segment = 1
+  let segment = behind + 1
   let line = 0
   let sealed = 0
   let unsealed = 0
   let ended = false
   /** A block that stands too far on: whether the missing one follows later tells a cut from a reordering. */
   let skipped: { wanted: number; at: Broken } | null = null
+  const tombstones: Tombstones[] = []
+  let open = new Map<ActId, { line: number; lines: number; digest: Digest }>()
+  const covers: Cover[] = []
+  let unsealedCovers: Cover[] = []
 
   const broken = (what: Broken['what'], detail: string): Broken => ({
     result: 'broken',
@@ -82,7 +121,7 @@ export function openVerifier({
   }
 
   function checkHash(block: BlockRecord): Broken | null {
-    if (seal(digest, block).hash === block.hash) return null
+    if (seal(block.v === 2 ? digest : raw, block).hash === block.hash) return null
     if (unsealed < block.lines)
       return broken('cut', `Block ${block.n} seals ${block.lines} lines; ${unsealed} are left.`)
     if (unsealed > block.lines)
@@ -103,7 +142,10 @@ export function openVerifier({
       )
     }
     head = { n: block.n, hash: block.hash }
+    raw = newDigest()
     digest = newDigest()
+    covers.push(...unsealedCovers)
+    unsealedCovers = []
     sealed += unsealed
     unsealed = 0
     ended = block.end === true
@@ -113,8 +155,31 @@ export function openVerifier({
   function enter(next: number): Broken | null {
     if (next === segment) return null
     if (unsealed > 0) return broken('cut', `Segment ${segment} ends in ${unsealed} lines without their block.`)
+    endTombstones()
     segment = next
     line = 0
+    return null
+  }
+
+  function endTombstones(): void {
+    for (const [act, { line: first, lines, digest: of }] of open)
+      tombstones.push({ act, epoch, segment, line: first, lines, digest: of.hex() })
+    open = new Map()
+  }
+
+  function takeErased({ digest: of, by }: ErasedRecord): void {
+    const group = open.get(by) ?? { line, lines: 0, digest: newDigest() }
+    group.lines++
+    group.digest.update(of)
+    open.set(by, group)
+    digest.update(of)
+  }
+
+  function takeAct(text: string): Broken | null {
+    if (!mayAct) return broken('forged', 'An act stands in an epoch that no controller began.')
+    const record = parse(text)
+    const cover = record?.t === 'act' ? coverOf(record) : null
+    if (cover) unsealedCovers.push(cover)
     return null
   }
 
@@ -145,9 +210,12 @@ export function openVerifier({
       line++
       if (ended) return broken('edited', 'Something was added after the end of the epoch.')
       if (isBlock(text)) return checkBlock(text)
-      digest.update(bytes)
       unsealed++
-      return null
+      raw.update(bytes)
+      const erased = parseErased(text)
+      if (erased) takeErased(erased)
+      else digest.update(digestOf(bytes))
+      return text.startsWith(actStart) ? takeAct(text) : null
     },
     segmentMissing(missing) {
       if (skipped) return skipped.at
@@ -162,10 +230,21 @@ export function openVerifier({
       return enter(inSegment) ?? { ...broken('torn', 'The last line has no end.'), line: line + 1 }
     },
     finish() {
-      return (
-        skipped?.at ??
-        notReached() ?? { result: 'intact', epoch, blocks: head.n, lines: sealed + unsealed, unsealed, ended }
-      )
+      const wrong = skipped?.at ?? notReached()
+      if (wrong) return wrong
+      endTombstones()
+      return {
+        result: 'intact',
+        epoch,
+        blocks: head.n,
+        lines: sealed + unsealed,
+        unsealed,
+        ended,
+        head,
+        removed: removed?.segment ?? null,
+        tombstones,
+        covers,
+      }
     },
   }
 }
