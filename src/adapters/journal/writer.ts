@@ -37,6 +37,8 @@ export type JournalOptions = {
   /** Left out: a gateway. */
   role?: WriterRole
   now: () => Instant
+  /** Its epoch's name, from `makeUuid7`; left out: a new one. */
+  epoch?: string
   whenUnwritable: 'serve' | 'refuse'
   /** Told when writing or syncing starts to fail, and of epochs that can't be repaired. */
   onProblem: (problem: string, cause: unknown) => void
@@ -58,6 +60,7 @@ export function openJournal({
   folder,
   role = 'gateway',
   now,
+  epoch = makeUuid7(now()),
   whenUnwritable,
   onProblem,
   segmentBytes = 16 * 1024 * 1024,
@@ -66,7 +69,6 @@ export function openJournal({
   retryAfterMs = 250,
   write,
 }: JournalOptions): Journal {
-  const epoch = makeUuid7(now())
   let segment: Segment | null = null
   let segmentNumber = 1
   let retired: Segment[] = []
