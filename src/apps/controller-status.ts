@@ -9,6 +9,7 @@ import { readFetches } from './fetches.ts'
 import type { SpecState } from './last-good.ts'
 import type { Home } from './paths.ts'
 import { readServiceFacts } from './service-file.ts'
+import type { StorePlace } from './store.ts'
 import { productVersion } from './version.ts'
 
 export async function readStatus({
@@ -17,12 +18,14 @@ export async function readStatus({
   spec,
   gateways,
   requests,
+  store,
 }: {
   home: Home
   snapshot: Snapshot
   spec: SpecState
   gateways: GatewayState[]
   requests: Pick<RequestStore, 'epochs'>
+  store: { place: StorePlace; problem: string | null }
 }): Promise<Status> {
   const facts = readServiceFacts(home.service)
   const engines = readEngines(home.engines).processes
@@ -52,7 +55,17 @@ export async function readStatus({
       version: live,
       replicas: (replicasOf.get(live) ?? []).map(({ id, address }) => ({ id, address: toText(address) })),
     })),
-    ingest: (await requests.epochs()).map(({ epoch, position, ended }) => ({ epoch, ...position, ended })),
+    store: {
+      kind: store.place.kind,
+      name: store.place.kind === 'sqlite' ? store.place.path : store.place.name,
+      problem: store.problem,
+    },
+    // What runs is told without the store, too.
+    ingest: (store.problem === null ? await requests.epochs() : []).map(({ epoch, position, ended }) => ({
+      epoch,
+      ...position,
+      ended,
+    })),
   }
 }
 

@@ -1,11 +1,10 @@
 /** The controller process: spec, keys and teams, administration, and what the gateways and agents are told. May be down. */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, rmSync } from 'node:fs'
 import { adminRoutes, openAdminServer } from '../adapters/admin-http/index.ts'
 import { openJournalReader } from '../adapters/journal/index.ts'
 import { linkRoutes, openLinkHub } from '../adapters/link/index.ts'
 import { liteLlmRoutes } from '../adapters/litellm-http/index.ts'
-import { openSqliteStore } from '../adapters/store/sqlite/index.ts'
+import type { Store } from '../adapters/store/sqlite/index.ts'
 import { openLog, type Log } from '../adapters/telemetry/index.ts'
 import type { RequestStore } from '../domain/journal/index.ts'
 import { instant } from '../domain/units.ts'
@@ -15,8 +14,11 @@ import { readAdminKey } from './admin-key.ts'
 import { readStatus } from './controller-status.ts'
 import { UpOrder } from './desired.ts'
 import { startIngestWorker, type IngestWorker } from './ingest.ts'
-import { loadServing } from './last-good.ts'
+import { loadServing, type Serving, type SpecState } from './last-good.ts'
+import { listenAt } from './listen-at.ts'
 import type { Home } from './paths.ts'
+import { serveInTurn, type Act, type Acting, type InTurn } from './serve-in-turn.ts'
+import { openStoreAt, readStorePlace, type StorePlace } from './store.ts'
 import { placeOfTeam } from './team-place.ts'
 import { productVersion } from './version.ts'
 
@@ -32,21 +34,44 @@ export async function runController(options: ControllerOptions): Promise<void> {
   process.once('disconnect', stop)
   const controller = await openController(options)
   process.send?.({ type: 'ready' })
-  await stopped
+  await Promise.race([stopped, controller.ended])
   await controller.close()
 }
 
-/** Listens on `home.controllerSocket` once it resolves. Throws when there is no spec to serve, now or from before. */
-export async function openController({ home, env }: ControllerOptions): Promise<{ close(): Promise<void> }> {
+/**
+ * Listens on `home.controllerSocket` once it resolves, as the active controller or on standby. Throws when there is no
+ * spec to serve, now or from before.
+ */
+export async function openController({ home, env }: ControllerOptions): Promise<InTurn> {
   const log = openLog('controller', env['HOLDFAST_LOG_LEVEL'])
   const order = toOrder(env['HOLDFAST_UP'])
   const { serving, spec } = await loadServing(home, order)
   if (spec.state === 'invalid')
     log.error({ problems: spec.problems }, 'the spec is not valid: the last good one is served')
+  const place = readStorePlace(serving.store, { home, env })
+  const act: Act = async parts => openActive({ ...parts, home, env, log, order, serving, spec, place })
+  return serveInTurn({ place, socket: home.controllerSocket, log, act })
+}
 
+type ActiveParts = ControllerOptions &
+  Parameters<Act>[0] & { log: Log; order: UpOrder; serving: Serving; spec: SpecState; place: StorePlace }
+
+async function openActive(parts: ActiveParts): Promise<Acting> {
+  const store = await openStoreAt(parts.access)
+  try {
+    return await openOver(store, parts)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function openOver(
+  store: Store,
+  { home, env, log, order, serving, spec, place, access: storeAccess, problem }: ActiveParts,
+): Promise<Acting> {
   const now = () => instant(Date.now())
   const adminHash = hashKey(readAdminKey(home.adminKey, env).key)
-  const store = await openSqliteStore({ path: home.database })
   const hub = await openLinkHub({
     store: store.access,
     adminHash,
@@ -70,7 +95,7 @@ export async function openController({ home, env }: ControllerOptions): Promise<
 
   const identify = identifyBy({ store: store.access, adminHash, now })
   const ingest = startIngestWorker({
-    databasePath: home.database,
+    store: storeAccess,
     journalFolder: home.journal,
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
   })
@@ -87,7 +112,14 @@ export async function openController({ home, env }: ControllerOptions): Promise<
       // The anchors first: none may be newer than the files.
       verifyAudit: async () => verifyAudit({ anchors: await requests.anchors(), journal }),
       status: () =>
-        readStatus({ home, snapshot: serving.snapshot, spec, gateways: hub.gateways(), requests: store.requests }),
+        readStatus({
+          home,
+          snapshot: serving.snapshot,
+          spec,
+          gateways: hub.gateways(),
+          requests: store.requests,
+          store: { place, problem: problem() },
+        }),
     }),
   )
   await app.register(
@@ -95,13 +127,13 @@ export async function openController({ home, env }: ControllerOptions): Promise<
   )
   await app.register(linkRoutes(hub))
 
-  // A controller that was killed leaves its socket behind; the parent sees to it that there is one controller.
-  rmSync(home.controllerSocket, { force: true })
-  await app.listen({ path: home.controllerSocket })
-  chmodSync(home.controllerSocket, 0o600)
+  await listenAt(app, home.controllerSocket)
   log.info({ snapshot: serving.snapshot.id }, 'administering')
 
   return {
+    storeIsBack() {
+      void hub.publish([])
+    },
     async close() {
       await app.close()
       await ingest.stop()

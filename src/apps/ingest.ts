@@ -17,32 +17,40 @@ export type IngestWorker = {
   stop(): Promise<void>
 }
 
-const restartAfterMs = 1000
+const restartAfterMs = 1_000
+const longestRestartMs = 10_000
 
-export function startIngestWorker({
-  databasePath,
-  journalFolder,
-  onProblem,
-  pollMs = 100,
-}: IngestOptions): IngestWorker {
+export function startIngestWorker({ store, journalFolder, onProblem, pollMs = 100 }: IngestOptions): IngestWorker {
   const waiting = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
   let lastId = 0
   let stopping = false
   let restart: NodeJS.Timeout | null = null
+  let waitMs = restartAfterMs
+  let lastTold = ''
   let worker: Worker | null = start()
 
   function start(): Worker {
     restart = null
     const started = new Worker(new URL('./ingest-worker.ts', import.meta.url), {
-      workerData: { databasePath, journalFolder, pollMs } satisfies IngestSource,
+      workerData: { store, journalFolder, pollMs } satisfies IngestSource,
       execArgv: ['--disable-warning=ExperimentalWarning'],
     })
     started.on('message', (message: FromIngest) => {
       if (message.say === 'problem') return onProblem(message.problem, null)
+      if (message.say === 'working') {
+        waitMs = restartAfterMs
+        lastTold = ''
+        return
+      }
       waiting.get(message.id)?.resolve()
       waiting.delete(message.id)
     })
-    started.on('error', error => onProblem('Taking the journal into the database failed; it is tried again.', error))
+    started.on('error', error => {
+      // A database that is away for an hour is one problem.
+      if (String(error) !== lastTold)
+        onProblem('Taking the journal into the database failed; it is tried again.', error)
+      lastTold = String(error)
+    })
     started.on('exit', () => {
       worker = null
       for (const { reject } of waiting.values()) reject(new Error('Ingestion of the journal stopped.'))
@@ -50,7 +58,8 @@ export function startIngestWorker({
       if (!stopping)
         restart = setTimeout(() => {
           worker = start()
-        }, restartAfterMs)
+        }, waitMs)
+      waitMs = Math.min(longestRestartMs, waitMs * 2)
     })
     return started
   }

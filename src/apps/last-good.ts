@@ -17,6 +17,8 @@ export type Serving = {
   snapshot: Snapshot
   engines: EngineAssignment[]
   teams: DeclaredTeam[]
+  /** `sqlite`, or a reference to the address of PostgreSQL. */
+  store: string
 }
 export type SpecState = { path: string | null; state: 'ok' | 'invalid'; problems: string[] }
 
@@ -25,6 +27,7 @@ const Kept = z.object({
   snapshot: z.custom<Snapshot>(value => typeof value === 'object' && value !== null && 'id' in value),
   engines: z.array(z.custom<EngineAssignment>()),
   teams: z.array(z.custom<Serving['teams'][number]>()),
+  store: z.string().default('sqlite'),
 })
 
 /** Throws an Error with the problems when the spec can't be used and there is nothing to fall back to. */
@@ -51,7 +54,7 @@ function toServing(desired: Extract<Desired, { ok: true }>, home: Home): Serving
     priority,
     metadata: {},
   }))
-  return { ...compileDesired(desired, home), teams }
+  return { ...compileDesired(desired, home), teams, store: desired.spec.store }
 }
 
 function toBudget({ amount, unit, currency, every }: NonNullable<Spec['teams'][number]['budget']>): Budget {

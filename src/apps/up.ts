@@ -16,6 +16,7 @@ import { readFetches, writeFetches } from './fetches.ts'
 import { readHubSettings } from './hub.ts'
 import { openHome, homeFolder } from './paths.ts'
 import { writeServiceFacts, type ServiceFacts } from './service-file.ts'
+import { readStorePlace } from './store.ts'
 import { awaitModels } from './up/await-models.ts'
 import { renderBanner } from './up/banner.ts'
 import { checkModel } from './up/check-model.ts'
@@ -70,6 +71,7 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
 
   const home = openHome(homeFolder(env))
   const admin = await refuse(() => readAdminKey(home.adminKey, env))
+  await refuse(() => readStorePlace(spec.store, { home, env }))
   const listen = {
     host: options.host ?? env['HOLDFAST_HOST'] ?? spec.gateway.listen.host,
     port: options.port ?? portOf(env['HOLDFAST_PORT']) ?? spec.gateway.listen.port,

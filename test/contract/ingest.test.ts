@@ -38,7 +38,7 @@ afterEach(async () => {
 
 const start = (): IngestWorker =>
   startIngestWorker({
-    databasePath: join(root, 'holdfast.db'),
+    store: { kind: 'sqlite', path: join(root, 'holdfast.db') },
     journalFolder: join(root, 'journal'),
     onProblem: problem => problems.push(problem),
   })
@@ -100,7 +100,7 @@ test('caughtUp of an ingestion that stopped rejects', async () => {
 
 test('a database that can’t be opened is told, and caughtUp rejects', async () => {
   const broken = startIngestWorker({
-    databasePath: root,
+    store: { kind: 'sqlite', path: root },
     journalFolder: root,
     onProblem: problem => problems.push(problem),
   })

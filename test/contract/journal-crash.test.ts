@@ -104,7 +104,12 @@ test(
   'a gateway killed at any moment loses nothing it acknowledged, and each request counts once',
   { timeout: 30_000 },
   async () => {
-    const ingest = startIngestWorker({ databasePath, journalFolder: folder, onProblem: expect.fail, pollMs: 5 })
+    const ingest = startIngestWorker({
+      store: { kind: 'sqlite', path: databasePath },
+      journalFolder: folder,
+      onProblem: expect.fail,
+      pollMs: 5,
+    })
     const said: string[] = []
     for (let round = 0; round < 6; round++) {
       said.push(...(await writeUntilKilled({ run: `r${round}`, lines: 1 + Math.floor(Math.random() * 1000) })))
@@ -125,7 +130,7 @@ test('ingestion killed half-way goes on where it was', { timeout: 30_000 }, asyn
   for (let round = 0; round < 4; round++) {
     const before = await taken()
     const worker = new Worker(new URL('../../src/apps/ingest-worker.ts', import.meta.url), {
-      workerData: { databasePath, journalFolder: folder, pollMs: 1 },
+      workerData: { store: { kind: 'sqlite', path: databasePath }, journalFolder: folder, pollMs: 1 },
       execArgv: ['--disable-warning=ExperimentalWarning'],
     })
     // Its next batches are under way the moment the first shows.
@@ -133,7 +138,11 @@ test('ingestion killed half-way goes on where it was', { timeout: 30_000 }, asyn
     await worker.terminate()
   }
   expect((await store.requests.epochs())[0]?.ended).toBe(false)
-  const ingest = startIngestWorker({ databasePath, journalFolder: folder, onProblem: expect.fail })
+  const ingest = startIngestWorker({
+    store: { kind: 'sqlite', path: databasePath },
+    journalFolder: folder,
+    onProblem: expect.fail,
+  })
   await ingest.caughtUp()
   await ingest.stop()
   await store.close()

@@ -26,7 +26,7 @@ export async function startPostgres() {
   const data = join(folder, 'data')
   const passwordFile = join(folder, 'password')
   writeFileSync(passwordFile, postgresPassword)
-  for (const path of [folder, passwordFile]) if (owner.uid !== undefined) chownSync(path, owner.uid, owner.gid)
+  if ('uid' in owner) for (const path of [folder, passwordFile]) chownSync(path, owner.uid, owner.gid)
   execFileSync(
     join(bin, 'initdb'),
     // Another order of text than bytes, and no C locale: what a distribution's default may be.
@@ -144,7 +144,7 @@ function binFolder(): string | null {
 }
 
 /** PostgreSQL refuses to run as root. */
-function ownerOfServer(): { uid?: number; gid?: number } {
+function ownerOfServer(): { uid: number; gid: number } | Record<string, never> {
   if (process.getuid?.() !== 0) return {}
   const idOf = (flag: string): number => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
   return { uid: idOf('-u'), gid: idOf('-g') }

@@ -25,6 +25,7 @@ const status: Status = {
   gateways: [{ gateway: 'gw', connected: true, seq: 3, snapshot: 's1' }],
   snapshot: 's1',
   models: [],
+  store: { kind: 'sqlite', name: '/state/controller/holdfast.db', problem: null },
   ingest: [],
 }
 const row: RequestRow = {

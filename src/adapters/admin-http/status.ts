@@ -47,6 +47,13 @@ const StatusAnswer = z.object({
       replicas: z.array(z.object({ id: z.string(), address: z.string() })),
     }),
   ),
+  store: z
+    .object({
+      kind: z.enum(['sqlite', 'postgresql']),
+      name: z.string().describe('The file, or the server and the database.'),
+      problem: z.string().nullable().describe('Why it can’t be used now; null: it can.'),
+    })
+    .describe('Where keys, teams and records are kept.'),
   ingest: z
     .array(
       z.object({

@@ -18,6 +18,7 @@ type Status = {
     why: string | null
   }[]
   models: { name: string; version: string; replicas: { id: string; address: string }[] }[]
+  store: { kind: string; name: string; problem: string | null }
 }
 
 export function registerStatus(program: Command, io: CliIo = processIo): void {
@@ -36,6 +37,7 @@ export function registerStatus(program: Command, io: CliIo = processIo): void {
         `${status.name} at ${status.url ?? 'an unknown address'}, spec ${status.spec.path ?? '(none)'}: ${status.spec.state}`,
       )
       for (const problem of status.spec.problems) io.out(`  ${problem}`)
+      if (status.store.kind !== 'sqlite') io.out(`State in ${status.store.name}: ${status.store.problem ?? 'ok'}`)
       io.out('')
       io.out(
         renderTable(
