@@ -2,7 +2,7 @@
 import type { Spec, SpecVersion } from '../spec/index.ts'
 import { cardOf, usualCard, usualPerKwh } from './cards.ts'
 import { unknownCost } from './earlier-snapshot.ts'
-import type { CostRate } from './snapshot.ts'
+import type { CostRate, Snapshot } from './snapshot.ts'
 
 type Host = Spec['hosts'][number]
 type Replica = SpecVersion['replicas'][number]
@@ -15,6 +15,10 @@ export function currencyOf({ hosts, teams }: Pick<Spec, 'hosts' | 'teams'>): str
   const budget = teams.find(team => team.budget?.unit === 'money')?.budget
   return hosts.find(host => host.cost !== undefined)?.cost?.currency ?? budget?.currency ?? 'EUR'
 }
+
+/** The same, of what is served. */
+export const currencyIn = ({ versions }: Pick<Snapshot, 'versions'>): string =>
+  versions[0]?.cost.currency ?? unknownCost.currency
 
 /** Of replicas on different hosts: the mean. Backups only count when there is nothing else. */
 export function costRate(spec: Spec, version: SpecVersion): CostRate {
