@@ -1,5 +1,5 @@
 /** The agent process: one a host. Starts the engines the controller assigns, takes over those that run, brings back those that die. */
-import { keepDialling } from '../adapters/link/index.ts'
+import { keepDialling, socketLine } from '../adapters/link/index.ts'
 import { adopt, spawnIndependent, startTimeOf } from '../adapters/processes/index.ts'
 import { openLog, type Log } from '../adapters/telemetry/index.ts'
 import type { AgentFrame, EngineAssignment } from '../domain/serving/index.ts'
@@ -29,7 +29,7 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
   onReady()
 
   await keepDialling<AgentFrame>({
-    socketPath: home.controllerSocket,
+    line: socketLine(home.controllerSocket),
     path: () => '/link/v1/agent',
     onFrame: frame => {
       if (frame.type !== 'engines') return

@@ -1,6 +1,5 @@
 /** `/api/v1/status`, put together from what the parent, the agent, the link and the store each know. */
-import type { Status } from '../adapters/admin-http/index.ts'
-import type { GatewayState } from '../adapters/link/index.ts'
+import type { GatewayRow, Status } from '../adapters/admin-http/index.ts'
 import { startTimeOf } from '../adapters/processes/index.ts'
 import type { RequestStore } from '../domain/journal/index.ts'
 import type { ReplicaRoute, Snapshot } from '../domain/serving/index.ts'
@@ -23,7 +22,7 @@ export async function readStatus({
   home: Home
   snapshot: Snapshot
   spec: SpecState
-  gateways: GatewayState[]
+  gateways: GatewayRow[]
   requests: Pick<RequestStore, 'epochs'>
   store: { place: StorePlace; problem: string | null }
 }): Promise<Status> {

@@ -13,11 +13,14 @@ import { verifyAudit } from '../services/verify-audit.ts'
 import { readAdminKey } from './admin-key.ts'
 import { readStatus } from './controller-status.ts'
 import { UpOrder } from './desired.ts'
+import { openGatewaysElsewhere } from './gateways-elsewhere.ts'
 import { startIngestWorker, type IngestWorker } from './ingest.ts'
 import { loadServing, type Serving, type SpecState } from './last-good.ts'
+import { listGateways } from './list-gateways.ts'
 import { listenAt } from './listen-at.ts'
 import type { Home } from './paths.ts'
 import { serveInTurn, type Act, type Acting, type InTurn } from './serve-in-turn.ts'
+import { readServiceFacts } from './service-file.ts'
 import { openStoreAt, readStorePlace, type StorePlace } from './store.ts'
 import { placeOfTeam } from './team-place.ts'
 import { productVersion } from './version.ts'
@@ -72,11 +75,21 @@ async function openOver(
 ): Promise<Acting> {
   const now = () => instant(Date.now())
   const adminHash = hashKey(readAdminKey(home.adminKey, env).key)
+  const elsewhere = await openGatewaysElsewhere({
+    home,
+    env,
+    log,
+    store: store.gateways,
+    controller: serving.controller,
+    now,
+  })
   const hub = await openLinkHub({
     store: store.access,
     adminHash,
     snapshot: serving.snapshot,
     engines: serving.engines,
+    remembered: elsewhere.remembered,
+    onPresence: elsewhere.onPresence,
     now: () => performance.now(),
     onError: error => log.error({ err: error }, 'a link was dropped'),
   })
@@ -101,6 +114,13 @@ async function openOver(
   })
   const requests = withFreshRecords(store.requests, ingest, log)
   const journal = openJournalReader({ folder: home.journal })
+  const gateways = async () =>
+    listGateways({
+      linked: hub.gateways(),
+      // Those that are linked are told without the store, too.
+      stored: await elsewhere.gateways.list().catch(() => []),
+      facts: readServiceFacts(home.service),
+    })
 
   const app = await openAdminServer({ version: productVersion(), log })
   await app.register(
@@ -111,12 +131,13 @@ async function openOver(
       now,
       // The anchors first: none may be newer than the files.
       verifyAudit: async () => verifyAudit({ anchors: await requests.anchors(), journal }),
-      status: () =>
+      gateways: { ...elsewhere.gateways, list: gateways },
+      status: async () =>
         readStatus({
           home,
           snapshot: serving.snapshot,
           spec,
-          gateways: hub.gateways(),
+          gateways: await gateways(),
           requests: store.requests,
           store: { place, problem: problem() },
         }),
@@ -125,9 +146,11 @@ async function openOver(
   await app.register(
     liteLlmRoutes({ ...access, store: store.access, requests, snapshot: () => serving.snapshot, identify, now }),
   )
-  await app.register(linkRoutes(hub))
+  await app.register(linkRoutes(hub, elsewhere.peerOf))
+  await elsewhere.register(app)
 
   await listenAt(app, home.controllerSocket)
+  await elsewhere.open({ hub, handle: (request, response) => app.routing(request, response) })
   log.info({ snapshot: serving.snapshot.id }, 'administering')
 
   return {
@@ -135,6 +158,7 @@ async function openOver(
       void hub.publish([])
     },
     async close() {
+      await elsewhere.close()
       await app.close()
       await ingest.stop()
       await store.close()

@@ -23,6 +23,8 @@ export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: St
   let broken = false
   let connected = false
   let lastHeard = now()
+  /** Why the controller wants nothing more of this gateway. */
+  let dismissed: string | null = null
   if (snapshot !== null) onSnapshot(snapshot)
 
   function fromDisk(): AccessTable | null {
@@ -98,13 +100,19 @@ export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: St
     }),
     linked(): void {
       connected = true
+      dismissed = null
       lastHeard = now()
     },
     cut(): void {
       connected = false
     },
     connected: (): boolean => connected,
+    /** From the controller itself: nothing is served any more. */
+    dismiss(why: string): void {
+      dismissed = why
+    },
     stale(): string | null {
+      if (dismissed !== null) return dismissed
       if (connected || snapshot === null) return null
       const cutMs = now() - lastHeard
       if (cutMs <= snapshot.maxStale) return null

@@ -1,12 +1,9 @@
 /** The gateway process: the data plane. Serves from what it was last told; needs nobody to start or to go on. */
-import { randomUUID } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
-import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { dialectOf, openWire } from '../adapters/engine/index.ts'
 import { relayedSegments, relayToController } from '../adapters/controller-relay/index.ts'
-import { openJournal } from '../adapters/journal/index.ts'
+import { makeUuid7, openJournal } from '../adapters/journal/index.ts'
 import { keepDialling, openGatewayDisk, tell } from '../adapters/link/index.ts'
 import { endAnswer, openHttp, sendFault } from '../adapters/openai-http/index.ts'
 import { openTokens } from '../adapters/jwks/index.ts'
@@ -18,6 +15,7 @@ import { instant } from '../domain/units.ts'
 import { lookUpBy } from '../services/access/index.ts'
 import { openConversations, openFleet, openGate, openServe, watchReplicas } from '../services/serve/index.ts'
 import { aborted } from './aborted.ts'
+import { openGatewayLink } from './gateway-link.ts'
 import { openGatewayState } from './gateway-state.ts'
 import { plainRoutes } from './gateway-routes.ts'
 import type { Home } from './paths.ts'
@@ -40,6 +38,8 @@ export type GatewayOptions = {
   env: NodeJS.ProcessEnv
   /** An inherited listening socket's descriptor, or an address of its own. */
   listen: { fd: number } | { host: string; port: number }
+  /** It has joined a service on another machine or port. */
+  elsewhere: boolean
   /** Told once: the gateway has a snapshot and listens. */
   onReady: () => void
   /** The parent died: there is no time to drain. */
@@ -48,12 +48,15 @@ export type GatewayOptions = {
 
 /** Resolves when the gateway has drained after `signal`. */
 export async function runGateway(
-  { home, env, listen, onReady, orphaned }: GatewayOptions,
+  { home, env, listen, elsewhere, onReady, orphaned }: GatewayOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const log = openLog('gateway', env['HOLDFAST_LOG_LEVEL'])
   const now = () => Date.now()
-  const id = gatewayId(join(home.gateway, 'id'))
+  const link = await openGatewayLink({ home, log, elsewhere })
+  const { id, line } = link
+  // Whose journal it is tells the controller what of all spending this gateway has counted itself.
+  const run = makeUuid7(now())
   const wire = openWire()
   const fleet = openFleet({
     now,
@@ -64,6 +67,7 @@ export async function runGateway(
       } catch (error) {
         // One engine's missing secret must not stop the others: that engine will refuse, and say so.
         log.error({ err: error }, 'a secret in the spec cannot be read')
+        link.problem(error instanceof Error ? error.message : String(error))
         return ''
       }
     },
@@ -75,7 +79,7 @@ export async function runGateway(
   const state = openGatewayState({
     disk: openGatewayDisk(home.gateway),
     onSnapshot: snapshot => {
-      fleet.use(snapshot)
+      fleet.use(link.usable(snapshot))
       tokens.use(snapshot.jwt)
     },
     onPeers: () => {},
@@ -86,6 +90,7 @@ export async function runGateway(
 
   const journal = openJournal({
     folder: home.journal,
+    epoch: run,
     now: () => instant(now()),
     whenUnwritable: state.snapshot().whenUnwritable,
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
@@ -146,7 +151,7 @@ export async function runGateway(
       now,
     }),
     relayed: relayedSegments,
-    relay: relayToController({ socketPath: home.controllerSocket, sendFault, endAnswer }),
+    relay: relayToController({ request: call => line.request(call), sendFault, endAnswer }),
     report: (error, request) => log.error({ err: error, request }, 'a request failed in a way nobody foresaw'),
     draining: () => signal.aborted,
   })
@@ -159,6 +164,8 @@ export async function runGateway(
     timeoutMs: probeTimeoutMs,
     signal: stopWatching.signal,
   })
+  const stopLink = new AbortController()
+  link.start(stopLink.signal)
   await listenOn(server, listen)
   log.info({ gateway: id, snapshot: state.snapshot().id }, 'serving')
   onReady()
@@ -166,8 +173,10 @@ export async function runGateway(
   await aborted(signal)
   await drain(server)
   stopWatching.abort()
+  stopLink.abort()
   tokens.close()
   await journal.close()
+  await link.end(run)
   await wire.close()
 
   /** The last good state on disk, or the controller's first word. The link then goes on for good. */
@@ -175,7 +184,7 @@ export async function runGateway(
     const { promise, resolve } = Promise.withResolvers<void>()
     if (state.complete()) resolve()
     void keepDialling<GatewayFrame>({
-      socketPath: home.controllerSocket,
+      line,
       path: linkPath,
       onFrame: async frame => {
         if (!state.take(frame)) return
@@ -183,11 +192,15 @@ export async function runGateway(
         resolve()
         const { epoch, seq, snapshot } = state.held()
         const acknowledgement: Acknowledgement = { gateway: id, epoch: epoch ?? '', seq, snapshot }
-        await tell(home.controllerSocket, '/link/v1/acknowledge', acknowledgement)
+        await tell(line, '/link/v1/acknowledge', acknowledgement)
       },
-      onConnected: state.linked,
-      onLost: why => {
+      onConnected: () => {
+        state.linked()
+        link.linked()
+      },
+      onLost: (why, code) => {
         state.cut()
+        if (code === 'gateway_removed') state.dismiss(why)
         log.info({ why }, 'the link to the controller is down; serving goes on')
       },
       signal,
@@ -198,7 +211,7 @@ export async function runGateway(
 
   function linkPath(): string {
     const { epoch, seq, snapshot } = state.held()
-    const query = new URLSearchParams({ gateway: id, seq: String(seq) })
+    const query = new URLSearchParams({ gateway: id, seq: String(seq), run })
     if (epoch !== null) query.set('epoch', epoch)
     if (snapshot !== null) query.set('snapshot', snapshot)
     return `/link/v1/gateway?${query}`
@@ -223,12 +236,6 @@ export async function runGateway(
     // Who left the gate tells the journal within this turn.
     await nextTurn()
   }
-}
-
-/** The same through restarts, so that the controller knows who has come back. */
-function gatewayId(file: string): string {
-  if (!existsSync(file)) writeFileSync(file, `gateway-${randomUUID().slice(0, 8)}`, { mode: 0o600 })
-  return readFileSync(file, 'utf8')
 }
 
 function listenOn(server: Server, listen: GatewayOptions['listen']): Promise<void> {

@@ -17,6 +17,8 @@ export type Serving = {
   snapshot: Snapshot
   engines: EngineAssignment[]
   teams: DeclaredTeam[]
+  /** Where gateways elsewhere reach the controller, as the spec has it. */
+  controller: Spec['controller']
   /** `sqlite`, or a reference to the address of PostgreSQL. */
   store: string
 }
@@ -27,6 +29,7 @@ const Kept = z.object({
   snapshot: z.custom<Snapshot>(value => typeof value === 'object' && value !== null && 'id' in value),
   engines: z.array(z.custom<EngineAssignment>()),
   teams: z.array(z.custom<Serving['teams'][number]>()),
+  controller: z.custom<Serving['controller']>().default({ addresses: [] }),
   store: z.string().default('sqlite'),
 })
 
@@ -54,7 +57,7 @@ function toServing(desired: Extract<Desired, { ok: true }>, home: Home): Serving
     priority,
     metadata: {},
   }))
-  return { ...compileDesired(desired, home), teams, store: desired.spec.store }
+  return { ...compileDesired(desired, home), teams, controller: desired.spec.controller, store: desired.spec.store }
 }
 
 function toBudget({ amount, unit, currency, every }: NonNullable<Spec['teams'][number]['budget']>): Budget {

@@ -35,7 +35,8 @@ async function runRole(name: string): Promise<void> {
   const home = openHome(homeFolder(env))
   if (name === 'gateway') {
     const { runGateway } = await import('./gateway.ts')
-    await runGateway({ home, env, listen: { fd: 3 }, onReady, orphaned: orphaned.signal }, stop.signal)
+    const elsewhere = env['HOLDFAST_ELSEWHERE'] === '1'
+    await runGateway({ home, env, listen: { fd: 3 }, elsewhere, onReady, orphaned: orphaned.signal }, stop.signal)
   } else if (name === 'agent') {
     const { runAgent, stopEngines } = await import('./agent.ts')
     process.on('message', () => stop.abort(stopEngines))

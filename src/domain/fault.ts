@@ -297,7 +297,8 @@ const table: Table = {
   'gateway-refused': {
     status: 403,
     type: 'permission_error',
-    code: 'gateway_refused',
+    // The gateway itself acts on this one: it serves nothing any more.
+    code: f => (f.why === 'removed' ? 'gateway_removed' : 'gateway_refused'),
     say: f => gatewayRefusals[f.why],
   },
   'overloaded': {

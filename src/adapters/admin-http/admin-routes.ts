@@ -3,6 +3,8 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { FaultError } from '../../domain/fault.ts'
 import type { Instant } from '../../domain/units.ts'
 import type { Access, Identify } from '../../services/access/index.ts'
+import { gatewayRoutes } from './gateways.ts'
+import type { GatewayAdmin } from './gateways.ts'
 import { keyRoutes } from './keys.ts'
 import { recordRoutes } from './records.ts'
 import type { RecordParts } from './records.ts'
@@ -13,6 +15,7 @@ import { teamRoutes } from './teams.ts'
 export type AdminParts = Omit<RecordParts, 'keys'> & {
   access: Access
   identify: Identify
+  gateways: GatewayAdmin
   status: () => Promise<Status>
   now: () => Instant
 }
@@ -32,6 +35,7 @@ export const adminRoutes =
         await guarded.register(keyRoutes({ keys: parts.access.keys, now: parts.now }))
         await guarded.register(teamRoutes({ teams: parts.access.teams }))
         await guarded.register(recordRoutes({ ...parts, keys: parts.access.keys }))
+        await guarded.register(gatewayRoutes(parts))
         await guarded.register(statusRoutes(parts))
       },
       { prefix: '/api/v1' },

@@ -1,6 +1,7 @@
 /** `/api/v1/status`: what runs here and whether it is as the spec says. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { GatewayAnswer } from './gateways.ts'
 import { answers } from './schemas.ts'
 
 const StatusAnswer = z.object({
@@ -36,9 +37,7 @@ const StatusAnswer = z.object({
       }),
     )
     .describe('Weights that are fetched for engines here, since the agent was started.'),
-  gateways: z.array(
-    z.object({ gateway: z.string(), connected: z.boolean(), seq: z.number(), snapshot: z.string().nullable() }),
-  ),
+  gateways: z.array(GatewayAnswer),
   snapshot: z.string(),
   models: z.array(
     z.object({

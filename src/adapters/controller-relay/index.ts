@@ -1,5 +1,5 @@
-/** The controller relay: administration arrives on the gateway's one port and is passed to the controller's socket. */
-import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+/** The controller relay: administration arrives on the gateway's one port and is passed to the controller, wherever it is. */
+import type { ClientRequest, IncomingMessage, RequestOptions, ServerResponse } from 'node:http'
 import type { Fault } from '../../domain/fault.ts'
 import type { RequestId } from '../../domain/units.ts'
 
@@ -27,7 +27,8 @@ export const relayedSegments = [
 ] as const
 
 export type RelayParts = {
-  socketPath: string
+  /** A call to the controller. */
+  request: (call: Pick<RequestOptions, 'method' | 'path' | 'headers' | 'timeout'>) => ClientRequest
   sendFault: (response: ServerResponse, fault: Fault, id: RequestId) => void
   endAnswer: (response: ServerResponse, last: null) => void
 }
@@ -47,11 +48,10 @@ const hopByHop = new Set([
 ])
 
 /** Passes bodies on as they come, both ways. Controller down: 503 `controller_unavailable`. */
-export function relayToController({ socketPath, sendFault, endAnswer }: RelayParts) {
+export function relayToController({ request: callController, sendFault, endAnswer }: RelayParts) {
   return (request: IncomingMessage, response: ServerResponse, id: RequestId): void => {
     const framing = framingOf(request)
-    const upstream = httpRequest({
-      socketPath,
+    const upstream = callController({
       method: request.method,
       path: request.url,
       timeout: answerMs,

@@ -1,8 +1,16 @@
 /** The link between the controller and its gateways and agents. The controller starts at `openLinkHub`. */
+export { journalRoutes } from './journal-routes.ts'
 export { openLinkHub } from './link-hub.ts'
-export type { GatewayState, Held, LinkHub, Sink } from './link-hub.ts'
+export type { GatewayState, Held, LinkHub, Origin, Remembered, Sink } from './link-hub.ts'
+export { joinRoutes } from './join-routes.ts'
 export { linkRoutes } from './link-server.ts'
+export type { PeerOf } from './link-server.ts'
+export { openRemoteListener } from './remote-listener.ts'
+export type { RemoteListener } from './remote-listener.ts'
 /** The far end, for gateways and agents. */
 export { openGatewayDisk } from './gateway-disk.ts'
 export type { GatewayDisk } from './gateway-disk.ts'
-export { keepDialling, tell } from './link-client.ts'
+export { socketLine, tlsLine } from './line.ts'
+export type { Line } from './line.ts'
+export { keepDialling, send, tell } from './link-client.ts'
+export { shipOver } from './ship-over.ts'

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { socketLine } from './line.ts'
 import { keepDialling, tell } from './link-client.ts'
 
 type Frame = { n: number }
@@ -60,7 +61,7 @@ function happenings<T>() {
 function dial(onFrame: (frame: Frame) => Promise<void> | void, path = () => '/link') {
   const heard = happenings<string>()
   dialling = keepDialling<Frame>({
-    socketPath,
+    line: socketLine(socketPath),
     path,
     onFrame,
     signal: stop.signal,
@@ -189,12 +190,12 @@ test('what is told arrives as JSON; what is not taken rejects', async () => {
       response.writeHead(bodies.length === 1 ? 204 : 409).end()
     })
   })
-  await tell(socketPath, '/ack', { seq: 1 })
-  await expect(tell(socketPath, '/ack', { seq: 2 })).rejects.toThrow('409')
+  await tell(socketLine(socketPath), '/ack', { seq: 1 })
+  await expect(tell(socketLine(socketPath), '/ack', { seq: 2 })).rejects.toThrow('409')
   expect(bodies).toEqual([
     ['POST', '/ack', { seq: 1 }],
     ['POST', '/ack', { seq: 2 }],
   ])
   await hangUp()
-  await expect(tell(socketPath, '/ack', {})).rejects.toThrow(/ENOENT|ECONNREFUSED|EPIPE|ECONNRESET/)
+  await expect(tell(socketLine(socketPath), '/ack', {})).rejects.toThrow(/ENOENT|ECONNREFUSED|EPIPE|ECONNRESET/)
 })

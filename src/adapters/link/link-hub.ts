@@ -6,7 +6,10 @@ import type {
   AgentFrame,
   EngineAssignment,
   GatewayFrame,
+  GatewayReport,
+  Presence,
   Snapshot,
+  Spend,
 } from '../../domain/serving/index.ts'
 
 /** Where frames go. Closing twice is fine. */
@@ -17,24 +20,54 @@ export interface Sink {
 }
 
 /** What a gateway says it has when it dials in. */
-export type Held = { epoch: string | null; seq: number; snapshot: string | null }
-export type GatewayState = { gateway: string; connected: boolean; seq: number; snapshot: string | null }
+export type Held = {
+  epoch: string | null
+  seq: number
+  snapshot: string | null
+  /** Which of its processes it is, by the epoch of its journal: while one drains, the next may serve already. */
+  run?: string | null
+}
+/** One known from before this controller's start. `sinceMs`: how long ago it was last seen. */
+export type Remembered = { gateway: string; joined: boolean; from: string | null; presence: Presence; sinceMs: number }
+/** Where a gateway dials in from. `joined`: it came with a token, and is known until it is removed. */
+export type Origin = { joined: boolean; from: string | null }
+export type GatewayState = {
+  gateway: string
+  connected: boolean
+  seq: number
+  snapshot: string | null
+  presence: Presence
+  joined: boolean
+  from: string | null
+  /** What it said last; `null`: nothing. */
+  report: GatewayReport | null
+}
 
 export interface LinkHub extends AccessPublisher {
   /** Answers what to call when the connection is gone. A newer connection of the same gateway replaces the older. */
-  addGateway(gateway: string, held: Held, sink: Sink): () => void
+  addGateway(gateway: string, from: { held: Held; origin: Origin }, sink: Sink): () => void
+  /** It stops, and serves nothing any more; nothing is done when another run of it has come meanwhile. */
+  leave(gateway: string, run: string | null): void
+  /** It was removed: its connection ends, and nobody waits for it. */
+  forget(gateway: string): void
+  report(gateway: string, report: GatewayReport): void
   addAgent(sink: Sink): () => void
   acknowledge(acknowledgement: Acknowledgement): void
   publishSnapshot(snapshot: Snapshot): void
   publishEngines(engines: EngineAssignment[]): void
+  /** From now on each gateway is told what is new to it, once. */
+  publishSpend(book: SpendBook): void
   /** Resolves once every connected gateway has `seq` in force, or when the time is up. */
   waitAcknowledged(seq: number, withinMs: number): Promise<InForce>
-  /** Connected gateways, and those lost within the last ten minutes. */
+  /** Connected ones, those lost within the last ten minutes, and all that joined. */
   gateways(): GatewayState[]
   /** Every second: keeps links alive and lets go of peers that stopped reading. */
   beat(): void
   close(): void
 }
+
+/** What was spent of budgets, each change numbered from 1 on; `since` tells what changed after `n`, for one run of a gateway. */
+export type SpendBook = { readonly n: number; since(n: number, run: string | null): Spend[] }
 
 type Session = {
   sink: Sink
@@ -42,17 +75,32 @@ type Session = {
   seq: number | null
   /** The snapshot sent last. */
   snapshot: string | null
+  /** The number of gateways that was told last. */
+  peers: number | null
+  run: string | null
+  /** The last change of spending that was told. */
+  spend: number
   wanted: boolean
   pumping: boolean
   beating: boolean
   /** Beats passed since the pending write began. */
   stuck: number
 }
-type Known = { seq: number; snapshot: string | null; session: Session | null; lostAt: number }
+type Known = Origin & {
+  seq: number
+  snapshot: string | null
+  session: Session | null
+  lostAt: number
+  left: boolean
+  run: string | null
+  report: GatewayReport | null
+}
 type Agent = { sink: Sink; stuck: number; writing: boolean }
 
 const publishWithinMs = 1000
 const lostKeptMs = 600_000
+/** A gateway that comes back within this time has not been away, as far as the others' shares go. */
+const peerKeptMs = 10_000
 const stuckBeats = 10
 
 export async function openLinkHub({
@@ -60,6 +108,8 @@ export async function openLinkHub({
   adminHash,
   snapshot: first,
   engines: firstEngines,
+  remembered = [],
+  onPresence = () => {},
   now,
   onError,
 }: {
@@ -67,6 +117,9 @@ export async function openLinkHub({
   adminHash: string
   snapshot: Snapshot
   engines: EngineAssignment[]
+  remembered?: Remembered[]
+  /** Told of each that comes and goes. */
+  onPresence?: (gateway: string, presence: Presence, origin: Origin) => void
   /** Milliseconds, steadily growing. */
   now: () => number
   onError: (error: unknown) => void
@@ -76,12 +129,14 @@ export async function openLinkHub({
     .update(`${await store.epoch()} ${adminHash}`)
     .digest('hex')
     .slice(0, 16)
-  const known = new Map<string, Known>()
+  const known = new Map<string, Known>(remembered.map(each => [each.gateway, toKnown(each, now())]))
   const agents = new Set<Agent>()
   const waiting = new Set<() => void>()
   let snapshot = first
   let engines = firstEngines
+  let book: SpendBook = { n: 0, since: () => [] }
   let published = (await store.image()).seq
+  let closed = false
 
   /** Sends what a session lacks, in order, one write at a time. What came meanwhile is seen on the next turn. */
   async function pump(session: Session): Promise<void> {
@@ -97,6 +152,14 @@ export async function openLinkHub({
         }
         const frame = await nextAccess(session)
         if (frame !== null) await session.sink.write(frame)
+        const gateways = peers()
+        if (session.peers !== gateways) {
+          session.peers = gateways
+          await session.sink.write({ type: 'peers', gateways })
+        }
+        const spend = book.since(session.spend, session.run)
+        session.spend = book.n
+        if (spend.length > 0) await session.sink.write({ type: 'spend', spend })
         session.stuck = 0
       }
     } catch (error) {
@@ -127,23 +190,52 @@ export async function openLinkHub({
     for (const session of sessions()) void pump(session)
   }
 
+  /** Those that serve: a connection lost a moment ago comes back, or its gateway is gone. */
+  function peers(): number {
+    const here = [...known.values()].filter(
+      ({ session, left, lostAt }) => session !== null || (!left && now() - lostAt <= peerKeptMs),
+    )
+    return Math.max(1, here.length)
+  }
+
+  /** One that stopped serves nothing, and one that was cut off for longer than `maxStale` refuses by itself. */
+  function mayServe({ session, left, lostAt }: Known): boolean {
+    return session !== null || (!left && now() - lostAt <= Math.max(lostKeptMs, snapshot.maxStale))
+  }
+
   function inForce(seq: number): InForce {
+    forgetLost()
     const answer: InForce = { acknowledged: [], waitingFor: [] }
-    for (const gateway of gateways())
-      (gateway.seq >= seq ? answer.acknowledged : answer.waitingFor).push(gateway.gateway)
+    for (const [gateway, state] of known)
+      if (mayServe(state)) (state.seq >= seq ? answer.acknowledged : answer.waitingFor).push(gateway)
     return answer
   }
 
+  /** The ones that joined stay: only an administrator removes them. */
+  function forgetLost(): void {
+    for (const [gateway, { session, joined, lostAt }] of known)
+      if (session === null && !joined && now() - lostAt > lostKeptMs) known.delete(gateway)
+  }
+
   function gateways(): GatewayState[] {
-    for (const [gateway, state] of known) {
-      if (state.session === null && now() - state.lostAt > lostKeptMs) known.delete(gateway)
-    }
-    return [...known].map(([gateway, { seq, snapshot, session }]) => ({
+    forgetLost()
+    return [...known].map(([gateway, { seq, snapshot, session, left, joined, from, report }]) => ({
       gateway,
       connected: session !== null,
       seq,
       snapshot,
+      presence: presenceOf({ session, left }),
+      joined,
+      from,
+      report,
     }))
+  }
+
+  /** Everybody's share changes with the number of gateways. */
+  function came(gateway: string, state: Known): void {
+    if (!closed) onPresence(gateway, presenceOf(state), { joined: state.joined, from: state.from })
+    checkWaiting()
+    wakeAll()
   }
 
   function waitAcknowledged(seq: number, withinMs: number): Promise<InForce> {
@@ -184,29 +276,60 @@ export async function openLinkHub({
   }
 
   return {
-    addGateway(gateway, held, sink) {
+    addGateway(gateway, { held, origin }, sink) {
       const isSameEpoch = held.epoch === epoch
-      known.get(gateway)?.session?.sink.close()
+      const before = known.get(gateway)
+      before?.session?.sink.close()
       const session: Session = {
         sink,
         seq: isSameEpoch ? held.seq : null,
         snapshot: held.snapshot,
+        peers: null,
+        run: held.run ?? null,
+        spend: 0,
         wanted: false,
         pumping: false,
         beating: false,
         stuck: 0,
       }
       // What it says it has, it has on its disk and serves from: as good as an acknowledgement.
-      known.set(gateway, { seq: isSameEpoch ? held.seq : -1, snapshot: held.snapshot, session, lostAt: 0 })
-      checkWaiting()
-      void pump(session)
+      const state: Known = {
+        ...origin,
+        seq: isSameEpoch ? held.seq : -1,
+        snapshot: held.snapshot,
+        session,
+        lostAt: 0,
+        left: false,
+        run: held.run ?? null,
+        report: before?.report ?? null,
+      }
+      known.set(gateway, state)
+      came(gateway, state)
       return () => {
-        const state = known.get(gateway)
-        if (state?.session !== session) return
+        if (state.session !== session || known.get(gateway) !== state) return
         state.session = null
         state.lostAt = now()
-        checkWaiting()
+        came(gateway, state)
       }
+    },
+    leave(gateway, run) {
+      const state = known.get(gateway)
+      if (state === undefined || state.run !== run) return
+      const { session } = state
+      Object.assign(state, { left: true, session: null, lostAt: now() })
+      session?.sink.close()
+      came(gateway, state)
+    },
+    forget(gateway) {
+      const session = known.get(gateway)?.session
+      known.delete(gateway)
+      session?.sink.close()
+      checkWaiting()
+      wakeAll()
+    },
+    report(gateway, report) {
+      const state = known.get(gateway)
+      if (state !== undefined) state.report = report
     },
     addAgent(sink) {
       const agent = { sink, stuck: 0, writing: false }
@@ -234,10 +357,16 @@ export async function openLinkHub({
       engines = next
       for (const agent of agents) tellAgent(agent, { type: 'engines', engines })
     },
+    publishSpend(next) {
+      book = next
+      wakeAll()
+    },
     waitAcknowledged,
     gateways,
     beat() {
+      const gateways = peers()
       for (const session of sessions()) {
+        if (session.peers !== gateways) void pump(session)
         if (!session.pumping && !session.beating) tellBeat(session)
         else if (++session.stuck > stuckBeats) session.sink.close()
       }
@@ -247,10 +376,23 @@ export async function openLinkHub({
       }
     },
     close() {
+      // It is this controller that goes, not they.
+      closed = true
       for (const session of sessions()) session.sink.close()
       for (const agent of agents) agent.sink.close()
     },
   }
+}
+
+function toKnown({ joined, from, presence, sinceMs }: Remembered, now: number): Known {
+  // One that was connected when the controller ended may have been cut off at any time since.
+  const lostAt = presence === 'connected' ? now : now - sinceMs
+  return { joined, from, seq: -1, snapshot: null, session: null, lostAt, left: presence === 'left', run: null, report: null }
+}
+
+function presenceOf({ session, left }: Pick<Known, 'session' | 'left'>): Presence {
+  if (session !== null) return 'connected'
+  return left ? 'left' : 'lost'
 }
 
 function isWithoutHoles(changes: readonly NumberedChange[], after: number): boolean {

@@ -51,8 +51,9 @@ afterEach(async () => {
 })
 
 type Frame = GatewayFrame | AgentFrame
+const origin = { joined: false, from: null }
 
-/** A connection to the link: `next` answers the frames in order, beats left out; `null` once the link is gone. */
+/** A connection to the link: `next` answers the frames in order, but not beats and peers; `null` once the link is gone. */
 async function dial(socketPath: string, path: string) {
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     const call = request({ socketPath, path }, resolve).once('error', reject)
@@ -69,7 +70,7 @@ async function dial(socketPath: string, path: string) {
   const next = async (): Promise<Frame | null> => {
     for (;;) {
       const frame = await every()
-      if (frame?.type !== 'beat') return frame
+      if (frame?.type !== 'beat' && frame?.type !== 'peers') return frame
     }
   }
   return { next, every, hangUp: () => answer.destroy() }
@@ -173,19 +174,19 @@ test('another admin key is another epoch, so that gateways hear of it', async ()
   const frames: Frame[] = []
   const sink = {
     write: async (frame: Frame) => {
-      frames.push(frame)
+      if (frame.type !== 'peers') frames.push(frame)
     },
     close: () => undefined,
   }
   const parts = { store, snapshot: aSnapshot('s1'), engines: [], now: () => 0, onError: () => undefined }
   const other = await openLinkHub({ ...parts, adminHash: 'bb' })
   const same = await openLinkHub({ ...parts, adminHash: 'aa' })
-  hub.addGateway('a', { epoch: null, seq: 0, snapshot: 's1' }, sink)
+  hub.addGateway('a', { held: { epoch: null, seq: 0, snapshot: 's1' }, origin }, sink)
   await expect.poll(() => frames.length).toBe(1)
   const [first] = frames
   const epoch = first?.type === 'access' ? first.image.epoch : null
-  same.addGateway('a', { epoch, seq: 0, snapshot: 's1' }, sink)
-  other.addGateway('a', { epoch, seq: 0, snapshot: 's1' }, sink)
+  same.addGateway('a', { held: { epoch, seq: 0, snapshot: 's1' }, origin }, sink)
+  other.addGateway('a', { held: { epoch, seq: 0, snapshot: 's1' }, origin }, sink)
   await expect.poll(() => frames.length).toBe(2)
   expect(frames[1]).toMatchObject({ type: 'access', image: { adminHash: 'bb' } })
 })
@@ -265,7 +266,7 @@ test('a new snapshot goes to whoever is connected, and what a gateway has of it 
   link.hub.publishSnapshot(aSnapshot('s2'))
   expect(await gateway.next()).toMatchObject({ type: 'snapshot', snapshot: { id: 's2' } })
   await link.acknowledge({ gateway: 'gw', epoch: gateway.epoch, seq: 0, snapshot: 's2' })
-  expect(link.hub.gateways()).toEqual([{ gateway: 'gw', connected: true, seq: 0, snapshot: 's2' }])
+  expect(link.hub.gateways()).toMatchObject([{ gateway: 'gw', connected: true, seq: 0, snapshot: 's2' }])
 })
 
 test('the newer connection of a gateway replaces the older', async () => {
@@ -279,6 +280,7 @@ test('the newer connection of a gateway replaces the older', async () => {
 test('links beat', async () => {
   const link = await open()
   const gateway = await join1(link)
+  expect(await gateway.every()).toEqual({ type: 'peers', gateways: 1 })
   expect(await gateway.every()).toEqual({ type: 'beat' })
 })
 
@@ -304,7 +306,7 @@ test('a peer that stopped reading is let go', async () => {
   let closed = false
   link.hub.addGateway(
     'stuck',
-    { epoch: null, seq: 0, snapshot: null },
+    { held: { epoch: null, seq: 0, snapshot: null }, origin },
     {
       write: () => new Promise(() => undefined),
       close: () => {

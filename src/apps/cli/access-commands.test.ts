@@ -39,6 +39,11 @@ async function service() {
       identify: identifyBy({ store, adminHash, now }),
       now,
       status: () => Promise.reject(new Error('not asked')),
+      gateways: {
+        makeToken: () => Promise.reject(new Error('not asked')),
+        list: async () => [],
+        remove: async () => undefined,
+      },
       requests: { list: async () => [], usage: async () => [], gaps: async () => [] },
       verifyAudit: async () => ({ result: 'intact', epochs: [] }),
     }),

@@ -7,19 +7,19 @@ import { checkSpec } from './check.ts'
 import { CliError } from './client.ts'
 import { registerCompletion } from './completion.ts'
 import { registerConnect } from './connect.ts'
+import { registerGateway } from './gateway.ts'
 import { registerImport } from './import.ts'
 import { registerKey } from './key.ts'
 import { registerLogs } from './logs.ts'
 import { examples } from './output.ts'
 import { registerStatus } from './status.ts'
+import { stopOnSignals } from './stop-on-signals.ts'
 import { registerTeam } from './team.ts'
 import { wholeNumber } from './whole-number.ts'
 
 export type CommandLine = { argv: string[]; env: NodeJS.ProcessEnv; entry: string }
 
 const wrongUsage = 2
-/** Under npm, Ctrl-C comes twice: from the terminal, and forwarded by npm. The second one is no second wish. */
-const sameKeystrokeMs = 1000
 
 /** The whole program, for running and for the reference page. */
 export function defineProgram({ env, entry }: Omit<CommandLine, 'argv'>): Command {
@@ -47,6 +47,7 @@ Exit codes: 0 done, 1 it said no, 2 wrong usage.`,
   registerUp(program, { env, entry })
   registerCheck(program)
   registerStatus(program)
+  registerGateway(program, { env, entry })
   registerKey(program)
   registerTeam(program)
   registerChat(program)
@@ -149,15 +150,6 @@ function registerUp(program: Command, { env, entry }: Omit<CommandLine, 'argv'>)
     )
     .action(async (spec: string | undefined, flags: UpFlags) => {
       const { runUp } = await import('../up.ts')
-      const stop = new AbortController()
-      let askedAt = 0
-      const onSignal = (): void => {
-        // Asked again: whoever asks does not want to wait.
-        if (stop.signal.aborted && performance.now() - askedAt > sameKeystrokeMs) process.exit(130)
-        if (!stop.signal.aborted) askedAt = performance.now()
-        stop.abort()
-      }
-      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal)
       await runUp(
         { ...flags, ...(spec === undefined ? {} : { spec }) },
         {
@@ -165,7 +157,7 @@ function registerUp(program: Command, { env, entry }: Omit<CommandLine, 'argv'>)
           entry,
           say: text => process.stdout.write(text),
           terminal: process.stdout.isTTY === true,
-          signal: stop.signal,
+          signal: stopOnSignals(),
         },
       )
       process.exit(0)

@@ -13,7 +13,7 @@ export type { GatewayStore, Joining, KnownGateway, Presence } from './gateways.t
 export { isBusy, learnPrefill, noProgress, stallOf, stepProgress } from './progress.ts'
 export type { Progress, Sighting } from './progress.ts'
 export { liteLlmHeaders } from './litellm-headers.ts'
-export type { Acknowledgement, AgentFrame, EngineAssignment, GatewayFrame, Spend } from './link.ts'
+export type { Acknowledgement, AgentFrame, EngineAssignment, GatewayFrame, GatewayReport, Spend } from './link.ts'
 export { toModelList, toModelObject } from './model-list.ts'
 export type { ModelListing, ModelStatus } from './model-list.ts'
 export { pickReplica } from './routing.ts'
@@ -31,3 +31,4 @@ export type {
   Task,
   VersionRoute,
 } from './snapshot.ts'
+export { withoutSockets } from './without-sockets.ts'

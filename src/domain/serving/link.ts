@@ -38,6 +38,14 @@ export type Spend = {
 /** What a gateway answers (`POST /link/v1/acknowledge`): this much is in force and on its disk. */
 export type Acknowledgement = { gateway: string; epoch: string; seq: number; snapshot: string | null }
 
+/** What a gateway elsewhere says of itself (`POST /link/v1/report`), at first and whenever it changes. */
+export type GatewayReport = {
+  /** Bytes of its journal that the controller does not have yet. */
+  journalBehind: number
+  /** What it cannot do on its machine, in words: a secret that is not there, a replica that is elsewhere. */
+  problems: string[]
+}
+
 /** To an agent: the engines its host should run, all of them, each time. */
 export type AgentFrame = { type: 'engines'; engines: EngineAssignment[] } | { type: 'beat' }
 

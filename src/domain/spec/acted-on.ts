@@ -8,6 +8,7 @@ type Acted = true | { readonly [key: string]: Acted }
 const acted: Acted = {
   apiVersion: true,
   name: true,
+  controller: true,
   store: true,
   gateway: { listen: true, publicUrl: true, limits: true, health: true, jwt: true, maxStale: true },
   hosts: { name: true, gpus: { id: true, product: true, power: true }, power: { rest: true }, cost: true },

@@ -1,5 +1,6 @@
 /** Every key of `holdfast.yaml`, once: its name, unit, default and meaning. Types, checks, JSON Schema and reference come from here. */
 import { z } from 'zod'
+import { controller } from './controller.ts'
 import { name, wordOrSecret } from './fields.ts'
 import { gateway } from './gateway.ts'
 import { host, registry, tunnel } from './machines.ts'
@@ -13,6 +14,7 @@ export const specSchema = z.strictObject({
   apiVersion: z.literal(apiVersion).default(apiVersion).describe('The form of this file.'),
   name: name('The service.').default('holdfast'),
   gateway: gateway.prefault({}).describe('The data plane: where requests come in, and its bounds.'),
+  controller: controller.prefault({}).describe('The control plane, for gateways on other machines.'),
   store: wordOrSecret('sqlite', 'Where state is kept: a file, or PostgreSQL.').default('sqlite'),
   hosts: z.array(host).default([]).describe('The machines.'),
   registry: z.array(registry).default([]).describe('Where weights are kept.'),
