@@ -4,7 +4,9 @@ import type { AccessStore, Key, Team } from '../../src/domain/access/index.ts'
 import { FaultError } from '../../src/domain/fault.ts'
 import { instant, keyId, modelName, teamName } from '../../src/domain/units.ts'
 
-export type OpenAccessStore = (tuning: { kept: number }) => Promise<{ access: AccessStore; close: () => Promise<void> }>
+type Opened = { access: AccessStore; close: () => Promise<void> }
+/** `beside`: another connection to the same store, as another process has it. */
+export type OpenAccessStore = (tuning: { kept: number }) => Promise<Opened & { beside: () => Promise<Opened> }>
 
 const hash = (digit: string): string => digit.repeat(64)
 
@@ -40,11 +42,18 @@ const refusal = async (work: Promise<unknown>): Promise<unknown> =>
 
 export function accessStoreContract(name: string, openStore: OpenAccessStore): void {
   describe(`the access store contract, over ${name}`, () => {
-    let opened: Awaited<ReturnType<OpenAccessStore>>[] = []
+    let opened: Opened[] = []
     afterEach(async () => {
-      for (const one of opened) await one.close()
+      for (const one of opened.toReversed()) await one.close()
       opened = []
     })
+    async function openTwo(kept = 10_000): Promise<[AccessStore, AccessStore]> {
+      const one = await openStore({ kept })
+      opened.push(one)
+      const two = await one.beside()
+      opened.push(two)
+      return [one.access, two.access]
+    }
     async function open(kept = 10_000): Promise<AccessStore> {
       const one = await openStore({ kept })
       opened.push(one)
@@ -218,6 +227,55 @@ export function accessStoreContract(name: string, openStore: OpenAccessStore): v
       ).toEqual(ids.map((_, at) => at + 1))
       expect(await store.keys()).toHaveLength(20)
       expect((await store.changesSince(0))?.map(one => one.seq)).toEqual(ids.map((_, at) => at + 1))
+    })
+
+    test('two connections that commit at once leave no hole, and whoever reads meanwhile sees none', async () => {
+      const [one, two] = await openTwo()
+      const each = 30
+      const idOf = (who: number, at: number) => `${who}-${at.toString().padStart(3, '0')}`
+      const commitAll = async (store: AccessStore, who: number) => {
+        for (let at = 0; at < each; at++) {
+          const secrets = [{ hash: `${who}${at.toString(16).padStart(63, '0')}`, validUntil: null }]
+          await store.commit([{ put: 'key', key: aKey(idOf(who, at), { secrets }) }])
+        }
+      }
+      let busy = true
+      const watching = (async () => {
+        let seen = 0
+        while (busy) {
+          const [image, changes] = await Promise.all([two.image(), one.changesSince(seen)])
+          expect(image.keys).toHaveLength(image.seq)
+          expect(changes?.map(({ seq }) => seq)).toEqual(changes?.map((_, at) => seen + 1 + at))
+          seen += changes?.length ?? 0
+        }
+      })()
+      await Promise.all([commitAll(one, 1), commitAll(two, 2)]).finally(() => {
+        busy = false
+      })
+      await watching
+      const changes = await two.changesSince(0)
+      expect(changes?.map(({ seq }) => seq)).toEqual(Array.from({ length: 2 * each }, (_, at) => at + 1))
+      expect(await one.image()).toEqual(await two.image())
+    })
+
+    test('of two connections that take one alias at once, one gets it', async () => {
+      const [one, two] = await openTwo()
+      const take = (store: AccessStore, id: string) =>
+        refusal(store.commit([{ put: 'key', key: aKey(id, { alias: 'bot' }) }]))
+      for (let round = 0; round < 10; round++) {
+        const [a, b] = [`${round}a`, `${round}b`]
+        expect([await Promise.all([take(one, a), take(two, b)])].flat().sort()).toEqual(['conflict', 'done'])
+        const holder = await one.keyByAlias('bot')
+        if (holder !== null) await one.commit([{ put: 'key', key: { ...holder, revokedAt: instant(2_000) } }])
+      }
+      expect(await two.keys()).toHaveLength(10)
+    })
+
+    test('names are in the order of their bytes, whatever language the database speaks', async () => {
+      const store = await open()
+      const names = ['Zeta', 'alpha', 'a-b', 'ab', 'aZ', 'a_b', 'A']
+      await store.commit(names.map(name => ({ put: 'team', team: aTeam(name) })))
+      expect((await store.teams()).map(({ name }) => name)).toEqual(['A', 'Zeta', 'a-b', 'aZ', 'a_b', 'ab', 'alpha'])
     })
   })
 }

@@ -4,7 +4,9 @@ import type { Batch, RequestStore } from '../../src/domain/journal/index.ts'
 import { instant, keyId, millis, modelName, requestId, teamName, tokens, versionName } from '../../src/domain/units.ts'
 import { aClose, anOpen, noon } from './records.ts'
 
-export type OpenRequestStore = () => Promise<{ requests: RequestStore; close: () => Promise<void> }>
+type Opened = { requests: RequestStore; close: () => Promise<void> }
+/** `beside`: another connection to the same store, as another process has it. */
+export type OpenRequestStore = () => Promise<Opened & { beside: () => Promise<Opened> }>
 
 const hourMs = 3_600_000
 
@@ -31,11 +33,18 @@ function player(store: RequestStore, epoch = 'e1') {
 
 export function requestStoreContract(name: string, openStore: OpenRequestStore): void {
   describe(`the request store contract, over ${name}`, () => {
-    let opened: Awaited<ReturnType<OpenRequestStore>>[] = []
+    let opened: Opened[] = []
     afterEach(async () => {
-      for (const one of opened) await one.close()
+      for (const one of opened.toReversed()) await one.close()
       opened = []
     })
+    async function openTwo(): Promise<[RequestStore, RequestStore]> {
+      const one = await openStore()
+      opened.push(one)
+      const two = await one.beside()
+      opened.push(two)
+      return [one.requests, two.requests]
+    }
     async function open(): Promise<RequestStore> {
       const one = await openStore()
       opened.push(one)
@@ -397,6 +406,41 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
       await player(store).take(ids.flatMap(id => [anOpen(id), aClose(id)]))
       expect(await total(store)).toBe(2500)
       expect(await store.usage({ by: 'model' })).toMatchObject([{ inputTokens: 25_000, outputTokens: 50_000 }])
+    })
+
+    test('a batch that two connections take in at once counts once', async () => {
+      const [one, two] = await openTwo()
+      for (let at = 0; at < 20; at++) {
+        const batch: Batch = {
+          epoch: 'e1',
+          from: { segment: 1, offset: at },
+          to: { segment: 1, offset: at + 1 },
+          records: [aClose(`${at}-a`), aClose(`${at}-b`)],
+          anchors: [],
+          ended: false,
+        }
+        const taken = await Promise.all([one.ingest(batch), two.ingest(batch)])
+        expect(taken.map(({ applied }) => applied).sort()).toEqual([false, true])
+      }
+      expect(await total(one)).toBe(40)
+      expect(await two.list({ limit: 100 })).toHaveLength(40)
+    })
+
+    test('what a client sent can’t stop ingestion, whatever is in it', async () => {
+      const store = await open()
+      const model = modelName('a\0b \ud800 \u{1F600} \' "; drop table requests')
+      await player(store).take([aClose('1', { model, clientId: '\0' })])
+      expect(await store.list({ limit: 10 })).toMatchObject([{ id: '1', outcome: 'ok' }])
+      expect(await store.list({ limit: 10, model })).toHaveLength(1)
+      expect(await total(store)).toBe(1)
+    })
+
+    test('counts beyond 32 bits stay exact', async () => {
+      const store = await open()
+      const inputTokens = tokens(3_000_000_000_001)
+      await player(store).take([aClose('1', { inputTokens }), aClose('2', { inputTokens })])
+      expect((await store.list({ limit: 1 }))[0]?.inputTokens).toBe(3_000_000_000_001)
+      expect(await store.usage({ by: 'key' })).toMatchObject([{ inputTokens: 6_000_000_000_002 }])
     })
   })
 }

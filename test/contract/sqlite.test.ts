@@ -19,10 +19,20 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const newPath = (): string => join(folder, `${++files}.db`)
 
-accessStoreContract('SQLite in a worker', ({ kept }) => openSqliteStore({ path: newPath(), keptChanges: kept }))
+async function openTwice({ kept }: { kept?: number } = {}) {
+  const options = { path: newPath(), keptChanges: kept }
+  return { ...(await openSqliteStore(options)), beside: () => openSqliteStore(options) }
+}
+/** Two in one thread would wait for each other: beside it is itself. */
+async function openHere() {
+  const store = await openSqliteStoreHere({ path: newPath() })
+  return { ...store, beside: async () => ({ ...store, close: async () => undefined }) }
+}
+
+accessStoreContract('SQLite in a worker', openTwice)
 gatewayStoreContract('SQLite in a worker', () => openSqliteStore({ path: newPath() }))
-requestStoreContract('SQLite in a worker', () => openSqliteStore({ path: newPath() }))
-requestStoreContract('SQLite in this thread', () => openSqliteStoreHere({ path: newPath() }))
+requestStoreContract('SQLite in a worker', openTwice)
+requestStoreContract('SQLite in this thread', openHere)
 
 describe('a SQLite store', () => {
   test('what was committed is there when it is opened again, with the same epoch', async () => {

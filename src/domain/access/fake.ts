@@ -13,6 +13,7 @@ export function fakeAccessStore({
   const log: NumberedChange[] = []
   let seq = 0
   const all = () => [...keys.values()]
+  const allTeams = () => [...teams.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
 
   function refuseTaken(key: Key): void {
     if (key.revokedAt !== null) return
@@ -37,7 +38,7 @@ export function fakeAccessStore({
 
   return {
     epoch: async () => epoch,
-    image: async () => ({ epoch, seq, keys: all(), teams: [...teams.values()] }),
+    image: async () => ({ epoch, seq, keys: all(), teams: allTeams() }),
     async changesSince(since) {
       if (since > seq) return null
       const oldest = log[0]?.seq ?? seq + 1
@@ -67,6 +68,6 @@ export function fakeAccessStore({
     keyByAlias: async alias => all().find(key => key.alias === alias && key.revokedAt === null) ?? null,
     keys: async () => all(),
     team: async name => teams.get(name) ?? null,
-    teams: async () => [...teams.values()],
+    teams: async () => allTeams(),
   }
 }

@@ -22,7 +22,8 @@ export function openPool(address: Address): PostgresPool {
     max: mostConnections,
     statement_timeout: statementMs,
     query_timeout: silenceMs,
-    options: `${keepAlive} -c default_transaction_read_only=on`,
+    // Durable before it is acknowledged, whatever the server is set to.
+    options: `${keepAlive} -c default_transaction_read_only=on -c synchronous_commit=on`,
   })
   // An idle connection that breaks is no news: whoever asks next hears of it, or gets a new one.
   pool.on('error', () => undefined)
