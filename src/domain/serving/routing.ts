@@ -1,4 +1,4 @@
-/** Routing: which replica of a version gets the next request. Rules R1–R4 in SPEC.md. */
+/** Routing: which replica of a version gets the next request. Superseded by ../routing, whose SPEC.md has the rules. */
 
 /** What the choice looks at. */
 export type Candidate = {
