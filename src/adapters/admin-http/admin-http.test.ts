@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, expect, test } from 'vitest'
+import type { Budget } from '../../domain/access/index.ts'
 import { fakeAccessStore } from '../../domain/access/fake.ts'
 import type { RequestFilter, RequestRow, UsageBy } from '../../domain/journal/index.ts'
-import { instant, keyId, modelName, requestId, teamName } from '../../domain/units.ts'
+import { instant, keyId, millis, modelName, requestId, teamName, versionName } from '../../domain/units.ts'
 import { hashKey, identifyBy, manageAccess } from '../../services/access/index.ts'
 import { adminRoutes, openAdminServer } from './index.ts'
 import type { AdminParts, Status } from './index.ts'
@@ -47,9 +48,14 @@ const row: RequestRow = {
   ttftMs: null,
   totalMs: 5,
   attempts: 1,
+  gpuMs: millis(4),
+  cost: 0.25,
+  currency: 'EUR',
   clientId: null,
   from: null,
 }
+
+const budget: Budget = { amount: 10, unit: 'money', currency: 'EUR', every: millis(3_600_000) }
 
 async function open(over: Partial<AdminParts> = {}) {
   const store = fakeAccessStore()
@@ -62,6 +68,7 @@ async function open(over: Partial<AdminParts> = {}) {
     now,
     randomBytes,
     models: () => [modelName('coder')],
+    currency: () => 'EUR',
     whereDeclared: () => 'holdfast.yaml:12',
   })
   const asked: { filters: RequestFilter[]; by: { by: UsageBy }[] } = { filters: [], by: [] }
@@ -75,6 +82,15 @@ async function open(over: Partial<AdminParts> = {}) {
       access,
       identify: identifyBy({ store, adminHash, now }),
       now,
+      tallies: {
+        now: async () => [
+          {
+            holder: { subject: 'key', id: 'key_1', name: 'bot', budget },
+            ...{ period: { start: instant(0), end: instant(3_600_000) }, spent: 12.5, byEpoch: new Map() },
+          },
+        ],
+      },
+      rates: () => [{ name: versionName('v1'), cost: { hourly: 0.5, currency: 'EUR', gpus: 2, estimated: true } }],
       status: async () => status,
       requests: {
         list: async filter => {
@@ -329,6 +345,65 @@ test('requests are filtered and paged, usage is grouped', async () => {
   expect(asked.by).toEqual([{ by: 'team', since: at }])
 })
 
+test('bounds of keys are taken, told, changed one by one and taken away', async () => {
+  const { send } = await open()
+  const limits = { requestsPerMinute: 60, parallel: 4 }
+  const born = await send('POST', '/api/v1/keys', {
+    body: { alias: 'bot', limits, budget: { amount: 20, every: '30d' } },
+  })
+  expect(born).toMatchObject({
+    status: 201,
+    body: { limits, budget: { amount: 20, unit: 'money', currency: 'EUR', every: '30d' } },
+  })
+  const change = { limits: { parallel: null }, budget: { amount: 5000, unit: 'tokens' } }
+  expect((await send('PATCH', '/api/v1/keys/bot', { body: change })).body).toMatchObject({
+    limits: { requestsPerMinute: 60 },
+    budget: { amount: 5000, unit: 'tokens', currency: null, every: null },
+  })
+  const none = { limits: null, budget: null }
+  expect((await send('PATCH', '/api/v1/keys/bot', { body: none })).body).toMatchObject(none)
+  expect((await send('GET', '/api/v1/keys/bot')).body).toMatchObject(none)
+})
+
+test('bounds that could not be kept are refused by name', async () => {
+  const { send } = await open()
+  const refused = async (body: object) => {
+    const answer = await send('POST', '/api/v1/keys', { body })
+    return [answer.status, answer.body.error.param]
+  }
+  expect(await refused({ limits: { parallel: 0 } })).toEqual([400, 'limits.parallel'])
+  expect(await refused({ limits: { perDay: 1 } })).toEqual([400, 'limits.perDay'])
+  expect(await refused({ budget: { amount: 1, every: '90s' } })).toEqual([400, 'budget'])
+  expect(await refused({ budget: { amount: 1, currency: 'USD' } })).toEqual([400, 'budget'])
+  expect(await refused({ budget: { amount: 1, unit: 'apples' } })).toEqual([400, 'budget.unit'])
+})
+
+test('teams have bounds and a priority', async () => {
+  const { send } = await open()
+  const budget = { amount: 3600, unit: 'gpu-seconds', every: '12h' }
+  expect(await send('POST', '/api/v1/teams', { body: { name: 'dev', budget, priority: 'high' } })).toMatchObject({
+    status: 201,
+    body: { limits: null, budget: { ...budget, currency: null }, priority: 'high' },
+  })
+  expect(
+    (await send('PATCH', '/api/v1/teams/dev', { body: { limits: { parallel: 2 }, priority: null } })).body,
+  ).toMatchObject({ limits: { parallel: 2 }, budget, priority: 'normal' })
+  expect((await send('GET', '/api/v1/teams/dev')).body).toMatchObject({ limits: { parallel: 2 }, models: null })
+})
+
+test('spending is told with what is left, and what an hour costs with whether that is a guess', async () => {
+  expect((await (await open()).send('GET', '/api/v1/spend')).body).toEqual({
+    spend: [
+      {
+        ...{ subject: 'key', id: 'key_1', name: 'bot', spent: 12.5, left: 0 },
+        budget: { amount: 10, unit: 'money', currency: 'EUR', every: '1h' },
+        period: { start: '1970-01-01T00:00:00.000Z', end: '1970-01-01T01:00:00.000Z' },
+      },
+    ],
+    rates: [{ version: 'v1', hourly: 0.5, currency: 'EUR', gpus: 2, estimated: true }],
+  })
+})
+
 test('audit verification tells what is broken and what is missing', async () => {
   const { send } = await open()
   expect((await send('GET', '/api/v1/audit/verify')).body).toEqual({
@@ -356,6 +431,7 @@ test('the API describes itself without a key, every route of it', async () => {
     '/api/v1/keys/{id}/rotate',
     '/api/v1/keys/{id}/unblock',
     '/api/v1/requests',
+    '/api/v1/spend',
     '/api/v1/status',
     '/api/v1/teams',
     '/api/v1/teams/{name}',

@@ -3,22 +3,22 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { FaultError } from '../../domain/fault.ts'
 import type { Instant } from '../../domain/units.ts'
 import type { Access, Identify } from '../../services/access/index.ts'
-import { gatewayRoutes } from './gateways.ts'
-import type { GatewayAdmin } from './gateways.ts'
 import { keyRoutes } from './keys.ts'
 import { recordRoutes } from './records.ts'
 import type { RecordParts } from './records.ts'
+import { spendRoutes } from './spend.ts'
+import type { SpendParts } from './spend.ts'
 import { statusRoutes } from './status.ts'
 import type { Status } from './status.ts'
 import { teamRoutes } from './teams.ts'
 
-export type AdminParts = Omit<RecordParts, 'keys'> & {
-  access: Access
-  identify: Identify
-  gateways: GatewayAdmin
-  status: () => Promise<Status>
-  now: () => Instant
-}
+export type AdminParts = Omit<RecordParts, 'keys'> &
+  SpendParts & {
+    access: Access
+    identify: Identify
+    status: () => Promise<Status>
+    now: () => Instant
+  }
 
 export const adminRoutes =
   (parts: AdminParts): FastifyPluginAsyncZod =>
@@ -35,7 +35,7 @@ export const adminRoutes =
         await guarded.register(keyRoutes({ keys: parts.access.keys, now: parts.now }))
         await guarded.register(teamRoutes({ teams: parts.access.teams }))
         await guarded.register(recordRoutes({ ...parts, keys: parts.access.keys }))
-        await guarded.register(gatewayRoutes(parts))
+        await guarded.register(spendRoutes(parts))
         await guarded.register(statusRoutes(parts))
       },
       { prefix: '/api/v1' },

@@ -10,9 +10,11 @@ import {
   Addresses,
   answers,
   BornKeyAnswer,
+  BudgetBody,
   ChangedKeyAnswer,
   Duration,
   KeyAnswer,
+  LimitsBody,
   Metadata,
   Models,
   Moment,
@@ -36,6 +38,8 @@ const NewKeyBody = z.strictObject({
   addresses: Addresses.nullable().default(null),
   expiresIn: Duration.nullable().default(null),
   expiresAt: Moment.nullable().default(null),
+  limits: LimitsBody.nullable().default(null),
+  budget: BudgetBody.nullable().default(null),
   metadata: Metadata.default({}),
   key: z.string().nullable().default(null).describe('A key brought from elsewhere; leave it out to get one.'),
 })
@@ -49,6 +53,8 @@ const KeyChange = z
     addresses: Addresses.nullable(),
     expiresIn: Duration.nullable().describe('From now on; null: it never ends. A key that has expired opens again.'),
     expiresAt: Moment.nullable().describe('null: it never ends.'),
+    limits: LimitsBody.nullable(),
+    budget: BudgetBody.nullable(),
     metadata: Metadata.describe('In the place of all there was.'),
   })
   .partial()

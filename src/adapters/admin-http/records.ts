@@ -37,6 +37,12 @@ const RequestAnswer = z.object({
   ttftMs: z.number().nullable(),
   totalMs: z.number().nullable(),
   attempts: z.number().nullable(),
+  gpuMs: z
+    .number()
+    .nullable()
+    .describe('The engine’s time it took, its share while others ran beside it, times the GPUs.'),
+  cost: z.number().nullable().describe('What that costs, in `currency`.'),
+  currency: z.string().nullable(),
   clientId: z.string().nullable(),
   from: z.string().nullable(),
 })
@@ -57,6 +63,10 @@ const UsageAnswer = z.object({
   interrupted: z.number(),
   inputTokens: z.number(),
   outputTokens: z.number(),
+  gpuMs: z.number(),
+  costs: z
+    .array(z.object({ currency: z.string(), amount: z.number() }))
+    .describe('One for each currency that costs were told in.'),
 })
 
 const AuditAnswer = z.object({

@@ -2,14 +2,36 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Teams } from '../../services/access/index.ts'
-import { answers, ChangedTeamAnswer, InForce, Metadata, Models, TeamAnswer, toTeamAnswer } from './schemas.ts'
+import {
+  answers,
+  BudgetBody,
+  ChangedTeamAnswer,
+  InForce,
+  LimitsBody,
+  Metadata,
+  Models,
+  Priority,
+  TeamAnswer,
+  toTeamAnswer,
+} from './schemas.ts'
 
 const NewTeamBody = z.strictObject({
   name: z.string(),
   models: Models.nullable().default(null).describe('Public model names; null: every model.'),
+  limits: LimitsBody.nullable().default(null),
+  budget: BudgetBody.nullable().default(null),
+  priority: Priority.nullable().default(null),
   metadata: Metadata.default({}),
 })
-const TeamChange = z.strictObject({ models: Models.nullable().optional(), metadata: Metadata.optional() })
+const TeamChange = z
+  .strictObject({
+    models: Models.nullable(),
+    limits: LimitsBody.nullable(),
+    budget: BudgetBody.nullable(),
+    priority: Priority.nullable(),
+    metadata: Metadata,
+  })
+  .partial()
 const Name = z.object({ name: z.string() })
 const tags = ['teams']
 
@@ -41,9 +63,12 @@ export const teamRoutes =
         schema: { tags, params: Name, body: TeamChange, response: answers(200, ChangedTeamAnswer) },
       },
       async request => {
-        const { models, metadata } = request.body
-        const change = { ...(models === undefined ? {} : { models }), ...(metadata === undefined ? {} : { metadata }) }
-        const { team, inForce, warnings } = await teams.update(request.params.name, change)
+        const { models, metadata, ...bounds } = request.body
+        const { team, inForce, warnings } = await teams.update(request.params.name, {
+          ...(models === undefined ? {} : { models }),
+          ...(metadata === undefined ? {} : { metadata }),
+          ...bounds,
+        })
         return { ...toTeamAnswer(team), inForce, warnings }
       },
     )

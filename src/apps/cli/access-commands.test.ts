@@ -30,6 +30,7 @@ async function service() {
     now,
     randomBytes,
     models: () => [],
+    currency: () => 'EUR',
     whereDeclared: () => null,
   })
   const app = await openAdminServer({ version: '0', log: { error: () => undefined } })
@@ -38,6 +39,8 @@ async function service() {
       access,
       identify: identifyBy({ store, adminHash, now }),
       now,
+      tallies: { now: async () => [] },
+      rates: () => [],
       status: () => Promise.reject(new Error('not asked')),
       gateways: {
         makeToken: () => Promise.reject(new Error('not asked')),
@@ -87,7 +90,7 @@ test('a key is made, listed, rotated and revoked from the command line', async (
   expect(made).toMatchObject({ code: 0, err: '', out: expect.stringContaining('not shown again') })
   expect(made.out).toContain(`curl ${url}/v1/models -H 'authorization: Bearer ${secret}'`)
   const list = await run('key list', env)
-  expect(list.out).toMatch(/slack +- +- +coder +- +active +2026-01-31 +2026-01-01/)
+  expect(list.out).toMatch(/slack +- +- +coder +- +- +active +2026-01-31 +2026-01-01/)
   expect(list.out).not.toContain(secret)
   expect((await run('key rotate slack --grace 1h', env)).out).toContain(
     'The old secret works until 2026-01-01T01:00:00.000Z',
@@ -107,7 +110,7 @@ test("a service account's key is bounded, changed, blocked and unblocked from th
   expect(made.out).toMatch(/Note: .*never ends/)
   await run('key create --alias other --person anna', env)
   const list = await run('key list --service ci-bot', env)
-  expect(list.out).toMatch(/ci +service ci-bot +dev +the team's +for chat from 10\.8\.0\.0\/24 +active +never/)
+  expect(list.out).toMatch(/ci +service ci-bot +dev +the team's +for chat from 10\.8\.0\.0\/24 +- +active +never/)
   expect(list.out).not.toContain('anna')
   expect((await run('key list --person nobody', env)).out).toContain('No such keys')
   const changed = await run('key update ci --expires 30d --all-routes --anywhere --models coder --no-team', env)
@@ -119,6 +122,33 @@ test("a service account's key is bounded, changed, blocked and unblocked from th
   expect((await run('key list', env)).out).toContain('blocked')
   expect((await run('key unblock ci', env)).out).toContain('Unblocked ci (')
   expect((await access.keys.get('ci')).blockedAt).toBeNull()
+})
+
+test('a key is bounded in requests, tokens, places and money, and bounds go one by one', async () => {
+  const { url, access } = await service()
+  const env = { HOLDFAST_URL: url, HOLDFAST_KEY: adminKey }
+  const made = await run('key create --alias a --requests-per-minute 60 --parallel 4 --budget 20EUR/30d', env)
+  expect(made.out).toContain('It may use every model, at most 60 requests/min, 4 at once, 20 EUR/30d.')
+  expect((await run('key list', env)).out).toContain('60 requests/min, 4 at once, 20 EUR/30d')
+  await run('key update a --parallel none --tokens-per-minute 1000', env)
+  expect(await access.keys.get('a')).toMatchObject({ limits: { requestsPerMinute: 60, tokensPerMinute: 1000 } })
+  const free = await run('key update a --budget none', env)
+  expect(free.out).toContain('at most 60 requests/min, 1000 tokens/min.')
+  expect('budget' in (await access.keys.get('a'))).toBe(false)
+  const gpu = JSON.parse((await run('key update a --budget 3600gpu-seconds --json', env)).out)
+  expect(gpu.budget).toEqual({ amount: 3600, unit: 'gpu-seconds', currency: null, every: null })
+})
+
+test('a team is bounded and goes first from the command line', async () => {
+  const { url, access } = await service()
+  const env = { HOLDFAST_URL: url, HOLDFAST_KEY: adminKey }
+  const made = await run('team create dev --parallel 16 --budget 5000tokens/1d --priority high', env)
+  expect(made.out).toContain('It may use every model, at most 16 at once, 5000 tokens/1d.')
+  expect((await run('team list', env)).out).toMatch(/dev +all +16 at once, 5000 tokens\/1d +high +api/)
+  await run('team update dev --priority low --parallel none', env)
+  const team = await access.teams.get('dev')
+  expect(team).toMatchObject({ priority: 'low', budget: { amount: 5000 }, models: null })
+  expect(team.limits).toBeUndefined()
 })
 
 test('what contradicts itself or says nothing is wrong usage, and what the service refuses is told', async () => {
@@ -152,9 +182,10 @@ test('a team is made, changed and deleted from the command line', async () => {
   const { url } = await service()
   const env = { HOLDFAST_URL: url, HOLDFAST_KEY: adminKey }
   expect((await run('team create search --models coder,embed', env)).out).toContain('holdfast key create --team search')
-  expect((await run('team list', env)).out).toMatch(/search +coder, embed +api/)
+  expect((await run('team list', env)).out).toMatch(/search +coder, embed +- +normal +api/)
   expect((await run('team update search --all-models', env)).out).toContain('every model')
-  expect(await run('team update search', env)).toMatchObject({ code: 2, err: expect.stringContaining('--all-models') })
+  expect(await run('team update search', env)).toMatchObject({ code: 2, err: expect.stringContaining('--models') })
+  expect(await run('team update search --models a --all-models', env)).toMatchObject({ code: 2 })
   expect((await run('team delete search', env)).code).toBe(0)
   expect(await run('team delete search', env)).toMatchObject({ code: 1, err: "There is no team 'search'." })
 })

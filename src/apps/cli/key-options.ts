@@ -1,10 +1,17 @@
 /** What commands say of a key's bounds, as the administration takes it. */
 import { routeScopes } from '../../domain/access/index.ts'
+import { toBoundsBody, type BoundOptions } from './bound-options.ts'
 import { CliError } from './client.ts'
 import { listOf } from './say.ts'
 
 /** What bounds a key, as options of a command. */
-export type Bounds = { service?: string; person?: string; models?: string; routes?: string; addresses?: string }
+export type Bounds = BoundOptions & {
+  service?: string
+  person?: string
+  models?: string
+  routes?: string
+  addresses?: string
+}
 /** What `key update` may say. */
 export type Update = Bounds & {
   alias?: string
@@ -32,11 +39,12 @@ export function toBounds(options: Bounds): { owner: object | null; [bound: strin
     models: list(options.models),
     routes: list(options.routes),
     addresses: list(options.addresses),
+    ...toBoundsBody(options),
   }
 }
 
 export function toChange(options: Update): Record<string, unknown> {
-  const bounds = Object.entries(toBounds(options)).filter(([, value]) => value !== null)
+  const bounds = Object.entries(toBounds(options)).filter(([name, value]) => value !== null || name === 'budget')
   const { alias, team, expires } = options
   return {
     ...Object.fromEntries(bounds),

@@ -1,6 +1,7 @@
 /** `holdfast key create|list|update|rotate|block|unblock|revoke`. */
 import type { Command } from 'commander'
 import { z } from 'zod'
+import { addBoundOptions, Bounded, sayBounds } from './bound-options.ts'
 import { CliError, openClient } from './client.ts'
 import type { Client } from './client.ts'
 import { addressesHelp, routesHelp, toBounds, toChange } from './key-options.ts'
@@ -10,6 +11,7 @@ import type { CliIo } from './output.ts'
 import { InForce, sayInForce, sayModels } from './say.ts'
 
 const Key = z.looseObject({
+  ...Bounded.shape,
   id: z.string(),
   alias: z.string().nullable(),
   team: z.string().nullable(),
@@ -31,7 +33,7 @@ type Json = { json?: boolean }
 export function registerKey(program: Command, io: CliIo = processIo): void {
   const key = program.command('key').description('API keys: create, list, update, rotate, block, revoke.')
 
-  key
+  const create = key
     .command('create')
     .description('Make a key; it is shown once.')
     .option('--alias <name>', 'A name for people, unique among keys in use.')
@@ -43,12 +45,14 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
     .option('--addresses <list>', `${addressesHelp} (default: anywhere).`)
     .option('--expires <duration>', 'How long it lives: 12h, 30d, 2w (default: for good).')
     .option('--json', 'As JSON.')
+  addBoundOptions(create)
     .addHelpText(
       'after',
       examples(
         'key create --alias anna',
         'key create --alias ci --team dev --models coder,embed --expires 30d --json',
         'key create --service ci-bot --team dev --routes chat,models --addresses 10.8.0.0/24',
+        'key create --alias guest --requests-per-minute 60 --parallel 2 --budget "20 EUR/30d"',
       ),
     )
     .action(async (options: Json & Bounds & { alias?: string; team?: string; expires?: string }) => {
@@ -105,7 +109,7 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
         )
       io.out(
         renderTable(
-          ['ID', 'ALIAS', 'FOR', 'TEAM', 'MODELS', 'ONLY', 'STATUS', 'EXPIRES', 'CREATED'],
+          ['ID', 'ALIAS', 'FOR', 'TEAM', 'MODELS', 'ONLY', 'LIMITS', 'STATUS', 'EXPIRES', 'CREATED'],
           keys.map(each => [
             each.id,
             each.alias ?? '-',
@@ -113,6 +117,7 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
             each.team ?? '-',
             sayModels(each.models, each.team === null ? 'all' : "the team's"),
             only(each) ?? '-',
+            sayBounds(each) ?? '-',
             each.status,
             day(each.expiresAt),
             day(each.createdAt),
@@ -121,7 +126,7 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
       )
     })
 
-  key
+  const update = key
     .command('update')
     .description('Change what a key may do, and until when.')
     .argument('<key>', 'Id or alias.')
@@ -139,7 +144,15 @@ export function registerKey(program: Command, io: CliIo = processIo): void {
     .option('--anywhere', 'From any address.')
     .option('--expires <duration>', "Ends after this time from now (12h, 30d, 2w), or 'never'.")
     .option('--json', 'As JSON.')
-    .addHelpText('after', examples('key update anna --expires 30d', 'key update ci --routes chat,models --all-models'))
+  addBoundOptions(update, { mayBeNone: true })
+    .addHelpText(
+      'after',
+      examples(
+        'key update anna --expires 30d',
+        'key update ci --routes chat,models --all-models',
+        'key update ci --tokens-per-minute 20000 --parallel none --budget "5000 tokens/1d"',
+      ),
+    )
     .action(async (ref: string, options: Json & Update) => {
       const change = toChange(options)
       if (Object.keys(change).length === 0)
@@ -230,7 +243,8 @@ const named = (key: Key): string => (key.alias === null ? key.id : `${key.alias}
 const mayUse = (key: Key): string => {
   const models = sayModels(key.models, key.team === null ? 'every model' : `what the team ${key.team} may`)
   const bounds = only(key)
-  return `It may use ${models}${bounds === null ? '' : `, only ${bounds}`}.`
+  const most = sayBounds(key)
+  return `It may use ${models}${bounds === null ? '' : `, only ${bounds}`}${most === null ? '' : `, at most ${most}`}.`
 }
 /** What bounds it beside models; `null`: nothing. */
 function only({ routes, addresses }: Key): string | null {

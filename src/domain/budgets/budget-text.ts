@@ -9,8 +9,7 @@ const example = 'Write it as 20 EUR/30d, 5000 tokens/1d or 3600 gpu-seconds/1d; 
 
 export function parseBudget(text: string): ParsedBudget {
   const [, amount, unit = '', period] = form.exec(text.trim()) ?? []
-  if (amount === undefined || Number(amount) <= 0)
-    return { ok: false, problem: `'${text.slice(0, 40)}' is no budget. ${example}` }
+  if (amount === undefined) return { ok: false, problem: `'${text.slice(0, 40)}' is no budget. ${example}` }
   const every = period === undefined ? forAll : parseDuration(period)
   if (every === null) return { ok: false, problem: `'${period}' is no period. ${example}` }
   const problem = periodProblem(every)

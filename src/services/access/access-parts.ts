@@ -12,6 +12,8 @@ export type AccessParts = {
   randomBytes: (count: number) => Uint8Array
   /** The public model names served now. */
   models: () => readonly ModelName[]
+  /** ISO 4217, the one that costs are told in. */
+  currency: () => string
   /** `holdfast.yaml:12` of a team declared in the spec; `null` when that is not known. */
   whereDeclared: (team: TeamName) => string | null
 }

@@ -28,6 +28,7 @@ function open({ at = 1_000_000 } = {}) {
     now: () => instant(now),
     randomBytes,
     models: () => [modelName('coder')],
+    currency: () => 'EUR',
     whereDeclared: team => (team === 'platform' ? 'holdfast.yaml:12' : null),
   })
   const identify = identifyBy({ store, adminHash: hashKey(adminKey), now: () => instant(now) })
@@ -338,4 +339,46 @@ test('A16 a change is refused as it would be at birth', async () => {
   }
   expect(await fault(keys.update(key.id, { owner: { kind: 'service', name: ' ' } }))).toMatchObject({ param: 'owner' })
   expect(await keys.get(key.id)).toEqual(key)
+})
+
+const day = 86_400_000
+
+test('bounds are given, changed one by one and taken away', async () => {
+  const { keys, store } = open()
+  const budget = { amount: 20, unit: 'money' as const, every: millis(30 * day) }
+  const { key } = await keys.create({ ...plain, alias: 'a', limits: { requestsPerMinute: 60, parallel: 4 }, budget })
+  expect(key).toMatchObject({ limits: { requestsPerMinute: 60, parallel: 4 }, budget: { ...budget, currency: 'EUR' } })
+  const changed = await keys.update('a', { limits: { tokensPerMinute: 1000, parallel: null } })
+  expect(changed.key.limits).toEqual({ requestsPerMinute: 60, tokensPerMinute: 1000 })
+  expect(changed.key.budget).toEqual(key.budget)
+  expect((await keys.update('a', { alias: 'b' })).key.limits).toEqual(changed.key.limits)
+  const free = (await keys.update('b', { limits: null, budget: null })).key
+  expect('limits' in free || 'budget' in free).toBe(false)
+  expect(await store.key(key.id)).toEqual(free)
+})
+
+test('a bound that could not be kept is refused by name', async () => {
+  const { keys, teams } = open()
+  const budget = { amount: 20, unit: 'money' as const, every: millis(30 * day) }
+  const refused = async (bounds: object) => fault(keys.create({ ...plain, ...bounds }))
+  expect(await refused({ limits: { parallel: 0 } })).toMatchObject({ param: 'limits' })
+  expect(await refused({ budget: { ...budget, amount: -1 } })).toMatchObject({ param: 'budget' })
+  expect(await refused({ budget: { ...budget, every: millis(90_000) } })).toMatchObject({ param: 'budget' })
+  expect(await refused({ budget: { ...budget, currency: 'USD' } })).toMatchObject({
+    ...{ kind: 'request-invalid', param: 'budget' },
+    problem: expect.stringContaining('in EUR'),
+  })
+  const wrongTeam = teams.create({ name: 't', models: null, metadata: {}, budget: { ...budget, currency: 'USD' } })
+  expect(await fault(wrongTeam)).toMatchObject({ param: 'budget' })
+})
+
+test('a team has bounds and a priority too, and what is not named stays', async () => {
+  const { teams } = open()
+  const limits = { requestsPerMinute: 600 }
+  await teams.create({ name: 'dev', models: null, metadata: { a: 1 }, limits, priority: 'high' })
+  const budget = { amount: 5000, unit: 'tokens' as const, every: millis(day) }
+  const { team } = await teams.update('dev', { budget })
+  expect(team).toMatchObject({ limits, priority: 'high', budget: { ...budget, currency: null }, metadata: { a: 1 } })
+  const plainTeam = (await teams.update('dev', { limits: null, budget: null, priority: null })).team
+  expect(Object.keys(plainTeam).toSorted()).toEqual(['createdAt', 'metadata', 'models', 'name', 'source'])
 })

@@ -16,8 +16,11 @@ import type { AccessParts } from './access-parts.ts'
 import { warnOfKey } from './access-parts.ts'
 import { hashKey } from './hash-key.ts'
 import type { InTurn } from './in-turn.ts'
+import { setBounds } from './set-bounds.ts'
+import type { BoundChanges } from './set-bounds.ts'
 
-export type NewKey = {
+/** `limits`, `budget`: left out, none but its team's. */
+export type NewKey = BoundChanges & {
   alias: string | null
   team: TeamName | null
   /** Left out: nobody in particular. */
@@ -34,8 +37,8 @@ export type NewKey = {
   secret: string | null
 }
 
-/** What is left out stays as it is. `metadata` is replaced whole. */
-export type KeyChanges = {
+/** What is left out stays as it is, single limits too; null takes a bound away. `metadata` is replaced whole. */
+export type KeyChanges = BoundChanges & {
   [Field in 'alias' | 'team' | 'owner' | 'models' | 'routes' | 'addresses' | 'expires' | 'metadata']?:
     | NewKey[Field]
     | undefined
@@ -46,7 +49,7 @@ export type ChangedKey = { key: Key; inForce: InForce; warnings: string[] }
 export type BornKey = ChangedKey & { secret: string }
 
 export interface Keys {
-  /** Throws FaultError `request-invalid` (unknown team, bad alias, end or secret) or `conflict` (alias or secret taken). */
+  /** Throws FaultError `request-invalid` (unknown team, bad alias, end, bound or secret) or `conflict` (alias or secret taken). */
   create(ask: NewKey): Promise<BornKey>
   /** A new secret; the old ones go on for `grace`. `ref` is an id or an alias. Throws `not-found`, or `conflict` for an ended key. */
   rotate(ref: string, options: { grace: Millis }): Promise<BornKey & { previousValidUntil: Instant }>
@@ -151,6 +154,7 @@ export function manageKeys(parts: AccessParts, turn: InTurn): Keys {
         expiresAt: endOf(ask.expires, createdAt),
         blockedAt: null,
         revokedAt: null,
+        ...setBounds(parts, {}, ask),
         metadata: ask.metadata,
       }
       const changes = await turn(async () => {
@@ -184,12 +188,15 @@ export function manageKeys(parts: AccessParts, turn: InTurn): Keys {
       return { key, secret, previousValidUntil, inForce: await publisher.publish(changes), warnings: [] }
     },
 
-    async update(ref, { expires, ...fields }) {
+    async update(ref, { expires, limits, budget, ...fields }) {
       checkBounds(fields)
       const changed = await change(ref, async found => {
         if (fields.team !== undefined) await checkTeam(fields.team)
         const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
-        return { ...found, ...given, ...(expires === undefined ? {} : { expiresAt: endOf(expires, now()) }) }
+        const { limits: _limits, budget: _budget, ...rest } = found
+        const bounds = setBounds(parts, found, { limits, budget })
+        const end = expires === undefined ? {} : { expiresAt: endOf(expires, now()) }
+        return { ...rest, ...given, ...bounds, ...end }
       })
       return { ...changed, warnings: warnOfKey(parts, changed.key) }
     },

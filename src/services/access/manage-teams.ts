@@ -1,23 +1,33 @@
 /** Teams: those made by hand or script, and those declared in the spec, which only the spec changes. */
 import { keyStatus } from '../../domain/access/index.ts'
-import type { AccessChange, InForce, Key, Team } from '../../domain/access/index.ts'
+import type { AccessChange, InForce, Key, Priority, Team } from '../../domain/access/index.ts'
 import { FaultError } from '../../domain/fault.ts'
 import { teamName } from '../../domain/units.ts'
 import type { Instant, ModelName, TeamName } from '../../domain/units.ts'
 import type { AccessParts } from './access-parts.ts'
 import { warnOfModels } from './access-parts.ts'
 import type { InTurn } from './in-turn.ts'
+import { setBounds } from './set-bounds.ts'
+import type { BoundChanges } from './set-bounds.ts'
 
-export type NewTeam = { name: string; models: ModelName[] | null; metadata: Record<string, unknown> }
+export type NewTeam = BoundChanges & {
+  name: string
+  models: ModelName[] | null
+  /** Left out, or null: normal. */
+  priority?: Priority | null | undefined
+  metadata: Record<string, unknown>
+}
+/** What is left out stays as it is, single limits too; null takes a bound away. */
+export type TeamChanges = Partial<Pick<NewTeam, 'models' | 'metadata' | 'limits' | 'budget' | 'priority'>>
 /** A team as the spec has it. */
 export type DeclaredTeam = Omit<Team, 'createdAt' | 'source'>
 export type ChangedTeam = { team: Team; inForce: InForce; warnings: string[] }
 
 export interface Teams {
-  /** Throws FaultError `request-invalid` (bad name) or `conflict` (name taken). */
+  /** Throws FaultError `request-invalid` (bad name or bound) or `conflict` (name taken). */
   create(ask: NewTeam): Promise<ChangedTeam>
   /** What is left out stays. Throws `not-found`, or `conflict` for a team of the spec. */
-  update(name: string, change: Partial<Pick<Team, 'models' | 'metadata'>>): Promise<ChangedTeam>
+  update(name: string, change: TeamChanges): Promise<ChangedTeam>
   /** Throws `not-found`, or `conflict` for a team of the spec or one whose keys still open something. */
   remove(name: string): Promise<{ team: Team; inForce: InForce }>
   get(name: string): Promise<Team>
@@ -45,6 +55,11 @@ export function manageTeams(parts: AccessParts, turn: InTurn): Teams {
     throw new FaultError({ kind: 'conflict', problem })
   }
 
+  function boundsOf(before: Pick<Team, 'limits' | 'budget' | 'priority'>, asked: TeamChanges) {
+    const priority = asked.priority === undefined ? before.priority : asked.priority
+    return { ...setBounds(parts, before, asked), ...(priority ? { priority } : {}) }
+  }
+
   return {
     async create(ask) {
       if (!nameForm.test(ask.name)) {
@@ -52,7 +67,11 @@ export function manageTeams(parts: AccessParts, turn: InTurn): Teams {
           'A team name has 1 to 64 letters, digits, dots, dashes or underscores, and starts with a letter or digit.'
         throw new FaultError({ kind: 'request-invalid', param: 'name', problem })
       }
-      const team: Team = { ...ask, name: teamName(ask.name), createdAt: now(), source: 'api' }
+      const { models, metadata } = ask
+      const team: Team = {
+        ...{ name: teamName(ask.name), models, ...boundsOf({}, ask), metadata },
+        ...{ createdAt: now(), source: 'api' },
+      }
       const changes = await turn(async () => {
         if ((await store.team(team.name)) !== null) {
           throw new FaultError({
@@ -67,7 +86,10 @@ export function manageTeams(parts: AccessParts, turn: InTurn): Teams {
 
     async update(name, change) {
       const { team, changes } = await turn(async () => {
-        const team = { ...(await findWritable(name)), ...change }
+        const before = await findWritable(name)
+        const { limits: _limits, budget: _budget, priority: _priority, ...rest } = before
+        const { models = before.models, metadata = before.metadata } = change
+        const team = { ...rest, models, ...boundsOf(before, change), metadata }
         return { team, changes: await store.commit([{ put: 'team', team }]) }
       })
       return { team, inForce: await publisher.publish(changes), warnings: warnOfModels(parts, change.models ?? null) }
