@@ -3,6 +3,8 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { FaultError } from '../../domain/fault.ts'
 import type { Instant } from '../../domain/units.ts'
 import type { Access, Identify } from '../../services/access/index.ts'
+import { gatewayRoutes } from './gateways.ts'
+import type { GatewayAdmin } from './gateways.ts'
 import { keyRoutes } from './keys.ts'
 import { recordRoutes } from './records.ts'
 import type { RecordParts } from './records.ts'
@@ -16,6 +18,7 @@ export type AdminParts = Omit<RecordParts, 'keys'> &
   SpendParts & {
     access: Access
     identify: Identify
+    gateways: GatewayAdmin
     status: () => Promise<Status>
     now: () => Instant
   }
@@ -36,6 +39,7 @@ export const adminRoutes =
         await guarded.register(teamRoutes({ teams: parts.access.teams }))
         await guarded.register(recordRoutes({ ...parts, keys: parts.access.keys }))
         await guarded.register(spendRoutes(parts))
+        await guarded.register(gatewayRoutes(parts))
         await guarded.register(statusRoutes(parts))
       },
       { prefix: '/api/v1' },

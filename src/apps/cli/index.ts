@@ -27,6 +27,8 @@ export function defineProgram({ env, entry }: Omit<CommandLine, 'argv'>): Comman
     .description('Turns your own GPU machines into a private LLM service that stays up.')
     .helpOption('-h, --help', 'Show this help.')
     .helpCommand('help [command]', 'Show the help of a command.')
+    // What stands behind a command is that command's: `gateway --json` and `gateway token --json` are two options.
+    .enablePositionalOptions()
     .showHelpAfterError('(add --help for what this command takes)')
     .addHelpText(
       'after',
