@@ -22,5 +22,9 @@ export type {
   WireListener,
   WireRequest,
 } from './ports.ts'
+export { openMemoryGuard } from './memory-guard.ts'
+export type { MemoryBound, MemoryGuard } from './memory-guard.ts'
+export { openAdmission } from './queue.ts'
+export type { Admission, Capacity, Place, PlaceAsk, Waiting } from './queue.ts'
 export { openServe } from './serve.ts'
 export { watchReplicas } from './watch-replicas.ts'
