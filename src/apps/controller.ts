@@ -1,16 +1,18 @@
 /** The controller process: spec, keys and teams, administration, and what the gateways and agents are told. May be down. */
 import { randomBytes } from 'node:crypto'
-import { adminRoutes, openAdminServer } from '../adapters/admin-http/index.ts'
-import { openJournalReader } from '../adapters/journal/index.ts'
+import { adminRoutes, openAdminServer, openNotes, recordActs } from '../adapters/admin-http/index.ts'
 import { linkRoutes, openLinkHub } from '../adapters/link/index.ts'
 import { liteLlmRoutes } from '../adapters/litellm-http/index.ts'
 import type { Store } from '../adapters/store/sqlite/index.ts'
 import { openLog, type Log } from '../adapters/telemetry/index.ts'
 import type { RequestStore } from '../domain/journal/index.ts'
+import { currencyIn } from '../domain/serving/index.ts'
 import { instant } from '../domain/units.ts'
 import { hashKey, identifyBy, manageAccess } from '../services/access/index.ts'
-import { verifyAudit } from '../services/verify-audit.ts'
+import { openTallies } from '../services/budgets/index.ts'
+import { noteChanges } from '../services/audit/index.ts'
 import { readAdminKey } from './admin-key.ts'
+import { openActJournal, openAudit, recordSpec, type Recording } from './audit.ts'
 import { readStatus } from './controller-status.ts'
 import { UpOrder } from './desired.ts'
 import { openGatewaysElsewhere } from './gateways-elsewhere.ts'
@@ -20,8 +22,9 @@ import { listGateways } from './list-gateways.ts'
 import { listenAt } from './listen-at.ts'
 import type { Home } from './paths.ts'
 import { serveInTurn, type Act, type Acting, type InTurn } from './serve-in-turn.ts'
-import { readServiceFacts } from './service-file.ts'
 import { openStoreAt, readStorePlace, type StorePlace } from './store.ts'
+import { readServiceFacts } from './service-file.ts'
+import { startSpendPublisher } from './spend-publisher.ts'
 import { placeOfTeam } from './team-place.ts'
 import { productVersion } from './version.ts'
 
@@ -62,7 +65,14 @@ type ActiveParts = ControllerOptions &
 async function openActive(parts: ActiveParts): Promise<Acting> {
   const store = await openStoreAt(parts.access)
   try {
-    return await openOver(store, parts)
+    const now = () => instant(Date.now())
+    const recording = await openActJournal({ home: parts.home, store, log: parts.log, now })
+    try {
+      return await openOver({ store, recording }, parts)
+    } catch (error) {
+      await recording.journal.close()
+      throw error
+    }
   } catch (error) {
     await store.close()
     throw error
@@ -70,7 +80,7 @@ async function openActive(parts: ActiveParts): Promise<Acting> {
 }
 
 async function openOver(
-  store: Store,
+  { store, recording }: { store: Store; recording: Recording },
   { home, env, log, order, serving, spec, place, access: storeAccess, problem }: ActiveParts,
 ): Promise<Acting> {
   const now = () => instant(Date.now())
@@ -93,13 +103,16 @@ async function openOver(
     now: () => performance.now(),
     onError: error => log.error({ err: error }, 'a link was dropped'),
   })
+  const notes = openNotes()
+  const noted = noteChanges(store.access, notes)
   const access = manageAccess({
-    store: store.access,
+    store: noted,
     publisher: hub,
     adminHash,
     now,
     randomBytes,
     models: () => serving.snapshot.models.map(model => model.name),
+    currency: () => currencyIn(serving.snapshot),
     whereDeclared: team => placeOfTeam(order.spec, team),
   })
   for (const change of await access.teams.declare(serving.teams)) {
@@ -112,8 +125,21 @@ async function openOver(
     journalFolder: home.journal,
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
   })
-  const requests = withFreshRecords(store.requests, ingest, log)
-  const journal = openJournalReader({ folder: home.journal })
+  const fresh = freshness(ingest, log)
+  const requests = withFreshRecords(store.requests, fresh)
+  const tallies = openTallies({ access: store.access, requests, now })
+  const spending = startSpendPublisher({
+    tallies: openTallies({ access: store.access, requests: store.requests, now }),
+    publish: hub.publishSpend,
+    onProblem: (problem, cause) => log.error({ err: cause }, problem),
+  })
+  const audit = openAudit({
+    ...recording,
+    ...{ home, store, log, now, notes, fresh, publisher: hub },
+    retention: serving.retention,
+    caughtUp: ingest.caughtUp,
+  })
+  const told = recordSpec({ serving, spec }, { acts: recording.acts, store, log, fresh })
   const gateways = async () =>
     listGateways({
       linked: hub.gateways(),
@@ -123,14 +149,17 @@ async function openOver(
     })
 
   const app = await openAdminServer({ version: productVersion(), log })
+  recordActs(app, { acts: recording.acts, identify, notes })
   await app.register(
     adminRoutes({
       access,
       identify,
       requests,
+      tallies,
+      rates: () => serving.snapshot.versions,
       now,
-      // The anchors first: none may be newer than the files.
-      verifyAudit: async () => verifyAudit({ anchors: await requests.anchors(), journal }),
+      audit: audit.routes,
+      verifyAudit: audit.verify,
       gateways: { ...elsewhere.gateways, list: gateways },
       status: async () =>
         readStatus({
@@ -144,7 +173,7 @@ async function openOver(
     }),
   )
   await app.register(
-    liteLlmRoutes({ ...access, store: store.access, requests, snapshot: () => serving.snapshot, identify, now }),
+    liteLlmRoutes({ ...access, store: noted, requests, snapshot: () => serving.snapshot, identify, now }),
   )
   await app.register(linkRoutes(hub, elsewhere.peerOf))
   await elsewhere.register(app)
@@ -160,6 +189,10 @@ async function openOver(
     async close() {
       await elsewhere.close()
       await app.close()
+      await spending.stop()
+      await told
+      await audit.close()
+      await recording.journal.close()
       await ingest.stop()
       await store.close()
     },
@@ -169,23 +202,30 @@ async function openOver(
 /** Answers include what was served just before the question. */
 function withFreshRecords(
   store: RequestStore,
-  ingest: IngestWorker,
-  log: Log,
-): Pick<RequestStore, 'list' | 'usage' | 'gaps' | 'anchors'> {
+  becomeFresh: () => Promise<void>,
+): Pick<RequestStore, 'list' | 'usage' | 'spent' | 'gaps' | 'anchors'> {
   async function fresh(): Promise<RequestStore> {
+    await becomeFresh()
+    return store
+  }
+  return {
+    list: async filter => (await fresh()).list(filter),
+    usage: async ask => (await fresh()).usage(ask),
+    spent: async ask => (await fresh()).spent(ask),
+    gaps: async () => (await fresh()).gaps(),
+    anchors: async () => (await fresh()).anchors(),
+  }
+}
+
+/** Waits for what is in the journal now to be in the database, but not for long. */
+function freshness(ingest: IngestWorker, log: Log): () => Promise<void> {
+  return async () => {
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const timer = setTimeout(resolve, freshWithinMs)
     await Promise.race([ingest.caughtUp(), late]).catch(error =>
       log.warn({ err: error }, 'records may be missing from an answer'),
     )
     clearTimeout(timer)
-    return store
-  }
-  return {
-    list: async filter => (await fresh()).list(filter),
-    usage: async ask => (await fresh()).usage(ask),
-    gaps: async () => (await fresh()).gaps(),
-    anchors: async () => (await fresh()).anchors(),
   }
 }
 

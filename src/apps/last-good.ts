@@ -6,7 +6,8 @@ import type { DeclaredTeam } from '../services/access/index.ts'
 import type { Budget } from '../domain/access/index.ts'
 import type { Spec } from '../domain/spec/index.ts'
 import type { EngineAssignment, Snapshot } from '../domain/serving/index.ts'
-import { modelName, teamName } from '../domain/units.ts'
+import { millis, modelName, teamName } from '../domain/units.ts'
+import type { Millis } from '../domain/units.ts'
 import { compileDesired } from './compile-desired.ts'
 import { readDesired } from './desired.ts'
 import type { Desired, UpOrder } from './desired.ts'
@@ -21,6 +22,8 @@ export type Serving = {
   controller: Spec['controller']
   /** `sqlite`, or a reference to the address of PostgreSQL. */
   store: string
+  /** How long records are kept. */
+  retention: Millis
 }
 export type SpecState = { path: string | null; state: 'ok' | 'invalid'; problems: string[] }
 
@@ -31,6 +34,7 @@ const Kept = z.object({
   teams: z.array(z.custom<Serving['teams'][number]>()),
   controller: z.custom<Serving['controller']>().default({ addresses: [] }),
   store: z.string().default('sqlite'),
+  retention: z.custom<Millis>().default(millis(30 * 86_400_000)),
 })
 
 /** Throws an Error with the problems when the spec can't be used and there is nothing to fall back to. */
@@ -57,7 +61,13 @@ function toServing(desired: Extract<Desired, { ok: true }>, home: Home): Serving
     priority,
     metadata: {},
   }))
-  return { ...compileDesired(desired, home), teams, controller: desired.spec.controller, store: desired.spec.store }
+  return {
+    ...compileDesired(desired, home),
+    teams,
+    controller: desired.spec.controller,
+    store: desired.spec.store,
+    retention: desired.spec.capture.retention,
+  }
 }
 
 function toBudget({ amount, unit, currency, every }: NonNullable<Spec['teams'][number]['budget']>): Budget {

@@ -3,8 +3,10 @@ import { afterEach, expect, test } from 'vitest'
 import type { Budget } from '../../domain/access/index.ts'
 import { fakeAccessStore } from '../../domain/access/fake.ts'
 import type { RequestFilter, RequestRow, UsageBy } from '../../domain/journal/index.ts'
-import { instant, keyId, millis, modelName, requestId, teamName, versionName } from '../../domain/units.ts'
+import { actId, instant, keyId, millis, modelName, requestId, teamName, versionName } from '../../domain/units.ts'
+import { FaultError } from '../../domain/fault.ts'
 import { hashKey, identifyBy, manageAccess } from '../../services/access/index.ts'
+import { quietAudit } from '../../../test/support/quiet-audit.ts'
 import { adminRoutes, openAdminServer } from './index.ts'
 import type { AdminParts, Status } from './index.ts'
 
@@ -23,7 +25,21 @@ const status: Status = {
   processes: [],
   engines: [],
   fetches: [],
-  gateways: [{ gateway: 'gw', connected: true, seq: 3, snapshot: 's1' }],
+  gateways: [
+    {
+      gateway: 'gw',
+      role: 'gateway',
+      local: true,
+      pid: 7,
+      from: null,
+      connected: true,
+      presence: 'connected',
+      seq: 3,
+      snapshot: 's1',
+      journalBehind: null,
+      problems: [],
+    },
+  ],
   snapshot: 's1',
   models: [],
   store: { kind: 'sqlite', name: '/state/controller/holdfast.db', problem: null },
@@ -53,6 +69,7 @@ const row: RequestRow = {
   currency: 'EUR',
   clientId: null,
   from: null,
+  choice: 'least loaded',
 }
 
 const budget: Budget = { amount: 10, unit: 'money', currency: 'EUR', every: millis(3_600_000) }
@@ -92,6 +109,18 @@ async function open(over: Partial<AdminParts> = {}) {
       },
       rates: () => [{ name: versionName('v1'), cost: { hourly: 0.5, currency: 'EUR', gpus: 2, estimated: true } }],
       status: async () => status,
+      gateways: {
+        makeToken: async lifetime => ({
+          token: 'hf-join-x',
+          expiresAt: instant(at + lifetime),
+          addresses: ['10.0.0.1:8443'],
+          fingerprint: 'ab',
+        }),
+        list: async () => status.gateways,
+        remove: async id => {
+          if (id !== 'gw') throw new FaultError({ kind: 'not-found', what: 'gateway', name: id })
+        },
+      },
       requests: {
         list: async filter => {
           asked.filters.push(filter)
@@ -106,7 +135,21 @@ async function open(over: Partial<AdminParts> = {}) {
       verifyAudit: async () => ({
         result: 'broken',
         findings: [{ result: 'broken', epoch: 'e', segment: 1, line: 0, what: 'edited', detail: 'changed' }],
-        epochs: [{ result: 'intact', epoch: 'f', blocks: 3, lines: 9, unsealed: 0, ended: true }],
+        epochs: [
+          {
+            ...{ result: 'intact', epoch: 'f', blocks: 3, lines: 9, unsealed: 0, ended: true },
+            ...{ head: { n: 3, hash: '' }, removed: null, covers: [] },
+            tombstones: [{ act: actId('a'), epoch: 'f', segment: 1, line: 1, lines: 2, digest: '' }],
+          },
+        ],
+      }),
+      audit: quietAudit({
+        store: {
+          ...quietAudit().store,
+          removals: async () => [
+            { epoch: 'f', segment: 2, n: 1, hash: '', at: instant(at), rule: 'capture.retention 30d', whole: false },
+          ],
+        },
       }),
       ...over,
     }),
@@ -413,6 +456,10 @@ test('audit verification tells what is broken and what is missing', async () => 
     lines: 9,
     broken: [{ epoch: 'e', segment: 1, line: null, what: 'edited', detail: 'changed' }],
     gaps: [{ epoch: 'e', at: '2026-01-01T00:00:00.000Z', until: '2026-01-01T00:00:01.000Z', lost: 2 }],
+    erased: 2,
+    retained: [
+      { epoch: 'f', segments: 2, whole: false, rule: 'capture.retention 30d', at: '2026-01-01T00:00:00.000Z' },
+    ],
   })
 })
 
@@ -424,6 +471,10 @@ test('the API describes itself without a key, every route of it', async () => {
   const { body, status } = await (await open()).send('GET', '/api/v1/openapi.json', { key: null })
   expect(status).toBe(200)
   expect(Object.keys(body.paths).toSorted()).toEqual([
+    '/api/v1/audit',
+    '/api/v1/audit/erasures',
+    '/api/v1/audit/export',
+    '/api/v1/audit/person',
     '/api/v1/audit/verify',
     '/api/v1/keys',
     '/api/v1/keys/{id}',
@@ -478,4 +529,21 @@ test('an error nobody foresaw is logged whole and told briefly, without the quer
   expect(logged).toHaveLength(1)
   expect(logged[0]).toContain('req-1')
   expect(logged[0]).not.toContain('sk-secret')
+})
+
+test('tokens for gateways last an hour unless told, and a week at most', async () => {
+  const { send } = await open()
+  expect(await send('POST', '/api/v1/gateways/tokens', { body: {} })).toMatchObject({
+    status: 201,
+    body: { token: 'hf-join-x', expiresAt: new Date(at + 3_600_000).toISOString(), addresses: ['10.0.0.1:8443'] },
+  })
+  const long = await send('POST', '/api/v1/gateways/tokens', { body: { expiresIn: '2w' } })
+  expect(long).toMatchObject({ status: 400, body: { error: { param: 'expiresIn' } } })
+})
+
+test('gateways are listed, and removed by their id', async () => {
+  const { send } = await open()
+  expect((await send('GET', '/api/v1/gateways')).body).toEqual({ gateways: status.gateways })
+  expect(await send('DELETE', '/api/v1/gateways/gw')).toMatchObject({ status: 200, body: { gateway: 'gw' } })
+  expect(await send('DELETE', '/api/v1/gateways/other')).toMatchObject({ status: 404 })
 })

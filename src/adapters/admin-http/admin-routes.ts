@@ -3,6 +3,8 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { FaultError } from '../../domain/fault.ts'
 import type { Instant } from '../../domain/units.ts'
 import type { Access, Identify } from '../../services/access/index.ts'
+import { auditRoutes } from './audit.ts'
+import type { AuditRouteParts } from './audit.ts'
 import { gatewayRoutes } from './gateways.ts'
 import type { GatewayAdmin } from './gateways.ts'
 import { keyRoutes } from './keys.ts'
@@ -14,7 +16,8 @@ import { statusRoutes } from './status.ts'
 import type { Status } from './status.ts'
 import { teamRoutes } from './teams.ts'
 
-export type AdminParts = Omit<RecordParts, 'keys'> &
+export type AdminParts = Omit<RecordParts, 'keys' | 'removals'> &
+  AuditRouteParts &
   SpendParts & {
     access: Access
     identify: Identify
@@ -37,7 +40,10 @@ export const adminRoutes =
         })
         await guarded.register(keyRoutes({ keys: parts.access.keys, now: parts.now }))
         await guarded.register(teamRoutes({ teams: parts.access.teams }))
-        await guarded.register(recordRoutes({ ...parts, keys: parts.access.keys }))
+        await guarded.register(
+          recordRoutes({ ...parts, keys: parts.access.keys, removals: parts.audit.store.removals }),
+        )
+        await guarded.register(auditRoutes(parts))
         await guarded.register(spendRoutes(parts))
         await guarded.register(gatewayRoutes(parts))
         await guarded.register(statusRoutes(parts))

@@ -2,6 +2,7 @@
 export { adminRoutes } from './admin-routes.ts'
 export type { AdminParts } from './admin-routes.ts'
 export type { GatewayRow } from './gateways.ts'
+export { openNotes, recordActs } from './record-acts.ts'
 export { openAdminServer } from './server.ts'
 export type { AdminLog } from './server.ts'
 export type { Status } from './status.ts'

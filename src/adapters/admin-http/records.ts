@@ -1,7 +1,7 @@
 /** `/api/v1/requests`, `/api/v1/usage` and `/api/v1/audit/verify`: what the journal says. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import type { RequestStore } from '../../domain/journal/index.ts'
+import type { Removal, RequestStore } from '../../domain/journal/index.ts'
 import { keyId, modelName, requestId, teamName } from '../../domain/units.ts'
 import type { KeyId } from '../../domain/units.ts'
 import type { Keys } from '../../services/access/index.ts'
@@ -45,6 +45,7 @@ const RequestAnswer = z.object({
   currency: z.string().nullable(),
   clientId: z.string().nullable(),
   from: z.string().nullable(),
+  choice: z.string().nullable().describe('Why this replica answered.'),
 })
 
 const UsageQuery = z.strictObject({
@@ -88,6 +89,10 @@ const AuditAnswer = z.object({
   gaps: z
     .array(z.object({ epoch: z.string(), at: z.string(), until: z.string(), lost: z.number() }))
     .describe('When requests were served that could not be recorded.'),
+  erased: z.number().describe('Lines that were erased; an act in the chain vouches for each.'),
+  retained: z
+    .array(z.object({ epoch: z.string(), segments: z.number(), whole: z.boolean(), rule: z.string(), at: z.string() }))
+    .describe('What retention took from the front of epochs: verification begins behind it.'),
 })
 
 export type RecordParts = {
@@ -95,10 +100,11 @@ export type RecordParts = {
   requests: Pick<RequestStore, 'list' | 'usage' | 'gaps'>
   /** Goes along every epoch's chain; slow for a long journal. */
   verifyAudit: () => Promise<Audit>
+  removals: () => Promise<Removal[]>
 }
 
 export const recordRoutes =
-  ({ keys, requests, verifyAudit }: RecordParts): FastifyPluginAsyncZod =>
+  ({ keys, requests, verifyAudit, removals }: RecordParts): FastifyPluginAsyncZod =>
   async app => {
     /** The administrator and tokens have no record among the keys. */
     async function toKeyId(ref: string): Promise<KeyId | 'admin'> {
@@ -172,6 +178,11 @@ export const recordRoutes =
           detail,
         })),
         gaps: (await requests.gaps()).map(gap => ({ ...gap, at: toIso(gap.at), until: toIso(gap.until) })),
+        erased: audit.epochs.flatMap(epoch => epoch.tombstones).reduce((sum, found) => sum + found.lines, 0),
+        retained: (await removals()).map(({ epoch, segment, whole, rule, at }) => ({
+          ...{ epoch, segments: segment, whole, rule },
+          at: toIso(at),
+        })),
       }
     })
   }

@@ -77,6 +77,11 @@ export function openAuditStore(db: Kysely<Tables>): AuditStore {
       const rows = await db.selectFrom('requests').select('key').distinct().where('alias', '=', alias).execute()
       return rows.flatMap(row => (row.key === null || row.key === erased ? [] : [row.key]))
     },
+    async aliasesOf(ids) {
+      if (ids.length === 0) return []
+      const rows = await db.selectFrom('requests').select('alias').distinct().where('key', 'in', ids).execute()
+      return rows.flatMap(row => row.alias ?? [])
+    },
     async hasOpen(epoch, until) {
       const row = await db
         .selectFrom('requests')
@@ -204,6 +209,14 @@ async function eraseAbout(db: Kysely<Tables>, subject: Subject, limit: number): 
   const { ids, until } = subject
   const requests = await db.transaction().execute(async trx => {
     await eraseUsage(trx, { keys: ids, until, under: erased })
+    // What a key that lives on has spent still bounds it.
+    const living = trx.selectFrom('keys').select('id').where('revoked_at', 'is', null)
+    await trx
+      .deleteFrom('spend')
+      .where('subject', '=', 'key')
+      .where('name', 'in', ids)
+      .where('name', 'not in', living)
+      .execute()
     const rows = await trx
       .selectFrom('requests')
       .select('id')

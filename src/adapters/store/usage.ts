@@ -77,7 +77,7 @@ export async function eraseUsage(
     if (hour === undefined) return
     const places = new Map<string, Row>()
     for (const row of await theirs.selectAll().where('hour', '=', hour).execute()) {
-      const id = JSON.stringify([row.team, row.model, row.version])
+      const id = JSON.stringify([row.team, row.model, row.version, row.currency])
       const sum = places.get(id) ?? { ...row, key: under, ...nothing() }
       places.set(id, sum)
       for (const name of sums) sum[name] += row[name]

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { afterEach, expect, test } from 'vitest'
+import { quietAudit } from '../../../test/support/quiet-audit.ts'
 import { adminRoutes, openAdminServer } from '../../adapters/admin-http/index.ts'
 import { fakeAccessStore } from '../../domain/access/fake.ts'
 import { instant } from '../../domain/units.ts'
@@ -49,6 +50,7 @@ async function service() {
       },
       requests: { list: async () => [], usage: async () => [], gaps: async () => [] },
       verifyAudit: async () => ({ result: 'intact', epochs: [] }),
+      audit: quietAudit(),
     }),
   )
   const url = await app.listen({ port: 0, host: '127.0.0.1' })

@@ -53,6 +53,8 @@ export type Erasure = {
   older: number
   /** Lines in segments that are still written. */
   waiting: number
+  /** When everything there was had been gone through for the last time; `null`: not once yet. */
+  passedAt: Instant | null
   doneAt: Instant | null
 }
 
@@ -82,6 +84,8 @@ export interface AuditStore {
   eraseKeyChanges(ids: readonly string[]): Promise<void>
   /** Keys of requests that had this alias: tokens, which have no record of their own. */
   idsByAlias(alias: string): Promise<string[]>
+  /** Aliases that requests of these keys had. */
+  aliasesOf(ids: readonly string[]): Promise<string[]>
   /** Whether a request that arrived by then is open in this epoch. */
   hasOpen(epoch: string, until: Instant): Promise<boolean>
 }

@@ -31,14 +31,18 @@ export function isAbout(record: JournalRecord, { ids, names, until }: Subject): 
       return record satisfies never
   }
 
-  function speaksOf({ who, alias, target, why, detail }: ActRecord): boolean {
+  function speaksOf({ who, alias, what, target, why, detail }: ActRecord): boolean {
+    const words = [alias, target, ...textsOf(detail)].filter(text => text !== null)
+    // A team or a model may be called what a person is called.
+    const said = whoseActs.test(what) ? [...ids, ...names] : ids
     return (
       (who !== null && ids.includes(who)) ||
-      [alias, target, ...textsOf(detail)].some(text => text !== null && (ids.includes(text) || names.includes(text))) ||
+      words.some(word => said.includes(word)) ||
       (why !== null && (ids.some(id => why.includes(id)) || names.some(name => why.includes(`'${name}'`))))
     )
   }
 }
+const whoseActs = /^(key|user)\./
 
 function textsOf(value: unknown): string[] {
   if (typeof value === 'string') return [value]

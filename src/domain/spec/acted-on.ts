@@ -24,7 +24,7 @@ const acted: Acted = {
   },
   models: { name: true, live: true, queue: true },
   teams: true,
-  capture: { whenUnwritable: true },
+  capture: { whenUnwritable: true, retention: true },
 }
 
 /** Whether a key (`['models', 'live']`: lists have no step) is acted on: wholly, in part, or not yet. */
