@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { openAdminServer } from '../../src/adapters/admin-http/index.ts'
 import { liteLlmRoutes } from '../../src/adapters/litellm-http/index.ts'
 import { fakeAccessStore } from '../../src/domain/access/fake.ts'
-import type { RequestFilter, RequestRow, UsageRow } from '../../src/domain/journal/index.ts'
+import type { RequestFilter, RequestRow, SpentRow, UsageRow } from '../../src/domain/journal/index.ts'
 import type { Snapshot } from '../../src/domain/serving/index.ts'
 import { instant } from '../../src/domain/units.ts'
 import { hashKey, identifyBy, manageAccess } from '../../src/services/access/index.ts'
@@ -15,6 +15,8 @@ type World = {
   snapshot?: Pick<Snapshot, 'models' | 'versions'>
   requests?: RequestRow[]
   usage?: (keyIds: string[]) => UsageRow[]
+  /** Whatever the period that is asked about. */
+  spent?: SpentRow[]
 }
 
 export async function openLiteLlm(world: World = {}) {
@@ -29,6 +31,7 @@ export async function openLiteLlm(world: World = {}) {
     now,
     randomBytes,
     models: () => [],
+    currency: () => 'EUR',
     whereDeclared: () => 'holdfast.yaml:12',
   })
   const identify = identifyBy({ store, adminHash, now })
@@ -44,6 +47,8 @@ export async function openLiteLlm(world: World = {}) {
           filters.push(filter)
           return (world.requests ?? []).slice(0, filter.limit)
         },
+        spent: async ({ keys: ids, teams: names }) =>
+          (world.spent ?? []).filter(({ subject, name }) => (subject === 'key' ? ids : names).includes(name)),
         usage: async () => world.usage?.((await store.keys()).map(key => key.id)) ?? [],
       },
       snapshot: () => world.snapshot ?? { models: [], versions: [] },

@@ -22,8 +22,9 @@ const segments = [
 ]
 
 const spec = 'Models stand in the spec: change holdfast.yaml, and see that it is right with holdfast check.'
-const usage = 'GET /api/v1/usage has tokens and requests by key, team, model or version; money is not computed.'
-const budgets = 'Budgets are not enforced. GET /api/v1/usage tells what each key and team used.'
+const usage = 'GET /api/v1/usage has requests, tokens, GPU time and costs by key, team, model or version.'
+const budgets =
+  'A budget belongs to a key or a team: max_budget and budget_duration there. GET /api/v1/spend tells what is left of each.'
 const members =
   'There are no user accounts: POST /key/generate with user_id and team_id makes a member, POST /key/delete ends one.'
 const customers = 'Requests are counted by key: give each customer a key (POST /key/generate with user_id).'

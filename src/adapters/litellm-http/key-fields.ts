@@ -1,10 +1,11 @@
 /** The fields of a key that scripts set, from their words to ours. */
 import { z } from 'zod'
 import { FaultError } from '../../domain/fault.ts'
+import type { Key } from '../../domain/access/index.ts'
 import { teamName } from '../../domain/units.ts'
-import type { TeamName } from '../../domain/units.ts'
 import type { NewKey } from '../../services/access/index.ts'
 import { toRoutes } from './allowed-routes.ts'
+import { boundFields, toBounds, withoutBounds } from './bound-fields.ts'
 import { flag, metadata, names, text, toEnd, toModels } from './fields.ts'
 import { refuseUnsupported } from './unsupported.ts'
 
@@ -17,6 +18,7 @@ export const KeyFields = z.looseObject({
   metadata,
   blocked: flag,
   allowed_routes: names,
+  ...boundFields,
 })
 type KeyFields = z.output<typeof KeyFields>
 
@@ -25,8 +27,8 @@ export type AskedKey = Omit<NewKey, 'secret'>
 /** A new key. Throws FaultError `unsupported` for what would make it another key than was asked for. */
 export function toAskedKey(fields: KeyFields): AskedKey {
   const { key_alias: alias, models, duration, team_id: team, user_id: user, metadata: given, ...rest } = fields
-  const { blocked: _, allowed_routes: routes, ...others } = rest
-  refuseUnsupported(others)
+  const { blocked: _, allowed_routes: routes, ...bounded } = rest
+  refuseUnsupported(withoutBounds(bounded))
   return {
     alias,
     team: team === null ? null : teamName(team),
@@ -34,16 +36,17 @@ export function toAskedKey(fields: KeyFields): AskedKey {
     models: toModels(models ?? [], team !== null),
     routes: toRoutes(routes ?? []),
     expires: duration === null ? null : toEnd(duration),
+    ...toBounds(bounded),
     metadata: given ?? {},
   }
 }
 
 /**
- * What a change names: null stands for left out, as LiteLLM has it. `team`: the key's own, as it is before.
+ * What a change names: null stands for left out, as LiteLLM has it. `before`: the key as it is.
  * Throws FaultError `unsupported` as `toAskedKey` does.
  */
-export function toKeyChanges(fields: KeyFields, team: TeamName | null): Partial<AskedKey> {
-  const asked = toAskedKey({ ...fields, team_id: fields.team_id ?? team })
+export function toKeyChanges(fields: KeyFields, before: Key): Partial<AskedKey> {
+  const asked = toAskedKey({ ...fields, team_id: fields.team_id ?? before.team })
   return {
     ...(fields.key_alias === null ? {} : { alias: asked.alias }),
     ...(fields.team_id === null ? {} : { team: asked.team }),
@@ -51,6 +54,7 @@ export function toKeyChanges(fields: KeyFields, team: TeamName | null): Partial<
     ...(fields.models === null || fields.models === undefined ? {} : { models: asked.models }),
     ...(fields.allowed_routes === null || fields.allowed_routes === undefined ? {} : { routes: asked.routes ?? null }),
     ...(fields.duration === null ? {} : { expires: asked.expires }),
+    ...toBounds(fields, before),
     ...(fields.metadata === null || fields.metadata === undefined ? {} : { metadata: asked.metadata }),
   }
 }

@@ -4,16 +4,16 @@ import { z } from 'zod'
 import type { AccessStore, Key } from '../../domain/access/index.ts'
 import { FaultError } from '../../domain/fault.ts'
 import { keyId } from '../../domain/units.ts'
-import type { Instant } from '../../domain/units.ts'
 import { callerOf } from './caller.ts'
 import { cutPage, isSet, page, pageSize, queryFlag, refs, tags, text } from './fields.ts'
 import { findKey, missingKey } from './find-key.ts'
 import { toKeyInfo, tokenOf, userOf } from './shapes.ts'
+import { readSpending } from './spending.ts'
+import type { SpendingParts } from './spending.ts'
 import { refuseUnsupported } from './unsupported.ts'
 
-export type KeyListParts = {
+export type KeyListParts = SpendingParts & {
   store: Pick<AccessStore, 'key' | 'keyByHash' | 'keys'>
-  now: () => Instant
 }
 
 const Info = z.object({ key: text })
@@ -34,7 +34,7 @@ const Aliases = z.looseObject({ page, size: pageSize(50), search: text })
 
 /** For any key, about itself. */
 export const ownKeyRoutes =
-  ({ store, now }: KeyListParts): FastifyPluginAsyncZod =>
+  ({ store, ...parts }: KeyListParts): FastifyPluginAsyncZod =>
   async app => {
     app.get('/key/info', { schema: { tags, querystring: Info } }, async request => {
       const caller = callerOf(request)
@@ -52,7 +52,7 @@ export const ownKeyRoutes =
       if (caller.kind !== 'admin' && key?.id !== own)
         throw new FaultError({ kind: 'admin-required', what: 'Asking about another key' })
       if (key === null) missingKey(ref ?? '')
-      return { key: tokenOf(key), info: toKeyInfo(key, now()) }
+      return { key: tokenOf(key), info: toKeyInfo(key, await readSpending(parts, { keys: [key] })) }
     })
 
     // LiteLLM tells of the key's logging callbacks; keys have none here, and whoever gets this far has a key that works.
@@ -61,7 +61,7 @@ export const ownKeyRoutes =
 
 /** For the administrator: register it behind that guard. */
 export const keyListRoutes =
-  ({ store, now }: KeyListParts): FastifyPluginAsyncZod =>
+  ({ store, ...parts }: KeyListParts): FastifyPluginAsyncZod =>
   async app => {
     app.get('/key/list', { schema: { tags, querystring: List } }, async request => {
       const {
@@ -85,8 +85,11 @@ export const keyListRoutes =
           (hash === null || key.secrets.some(secret => secret.hash === hash)),
       )
       const { items, total, pages } = cutPage(found, { page: at, size })
+      const spending = isSet(full) ? await readSpending(parts, { keys: items }) : null
       return {
-        keys: items.map(key => (isSet(full) ? { token: tokenOf(key), ...toKeyInfo(key, now()) } : tokenOf(key))),
+        keys: items.map(key =>
+          spending === null ? tokenOf(key) : { token: tokenOf(key), ...toKeyInfo(key, spending) },
+        ),
         total_count: total,
         current_page: at,
         total_pages: pages,
@@ -107,8 +110,10 @@ export const keyListRoutes =
     })
 
     app.post('/v2/key/info', { schema: { tags, body: Infos } }, async (request, reply) => {
-      const found = await Promise.all(request.body.keys.map(ref => findKey(store, ref)))
-      const info = found.filter(key => key !== null).map(key => ({ token: tokenOf(key), ...toKeyInfo(key, now()) }))
+      const refs = await Promise.all(request.body.keys.map(ref => findKey(store, ref)))
+      const found = refs.filter(key => key !== null)
+      const spending = await readSpending(parts, { keys: found })
+      const info = found.map(key => ({ token: tokenOf(key), ...toKeyInfo(key, spending) }))
       return reply.header('cache-control', 'no-store').send({ key: request.body.keys, info })
     })
   }

@@ -3,7 +3,6 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { AccessStore, Key } from '../../domain/access/index.ts'
 import { FaultError } from '../../domain/fault.ts'
-import type { Instant } from '../../domain/units.ts'
 import type { Keys } from '../../services/access/index.ts'
 import { bearKey } from './bear-key.ts'
 import { noGrace, refs, tags, text, toLength } from './fields.ts'
@@ -11,11 +10,12 @@ import { missingKey, needKey } from './find-key.ts'
 import { KeyFields, toAskedKey, toKeyChanges, toServiceKey } from './key-fields.ts'
 import type { AskedKey } from './key-fields.ts'
 import { toBornKey, toKeyInfo, tokenOf } from './shapes.ts'
+import { nothingSpent, readSpending } from './spending.ts'
+import type { SpendingParts } from './spending.ts'
 
-export type KeyRouteParts = {
+export type KeyRouteParts = SpendingParts & {
   keys: Keys
   store: Pick<AccessStore, 'key' | 'keyByHash' | 'keyByAlias'>
-  now: () => Instant
 }
 
 const Generate = KeyFields.extend({ key: text })
@@ -25,20 +25,22 @@ const Ref = z.object({ key: z.string().min(1) })
 const Delete = z.strictObject({ keys: refs, key_aliases: refs })
 
 export const keyRoutes =
-  ({ keys, store, now }: KeyRouteParts): FastifyPluginAsyncZod =>
+  ({ keys, store, ...parts }: KeyRouteParts): FastifyPluginAsyncZod =>
   async app => {
+    const told = async (key: Key) => toKeyInfo(key, await readSpending(parts, { keys: [key] }))
     // What these answer holds secrets, or refers to keys by what the caller sent, which may be one.
     app.addHook('onSend', async (_, reply) => {
       reply.header('cache-control', 'no-store')
     })
 
     async function bear(ask: AskedKey, { key, blocked }: { key: string | null; blocked?: boolean | null | undefined }) {
-      return toBornKey(await bearKey(keys, { ...ask, secret: key }, { blocked: blocked === true }), now())
+      const born = await bearKey(keys, { ...ask, secret: key }, { blocked: blocked === true })
+      return toBornKey(born, nothingSpent(parts.now()))
     }
 
     /** What is named, and nothing else: a blocked key stays blocked unless `blocked: false` is said. */
     async function change(key: Key, fields: z.output<typeof KeyFields>): Promise<Key> {
-      const changes = toKeyChanges(fields, key.team)
+      const changes = toKeyChanges(fields, key)
       const changed = Object.keys(changes).length === 0 ? key : (await keys.update(key.id, changes)).key
       if (fields.blocked === true) return (await keys.block(key.id)).key
       if (fields.blocked === false) return (await keys.unblock(key.id)).key
@@ -58,17 +60,17 @@ export const keyRoutes =
     app.post('/key/update', { schema: { tags, body: Update } }, async request => {
       const { key: ref, ...fields } = request.body
       const key = await change(await needKey(store, ref), fields)
-      return { key: ref, token: tokenOf(key), ...toKeyInfo(key, now()) }
+      return { key: ref, token: tokenOf(key), ...(await told(key)) }
     })
 
     app.post('/key/block', { schema: { tags, body: Ref } }, async request => {
       const { key } = await keys.block((await needKey(store, request.body.key)).id)
-      return { token: tokenOf(key), ...toKeyInfo(key, now()) }
+      return { token: tokenOf(key), ...(await told(key)) }
     })
 
     app.post('/key/unblock', { schema: { tags, body: Ref } }, async request => {
       const { key } = await keys.unblock((await needKey(store, request.body.key)).id)
-      return { token: tokenOf(key), ...toKeyInfo(key, now()) }
+      return { token: tokenOf(key), ...(await told(key)) }
     })
 
     async function regenerate(ref: string, body: z.output<typeof Regenerate>) {
@@ -78,7 +80,8 @@ export const keyRoutes =
       const length = grace === null ? noGrace : toLength(grace, 'grace_period')
       await change(found, fields)
       const { key, secret } = await keys.rotate(found.id, { grace: length })
-      return { ...toBornKey({ key, secret }, now()), duration: fields.duration }
+      const spending = await readSpending(parts, { keys: [key] })
+      return { ...toBornKey({ key, secret }, spending), duration: fields.duration }
     }
 
     app.post('/key/regenerate', { schema: { tags, body: Regenerate } }, async request => {

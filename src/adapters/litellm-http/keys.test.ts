@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto'
 import { afterEach, expect, test } from 'vitest'
 import { openLiteLlm } from '../../../test/support/litellm.ts'
-import { teamName } from '../../domain/units.ts'
+import type { SpentRow } from '../../domain/journal/index.ts'
+import { millis, teamName, tokens } from '../../domain/units.ts'
 
 const toClose: (() => Promise<void>)[] = []
 afterEach(async () => {
   for (const close of toClose.splice(0)) await close()
 })
 
-async function open() {
-  const opened = await openLiteLlm()
+async function open(world: Parameters<typeof openLiteLlm>[0] = {}) {
+  const opened = await openLiteLlm(world)
   toClose.push(opened.close)
   return opened
 }
@@ -65,10 +66,9 @@ test("an empty list of models is every model, as LiteLLM means it, and 'no-defau
 })
 
 test.each([
-  { max_budget: 10 },
-  { max_budget: 0 },
-  { rpm_limit: 5 },
-  { tpm_limit: 5 },
+  { soft_budget: 10 },
+  { model_rpm_limit: { coder: 5 } },
+  { spend: 5 },
   { budget_id: 'b' },
   { tags: ['a'] },
   { permissions: { allow: true } },
@@ -107,7 +107,7 @@ test('a key is found by its secret, its hash or its id, and the answer never hol
   for (const ref of [born.key, born.token, born.token_id]) {
     const { status, body } = await send('GET', `/key/info?key=${ref}`)
     expect(status).toBe(200)
-    expect(body).toMatchObject({ key: born.token, info: { key_alias: 'slack', blocked: false, spend: null } })
+    expect(body).toMatchObject({ key: born.token, info: { key_alias: 'slack', blocked: false, spend: 0 } })
     expect(JSON.stringify(body)).not.toContain(born.key)
   }
   expect(await send('GET', '/key/info?key=sk-hf-unknown-unknown')).toMatchObject({
@@ -237,15 +237,75 @@ test('an update changes what it names; null is left out, and -1 is never', async
   expect((await get(`/key/info?key=${key}`)).info).toMatchObject({ expires: null, key_alias: 'a', team_id: 'ops' })
 })
 
-test('an update that asks for a limit changes nothing', async () => {
+test('an update that asks for what can’t be held changes nothing', async () => {
   const { send, post, get } = await open()
   const { key } = await post('/key/generate', { key_alias: 'a' })
-  const refused = await send('POST', '/key/update', { body: { key, key_alias: 'b', rpm_limit: 5 } })
+  const refused = await send('POST', '/key/update', { body: { key, key_alias: 'b', soft_budget: 5 } })
   expect(refused).toMatchObject({
     status: 400,
-    body: { error: { message: expect.stringContaining('teams[].limits') } },
+    body: { error: { message: expect.stringContaining('/api/v1/spend') } },
   })
   expect((await get(`/key/info?key=${key}`)).info.key_alias).toBe('a')
+})
+
+const free = {
+  ...{ rpm_limit: null, tpm_limit: null, max_parallel_requests: null },
+  ...{ max_budget: null, budget_duration: null, budget_reset_at: null },
+}
+
+test('limits and budgets are those of the key, and an update changes what it names', async () => {
+  const { post, get, keys } = await open()
+  const { key, ...born } = await post('/key/generate', {
+    ...{ rpm_limit: 60, tpm_limit: 1000, max_parallel_requests: 4 },
+    ...{ max_budget: 20, budget_duration: '30d' },
+  })
+  expect(born).toMatchObject({
+    ...{ rpm_limit: 60, tpm_limit: 1000, max_parallel_requests: 4, max_budget: 20, budget_duration: '30d', spend: 0 },
+    budget_reset_at: '2026-01-07T00:00:00.000Z',
+  })
+  const [stored] = await keys.list()
+  expect(stored).toMatchObject({
+    limits: { requestsPerMinute: 60, tokensPerMinute: 1000, parallel: 4 },
+    budget: { amount: 20, unit: 'money', currency: 'EUR', every: 30 * 86_400_000 },
+  })
+  await post('/key/update', { key, rpm_limit: 30, max_budget: 50 })
+  const info = async () => (await get(`/key/info?key=${key}`)).info
+  expect(await info()).toMatchObject({ rpm_limit: 30, tpm_limit: 1000, max_budget: 50, budget_duration: '30d' })
+  await post('/key/update', { key, budget_duration: '7d', tpm_limit: null })
+  expect(await info()).toMatchObject({ tpm_limit: 1000, max_budget: 50, budget_duration: '7d' })
+})
+
+test('a budget without a duration never begins anew, a duration without a budget bounds nothing, and 0 is nothing', async () => {
+  const { post } = await open()
+  expect(await post('/key/generate', { max_budget: 5 })).toMatchObject({ ...free, max_budget: 5 })
+  expect(await post('/key/generate', { budget_duration: '30d' })).toMatchObject(free)
+  expect(await post('/key/generate', { max_budget: 0 })).toMatchObject({ ...free, max_budget: 0 })
+})
+
+test.each([
+  [{ rpm_limit: 0 }, 'rpm_limit'],
+  [{ max_parallel_requests: -1 }, 'max_parallel_requests'],
+  [{ max_budget: -5 }, 'max_budget'],
+  [{ max_budget: 5, budget_duration: '30s' }, 'budget_duration'],
+  [{ max_budget: 5, budget_duration: '1mo' }, 'budget_duration'],
+])('a bound that could not be kept is refused by name: %o', async (fields, param) => {
+  const { send, keys } = await open()
+  const { status, body } = await send('POST', '/key/generate', { body: fields })
+  expect([status, body.error.param]).toEqual([400, param])
+  expect(await keys.list()).toEqual([])
+})
+
+test('what a key spent is told in money: of its budget’s period, or ever', async () => {
+  const spent: SpentRow[] = []
+  const { post, get, keys } = await open({ spent })
+  const { key, token } = await post('/key/generate', { max_budget: 20, budget_duration: '1d' })
+  const [stored] = await keys.list()
+  const row = { subject: 'key' as const, name: stored?.id ?? '', epoch: 'e', tokens: tokens(9), gpuMs: millis(9) }
+  spent.push({ ...row, currency: 'EUR', money: 1.5 }, { ...row, epoch: 'f', currency: 'EUR', money: 1 })
+  spent.push({ ...row, currency: 'USD', money: 100 })
+  expect((await get(`/key/info?key=${key}`)).info.spend).toBe(2.5)
+  expect((await get('/key/list?return_full_object=true')).keys).toMatchObject([{ token, spend: 2.5 }])
+  expect(await post('/key/block', { key })).toMatchObject({ spend: 2.5, blocked: true })
 })
 
 test('a key of a team does not get every model by an update', async () => {
@@ -337,7 +397,7 @@ test('keys are listed newest first, in pages, by user, team and alias, and delet
   expect((await get('/key/list?team_id=ops')).keys).toEqual([b.token])
   expect((await get(`/key/list?key_alias=c&key_hash=${c.token}`)).keys).toEqual([c.token])
   expect((await get('/key/list?return_full_object=true&key_alias=a')).keys).toMatchObject([
-    { token: a.token, key_alias: 'a', user_id: 'ada', spend: null },
+    { token: a.token, key_alias: 'a', user_id: 'ada', spend: 0 },
   ])
   expect((await get('/key/list?organization_id=o')).error.code).toBe('unsupported')
   expect(await get('/key/aliases')).toMatchObject({ aliases: ['a', 'b', 'c'], total_count: 3 })

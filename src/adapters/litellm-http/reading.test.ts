@@ -149,12 +149,15 @@ const aRow = (id: string, change: Partial<RequestRow> = {}): RequestRow => ({
   ttftMs: 250,
   totalMs: 1500,
   attempts: 1,
+  gpuMs: millis(40),
+  cost: 0.25,
+  currency: 'EUR',
   clientId: null,
   from: '10.0.0.9',
   ...change,
 })
 
-test('requests are told by LiteLLM’s fields, with tokens and without money', async () => {
+test('requests are told by LiteLLM’s fields, with tokens and with what they cost', async () => {
   const requests = [aRow('r1')]
   const { get, post, store } = await open({ requests })
   const { token } = await post('/key/generate', { user_id: 'ada' })
@@ -168,7 +171,7 @@ test('requests are told by LiteLLM’s fields, with tokens and without money', a
       request_id: 'r1',
       call_type: '/v1/chat/completions',
       api_key: 'admin',
-      spend: null,
+      spend: 0.25,
       model: 'coder',
       model_id: 'coder-v1',
       prompt_tokens: 10,
@@ -226,17 +229,47 @@ test('sums by LiteLLM’s form, odd days and unknown filters are refused', async
     expect((await send('GET', `/spend/logs?${query}`)).status).toBe(400)
 })
 
-test('keys are told with the tokens they used', async () => {
+const eur = (amount: number) => ({ gpuMs: 5, costs: [{ currency: 'EUR', amount }] })
+
+test('keys are told with the tokens they used and what that cost', async () => {
   const counts = { ok: 1, refused: 0, failed: 0, cancelled: 0, interrupted: 0 }
   const usage = ([id = '']: string[]) => [
-    { name: id, alias: null, requests: 3, ...counts, inputTokens: 5, outputTokens: 7 },
-    { name: 'admin', alias: null, requests: 1, ...counts, inputTokens: 1, outputTokens: 1 },
+    { name: id, alias: null, requests: 3, ...counts, inputTokens: 5, outputTokens: 7, ...eur(0.5) },
+    { name: 'admin', alias: null, requests: 1, ...counts, inputTokens: 1, outputTokens: 1, ...eur(2) },
   ]
   const { get, post } = await open({ usage })
-  const { token } = await post('/key/generate', { key_alias: 'a' })
+  const { token } = await post('/key/generate', { key_alias: 'a', user_id: 'ada' })
   expect(await get('/spend/keys')).toMatchObject([
-    { token, key_alias: 'a', spend: null, api_requests: 3, prompt_tokens: 5, completion_tokens: 7, total_tokens: 12 },
+    { token, key_alias: 'a', spend: 0, api_requests: 3, prompt_tokens: 5, completion_tokens: 7, total_tokens: 12 },
   ])
+  expect(await get('/spend/users')).toEqual([{ user_id: 'ada', spend: 0.5 }])
+  expect(await get('/spend/users?user_id=bob')).toEqual([])
+  expect(await get('/global/spend')).toEqual({ spend: 2.5, max_budget: null })
+  expect(await get('/global/spend/keys?limit=5')).toMatchObject([{ api_key: token, key_alias: 'a', total_spend: 0.5 }])
+})
+
+test('teams and models are told by what they cost, the dearest first, in the currency of costs', async () => {
+  const counts = { requests: 1, ok: 1, refused: 0, failed: 0, cancelled: 0, interrupted: 0, inputTokens: 1 }
+  const usage = () => [
+    { name: 'a', alias: null, ...counts, outputTokens: 1, ...eur(1) },
+    { name: null, alias: null, ...counts, outputTokens: 1, ...eur(9) },
+    {
+      name: 'b',
+      alias: null,
+      ...counts,
+      outputTokens: 1,
+      gpuMs: 5,
+      costs: [...eur(3).costs, { currency: 'USD', amount: 7 }],
+    },
+    { name: 'c', alias: null, ...counts, outputTokens: 1, gpuMs: 0, costs: [] },
+  ]
+  const { get } = await open({ usage })
+  expect((await get('/global/spend/teams')).total_spend_per_team).toEqual([
+    { team_id: 'b', total_spend: 3 },
+    { team_id: 'a', total_spend: 1 },
+    { team_id: 'c', total_spend: 0 },
+  ])
+  expect(await get('/global/spend/models?limit=1')).toEqual([{ model: 'b', total_spend: 3 }])
 })
 
 test.each([
@@ -246,10 +279,9 @@ test.each([
   ['POST', '/team/member_add', '/key/generate'],
   ['POST', '/team/block', '/key/block'],
   ['GET', '/global/spend/report?api_key=sk-secret-secret', '/api/v1/usage'],
-  ['GET', '/global/spend', '/api/v1/usage'],
   ['GET', '/spend/tags', '/api/v1/usage'],
   ['GET', '/spend/logs/v2', '/api/v1/requests'],
-  ['POST', '/budget/new', '/api/v1/usage'],
+  ['POST', '/budget/new', '/api/v1/spend'],
   ['POST', '/customer/new', '/key/generate'],
   ['POST', '/organization/new', '/team/new'],
   ['POST', '/utils/token_counter', '/tokenize'],
@@ -297,6 +329,11 @@ test('what is for the administrator is for nobody else, and strangers learn noth
     ['GET', '/user/list'],
     ['GET', '/spend/logs'],
     ['GET', '/spend/keys'],
+    ['GET', '/spend/users'],
+    ['GET', '/global/spend'],
+    ['GET', '/global/spend/keys'],
+    ['GET', '/global/spend/teams'],
+    ['GET', '/global/spend/models'],
   ] as const
   for (const [method, url] of calls) {
     const body = method === 'POST' ? { body: { key, keys: [key] } } : {}

@@ -1,5 +1,6 @@
 /** Everything that LiteLLM's scripts may call, behind one guard: a key that works, or the admin key. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { currencyIn } from '../../domain/serving/index.ts'
 import type { Access, Identify } from '../../services/access/index.ts'
 import { identifyCaller, requireAdmin } from './caller.ts'
 import { elsewhereRoutes } from './elsewhere.ts'
@@ -23,8 +24,9 @@ export type LiteLlmParts = Access & {
 }
 
 export const liteLlmRoutes =
-  (parts: LiteLlmParts): FastifyPluginAsyncZod =>
+  (asked: LiteLlmParts): FastifyPluginAsyncZod =>
   async app => {
+    const parts = { ...asked, currency: () => currencyIn(asked.snapshot()) }
     // Before the body is read: strangers can't make the controller hold megabytes.
     app.addHook('onRequest', identifyCaller(parts.identify))
     await app.register(ownKeyRoutes(parts))

@@ -1,19 +1,11 @@
-/** Keys, teams and users by LiteLLM's fields. What Holdfast does not count or limit is null, never a made-up 0. */
+/** Keys, teams and users by LiteLLM's fields. What Holdfast does not bound or know is null, never a made-up 0. */
 import { keyStatus, maskKey } from '../../domain/access/index.ts'
 import type { Key, Team } from '../../domain/access/index.ts'
 import type { Instant } from '../../domain/units.ts'
 import { fromRoutes } from './allowed-routes.ts'
+import { fromBounds } from './bound-fields.ts'
 import { fromModels } from './fields.ts'
-
-const notLimited = {
-  spend: null,
-  max_budget: null,
-  budget_duration: null,
-  budget_reset_at: null,
-  tpm_limit: null,
-  rpm_limit: null,
-  max_parallel_requests: null,
-}
+import type { Spending } from './spending.ts'
 
 const toIso = (moment: Instant): string => new Date(moment).toISOString()
 
@@ -23,10 +15,11 @@ export const tokenOf = (key: Key): string => key.secrets[0]?.hash ?? key.id
 /** The person whose key it is; a service account is none. */
 export const userOf = ({ owner }: Key): string | null => (owner?.kind === 'person' ? owner.name : null)
 
-export function toKeyInfo(key: Key, now: Instant) {
-  const status = keyStatus(key, now)
+export function toKeyInfo(key: Key, spending: Spending) {
+  const status = keyStatus(key, spending.at)
   return {
-    ...notLimited,
+    spend: spending.key(key),
+    ...fromBounds(key, spending.at),
     token_id: key.id,
     // The secret is not kept, so its end can't be shown: the end of the id serves to tell keys apart.
     key_name: maskKey(key.id),
@@ -46,16 +39,17 @@ export function toKeyInfo(key: Key, now: Instant) {
 }
 
 /** A key that was just made or given a new secret. */
-export function toBornKey({ key, secret }: { key: Key; secret: string }, now: Instant) {
-  return { key: secret, token: tokenOf(key), ...toKeyInfo(key, now), key_name: maskKey(secret) }
+export function toBornKey({ key, secret }: { key: Key; secret: string }, spending: Spending) {
+  return { key: secret, token: tokenOf(key), ...toKeyInfo(key, spending), key_name: maskKey(secret) }
 }
 
 /** `keys`: every key; those of the team tell who is in it. */
-export function toTeamInfo(team: Team, keys: readonly Key[]) {
+export function toTeamInfo(team: Team, keys: readonly Key[], spending: Spending) {
   const { team_alias: alias, ...metadata } = team.metadata
   const users = keys.filter(key => key.team === team.name && key.revokedAt === null).map(userOf)
   return {
-    ...notLimited,
+    spend: spending.team(team),
+    ...fromBounds(team, spending.at),
     team_id: team.name,
     team_alias: typeof alias === 'string' ? alias : team.name,
     models: fromModels(team.models),
@@ -72,8 +66,8 @@ export function toTeamInfo(team: Team, keys: readonly Key[]) {
   }
 }
 
-/** A user is whoever keys name: there are no accounts. `keys`: this user's, at least one. */
-export function toUserInfo(user: string, keys: readonly Key[]) {
+/** A user is whoever keys name: there are no accounts, and what is bounded is the keys. `keys`: this user's, at least one. */
+export function toUserInfo(user: string, keys: readonly Key[], spending: Spending) {
   const told = (field: string): string | null =>
     keys.map(key => key.metadata[field]).find(value => typeof value === 'string') ?? null
   const first = keys.reduce<Instant | null>(
@@ -81,7 +75,8 @@ export function toUserInfo(user: string, keys: readonly Key[]) {
     null,
   )
   return {
-    ...notLimited,
+    spend: keys.reduce((sum, key) => sum + spending.key(key), 0),
+    ...fromBounds({}, spending.at),
     user_id: user,
     user_email: told('user_email'),
     user_alias: told('user_alias'),

@@ -1,20 +1,22 @@
-/** LiteLLM's `/spend/*`: who asked for what, in tokens. Money is not computed, so `spend` is null and never 0. */
+/** LiteLLM's `/spend/*`: who asked for what, and what it cost. A request that no engine was asked for has no `spend`. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { maskKey } from '../../domain/access/index.ts'
 import type { AccessStore, Key } from '../../domain/access/index.ts'
 import { FaultError } from '../../domain/fault.ts'
-import type { RequestFilter, RequestRow, RequestStore } from '../../domain/journal/index.ts'
+import type { RequestFilter, RequestRow, RequestStore, UsageRow } from '../../domain/journal/index.ts'
 import { instant, requestId } from '../../domain/units.ts'
 import type { Instant, KeyId } from '../../domain/units.ts'
 import { isSet, queryFlag, tags, text } from './fields.ts'
 import { findKey } from './find-key.ts'
 import { toKeyInfo, tokenOf, userOf } from './shapes.ts'
+import { readSpending } from './spending.ts'
+import type { SpendingParts } from './spending.ts'
 import { refuseUnsupported } from './unsupported.ts'
 
-export type SpendRouteParts = {
+export type SpendRouteParts = SpendingParts & {
   store: Pick<AccessStore, 'key' | 'keyByHash' | 'keys'>
-  requests: Pick<RequestStore, 'list' | 'usage'>
-  now: () => Instant
+  requests: Pick<RequestStore, 'list' | 'usage' | 'spent'>
 }
 
 const dayMs = 86_400_000
@@ -35,11 +37,13 @@ const Logs = z.looseObject({
   limit: z.coerce.number().int().min(1).max(10_000).default(1000),
   before: text,
 })
+const Users = z.looseObject({ user_id: text })
 const Keys = z.looseObject({ limit: z.coerce.number().int().min(1).max(10_000).default(1000) })
 
 export const spendRoutes =
-  ({ store, requests, now }: SpendRouteParts): FastifyPluginAsyncZod =>
+  ({ store, ...parts }: SpendRouteParts): FastifyPluginAsyncZod =>
   async app => {
+    const { requests } = parts
     app.get('/spend/logs', { schema: { tags, querystring: Logs } }, async (request, reply) => {
       const {
         api_key: key,
@@ -58,7 +62,7 @@ export const spendRoutes =
           kind: 'unsupported',
           what: 'summarize=true',
           instead:
-            'Leave it out for the requests themselves; GET /api/v1/usage has sums of tokens, by key, team, model or version.',
+            'Leave it out for the requests themselves; GET /api/v1/usage has sums of tokens and costs, by key, team, model or version.',
         })
       }
       const keys = await store.keys()
@@ -80,22 +84,81 @@ export const spendRoutes =
     app.get('/spend/keys', { schema: { tags, querystring: Keys } }, async request => {
       const { limit, ...rest } = request.query
       refuseUnsupported(rest)
-      const keys = new Map<string, Key>((await store.keys()).map(key => [key.id, key]))
-      return (await requests.usage({ by: 'key' }))
-        .flatMap(({ name, ...used }) => {
-          const key = keys.get(name ?? '')
-          return key === undefined ? [] : [{ key, used }]
-        })
+      const used = (await usedKeys()).slice(0, limit)
+      const spending = await readSpending(parts, { keys: used.map(({ key }) => key) })
+      return used.map(({ key, usage }) => ({
+        token: tokenOf(key),
+        ...toKeyInfo(key, spending),
+        api_requests: usage.requests,
+        prompt_tokens: usage.inputTokens,
+        completion_tokens: usage.outputTokens,
+        total_tokens: usage.inputTokens + usage.outputTokens,
+      }))
+    })
+
+    app.get('/spend/users', { schema: { tags, querystring: Users } }, async request => {
+      const { user_id: wanted, ...rest } = request.query
+      refuseUnsupported(rest)
+      const spent = new Map<string, number>()
+      for (const { key, usage } of await usedKeys()) {
+        const user = userOf(key)
+        if (user !== null && (wanted === null || user === wanted))
+          spent.set(user, (spent.get(user) ?? 0) + costOf(usage))
+      }
+      return [...spent].map(([user, spend]) => ({ user_id: user, spend }))
+    })
+
+    app.get('/global/spend', { schema: { tags } }, async () => {
+      const all = await requests.usage({ by: 'model' })
+      return { spend: all.reduce((sum, usage) => sum + costOf(usage), 0), max_budget: null }
+    })
+
+    app.get('/global/spend/keys', { schema: { tags, querystring: Keys } }, async request => {
+      const { limit, ...rest } = request.query
+      refuseUnsupported(rest)
+      return mostFirst(await usedKeys(), ({ usage }) => costOf(usage))
         .slice(0, limit)
-        .map(({ key, used }) => ({
-          token: tokenOf(key),
-          ...toKeyInfo(key, now()),
-          api_requests: used.requests,
-          prompt_tokens: used.inputTokens,
-          completion_tokens: used.outputTokens,
-          total_tokens: used.inputTokens + used.outputTokens,
+        .map(({ key, usage }) => ({
+          api_key: tokenOf(key),
+          key_alias: key.alias,
+          key_name: maskKey(key.id),
+          total_spend: costOf(usage),
         }))
     })
+
+    app.get('/global/spend/teams', { schema: { tags } }, async () => {
+      const teams = (await requests.usage({ by: 'team' })).filter(({ name }) => name !== null)
+      return {
+        teams: teams.map(({ name }) => name),
+        total_spend_per_team: mostFirst(teams, costOf).map(usage => ({
+          team_id: usage.name,
+          total_spend: costOf(usage),
+        })),
+      }
+    })
+
+    app.get('/global/spend/models', { schema: { tags, querystring: Keys } }, async request => {
+      const { limit, ...rest } = request.query
+      refuseUnsupported(rest)
+      const models = (await requests.usage({ by: 'model' })).filter(({ name }) => name !== null)
+      return mostFirst(models, costOf)
+        .slice(0, limit)
+        .map(usage => ({ model: usage.name, total_spend: costOf(usage) }))
+    })
+
+    /** Keys that there are, with what they used ever. */
+    async function usedKeys(): Promise<{ key: Key; usage: UsageRow }[]> {
+      const keys = new Map<string, Key>((await store.keys()).map(key => [key.id, key]))
+      return (await requests.usage({ by: 'key' })).flatMap(usage => {
+        const key = keys.get(usage.name ?? '')
+        return key === undefined ? [] : [{ key, usage }]
+      })
+    }
+
+    /** In the currency that costs are told in now: nothing is converted. */
+    function costOf({ costs }: UsageRow): number {
+      return costs.find(({ currency }) => currency === parts.currency())?.amount ?? 0
+    }
 
     type Whose = { key: string | null; user: string | null; keys: readonly Key[] }
 
@@ -107,6 +170,9 @@ export const spendRoutes =
       return id === undefined || (theirs !== null && !theirs.includes(id)) ? [] : [id]
     }
   }
+
+const mostFirst = <T>(all: readonly T[], spentBy: (one: T) => number): T[] =>
+  all.toSorted((a, b) => spentBy(b) - spentBy(a))
 
 const firstOf = (text: string): Instant => instant(Date.parse(toUtc(text)))
 
@@ -127,7 +193,7 @@ function toLog(row: RequestRow, key: Key | undefined) {
     request_id: row.id,
     call_type: row.route,
     api_key: key === undefined ? row.key : tokenOf(key),
-    spend: null,
+    spend: row.cost,
     model: row.model,
     model_group: row.model,
     model_id: row.version,

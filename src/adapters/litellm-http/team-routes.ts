@@ -4,20 +4,24 @@ import { z } from 'zod'
 import type { AccessStore, Team } from '../../domain/access/index.ts'
 import { FaultError } from '../../domain/fault.ts'
 import { teamName } from '../../domain/units.ts'
-import type { Instant } from '../../domain/units.ts'
 import type { Keys, Teams } from '../../services/access/index.ts'
+import { boundFields, toBounds, withoutBounds } from './bound-fields.ts'
 import { cutPage, flag, metadata, names, page, pageSize, refs, tags, text, toModels } from './fields.ts'
 import { toKeyInfo, tokenOf, toTeamInfo, userOf } from './shapes.ts'
+import { readSpending } from './spending.ts'
+import type { SpendingParts } from './spending.ts'
 import { refuseUnsupported } from './unsupported.ts'
 
-export type TeamRouteParts = {
+export type TeamRouteParts = SpendingParts & {
   teams: Teams
   keys: Pick<Keys, 'revokeAll'>
   store: Pick<AccessStore, 'keys'>
-  now: () => Instant
 }
 
-const Fields = z.looseObject({ team_id: text, team_alias: text, models: names, metadata, blocked: flag })
+const Fields = z.looseObject({
+  ...{ team_id: text, team_alias: text, models: names, metadata, blocked: flag },
+  ...boundFields,
+})
 const Update = Fields.extend({ team_id: z.string().min(1) })
 const Delete = z.strictObject({ team_ids: refs })
 const Info = z.object({ team_id: z.string().min(1) })
@@ -25,25 +29,27 @@ const List = z.looseObject({ user_id: text })
 const PagedList = List.extend({ page, page_size: pageSize(10), team_id: text, team_alias: text })
 
 export const teamRoutes =
-  ({ teams, keys, store, now }: TeamRouteParts): FastifyPluginAsyncZod =>
+  ({ teams, keys, store, ...parts }: TeamRouteParts): FastifyPluginAsyncZod =>
   async app => {
-    const told = async (team: Team) => toTeamInfo(team, await store.keys())
+    const told = async (team: Team) =>
+      toTeamInfo(team, await store.keys(), await readSpending(parts, { teams: [team] }))
 
     app.post('/team/new', { schema: { tags, body: Fields } }, async request => {
-      const { team_id: id, team_alias: alias, models, metadata: given, blocked, ...rest } = request.body
-      refuseUnsupported(rest)
+      const { team_id: id, team_alias: alias, models, metadata: given, blocked, ...bounded } = request.body
+      refuseUnsupported(withoutBounds(bounded))
       refuseBlocked(blocked)
       const { team } = await teams.create({
         name: id ?? nameOf(alias),
         models: toModels(models ?? [], false),
+        ...toBounds(bounded),
         metadata: { ...given, ...(alias === null ? {} : { team_alias: alias }) },
       })
       return told(team)
     })
 
     app.post('/team/update', { schema: { tags, body: Update } }, async request => {
-      const { team_id: name, team_alias: alias, models, metadata: given, blocked, ...rest } = request.body
-      refuseUnsupported(rest)
+      const { team_id: name, team_alias: alias, models, metadata: given, blocked, ...bounded } = request.body
+      refuseUnsupported(withoutBounds(bounded))
       refuseBlocked(blocked)
       const before = await teams.get(name)
       const kept = alias ?? before.metadata['team_alias']
@@ -52,7 +58,7 @@ export const teamRoutes =
           ? {}
           : { metadata: { ...(given ?? before.metadata), ...(kept === undefined ? {} : { team_alias: kept }) } }
       const newModels = models ? { models: toModels(models, false) } : {}
-      const { team } = await teams.update(name, { ...newModels, ...newMetadata })
+      const { team } = await teams.update(name, { ...newModels, ...newMetadata, ...toBounds(bounded, before) })
       const data = await told(team)
       return { ...data, data }
     })
@@ -80,10 +86,11 @@ export const teamRoutes =
       const team = await teams.get(name)
       const all = await store.keys()
       const theirs = all.filter(key => key.team === team.name && key.revokedAt === null)
+      const spending = await readSpending(parts, { keys: theirs, teams: [team] })
       return {
         team_id: team.name,
-        team_info: toTeamInfo(team, all),
-        keys: theirs.map(key => ({ token: tokenOf(key), ...toKeyInfo(key, now()) })),
+        team_info: toTeamInfo(team, all, spending),
+        keys: theirs.map(key => ({ token: tokenOf(key), ...toKeyInfo(key, spending) })),
         team_memberships: [],
       }
     })
@@ -92,12 +99,14 @@ export const teamRoutes =
       const { user_id: user, ...rest } = request.query
       refuseUnsupported(rest)
       const all = await store.keys()
-      return (await teamsOf(user)).map(team => ({
-        ...toTeamInfo(team, all),
+      const found = await teamsOf(user)
+      const spending = await readSpending(parts, { keys: all, teams: found })
+      return found.map(team => ({
+        ...toTeamInfo(team, all, spending),
         team_memberships: [],
         keys: all
           .filter(key => key.team === team.name && key.revokedAt === null)
-          .map(key => ({ token: tokenOf(key), ...toKeyInfo(key, now()) })),
+          .map(key => ({ token: tokenOf(key), ...toKeyInfo(key, spending) })),
       }))
     })
 
@@ -105,8 +114,10 @@ export const teamRoutes =
       const { user_id: user, team_id: id, team_alias: alias, page: at, page_size: size, ...rest } = request.query
       refuseUnsupported(rest)
       const all = await store.keys()
-      const found = (await teamsOf(user))
-        .map(team => toTeamInfo(team, all))
+      const theirs = await teamsOf(user)
+      const spending = await readSpending(parts, { teams: theirs })
+      const found = theirs
+        .map(team => toTeamInfo(team, all, spending))
         .filter(team => (id === null || team.team_id === teamName(id)) && (alias === null || team.team_alias === alias))
       const { items, total, pages } = cutPage(found, { page: at, size })
       return { teams: items, total, page: at, page_size: size, total_pages: pages }

@@ -28,7 +28,7 @@ test("a team is named by its team_id, else by its alias, and both are told in Li
     models: ['coder'],
     metadata: {},
     blocked: false,
-    spend: null,
+    spend: 0,
     max_budget: null,
     created_at: '2026-01-01T00:00:00.000Z',
   })
@@ -39,17 +39,37 @@ test("a team is named by its team_id, else by its alias, and both are told in Li
     metadata: { a: 1 },
   })
   expect((await teams.list()).map(({ name, models }) => [name, models])).toEqual([
-    ['ops', ['coder']],
     ['Research-Ops', null],
+    ['ops', ['coder']],
   ])
+})
+
+test('a team has limits and a budget for all its keys together', async () => {
+  const { post, get, teams } = await open()
+  await post('/team/new', { team_id: 'ops', rpm_limit: 600, max_budget: 200, budget_duration: '30d' })
+  expect(await teams.get('ops')).toMatchObject({
+    limits: { requestsPerMinute: 600 },
+    budget: { amount: 200, unit: 'money', currency: 'EUR' },
+  })
+  await post('/team/update', { team_id: 'ops', max_budget: 300 })
+  expect((await get('/team/info?team_id=ops')).team_info).toMatchObject({
+    ...{
+      rpm_limit: 600,
+      max_budget: 300,
+      budget_duration: '30d',
+      budget_reset_at: '2026-01-07T00:00:00.000Z',
+      spend: 0,
+    },
+  })
 })
 
 test.each([
   [{}, 'invalid_value'],
   [{ team_alias: '???' }, 'invalid_value'],
   [{ team_id: 'a b' }, 'invalid_value'],
-  [{ team_id: 'x', max_budget: 5 }, 'unsupported'],
-  [{ team_id: 'x', tpm_limit: 0 }, 'unsupported'],
+  [{ team_id: 'x', soft_budget: 5 }, 'unsupported'],
+  [{ team_id: 'x', team_member_budget: 5 }, 'unsupported'],
+  [{ team_id: 'x', tpm_limit: 0 }, 'invalid_value'],
   [{ team_id: 'x', blocked: true }, 'unsupported'],
   [{ team_id: 'x', members_with_roles: [{ role: 'admin', user_id: 'u' }] }, 'unsupported'],
 ])('a team that can not be as asked is not made: %o', async (fields, code) => {
@@ -170,7 +190,7 @@ test('a new user is a key with that owner', async () => {
     teams: ['ops'],
     team_id: 'ops',
     models: ['coder'],
-    spend: null,
+    spend: 0,
   })
   expect(await store.keys()).toMatchObject([{ owner: { kind: 'person', name: 'ada' }, team: 'ops' }])
   const nameless = await post('/user/new', {})
@@ -206,7 +226,7 @@ test('users are those whom keys name', async () => {
   await post('/key/service-account/generate', { team_id: 'ops', key_alias: 'ci' })
   expect(await get('/user/info?user_id=bob')).toMatchObject({
     user_id: 'bob',
-    user_info: { user_id: 'bob', user_email: 'bob@example.org', teams: ['ops'], key_count: 2, spend: null },
+    user_info: { user_id: 'bob', user_email: 'bob@example.org', teams: ['ops'], key_count: 2, spend: 0 },
     keys: [{ token: first.token }, { team_id: 'ops' }],
     teams: [{ team_id: 'ops', team_alias: 'Operations' }],
   })

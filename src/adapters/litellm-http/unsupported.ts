@@ -2,9 +2,9 @@
 import { FaultError } from '../../domain/fault.ts'
 
 const limits =
-  'Limits of keys and teams are not enforced yet, nor are teams[].limits of the spec, so more would be allowed than you asked. Leave the field out.'
+  'Limits are of a key or a team as a whole (rpm_limit, tpm_limit, max_parallel_requests); a model has its own in the spec (models[].limits).'
 const budgets =
-  'Budgets are not enforced, so more could be spent than you asked. Leave the field out; GET /api/v1/usage tells what each key used.'
+  'A budget is of a key or a team as a whole (max_budget, budget_duration) and is held exactly. GET /api/v1/spend tells what is left of each.'
 const routes =
   'Administration needs the admin key, and no key gets it; allowed_routes bounds a key to routes for models.'
 const groups = 'Put the key into a team (team_id), or note this in metadata.'
@@ -13,18 +13,13 @@ const members =
 const rotation = 'Rotate with POST /key/regenerate or holdfast key rotate, from a timer if need be.'
 
 const instead: Record<string, string> = {
-  max_budget: budgets,
   soft_budget: budgets,
-  budget_duration: budgets,
   budget_id: budgets,
   model_max_budget: budgets,
   team_member_budget: budgets,
   temp_budget_increase: budgets,
   temp_budget_expiry: budgets,
   spend: budgets,
-  rpm_limit: limits,
-  tpm_limit: limits,
-  max_parallel_requests: limits,
   model_rpm_limit: limits,
   model_tpm_limit: limits,
   rpm_limit_type: limits,

@@ -4,18 +4,19 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { AccessStore, Key } from '../../domain/access/index.ts'
 import { FaultError } from '../../domain/fault.ts'
-import type { Instant } from '../../domain/units.ts'
 import type { Keys } from '../../services/access/index.ts'
 import { bearKey } from './bear-key.ts'
+import { boundFields } from './bound-fields.ts'
 import { cutPage, flag, names, page, pageSize, refs, tags, text } from './fields.ts'
 import { KeyFields, toAskedKey } from './key-fields.ts'
 import { toBornKey, toKeyInfo, tokenOf, toTeamInfo, toUserInfo, userOf } from './shapes.ts'
+import { nothingSpent, readSpending } from './spending.ts'
+import type { SpendingParts } from './spending.ts'
 import { refuseUnsupported } from './unsupported.ts'
 
-export type UserRouteParts = {
+export type UserRouteParts = SpendingParts & {
   keys: Pick<Keys, 'create' | 'block' | 'revokeAll'>
   store: Pick<AccessStore, 'keys' | 'team'>
-  now: () => Instant
 }
 
 const New = KeyFields.extend({
@@ -30,7 +31,7 @@ const List = z.looseObject({ page, page_size: pageSize(25), role: text, user_ids
 const Delete = z.strictObject({ user_ids: refs })
 
 export const userRoutes =
-  ({ keys, store, now }: UserRouteParts): FastifyPluginAsyncZod =>
+  ({ keys, store, ...parts }: UserRouteParts): FastifyPluginAsyncZod =>
   async app => {
     app.post('/user/new', { schema: { tags, body: New } }, async (request, reply) => {
       const {
@@ -42,6 +43,7 @@ export const userRoutes =
         ...fields
       } = request.body
       refuseRole(role)
+      refuseBounds(fields)
       if (auto === false)
         throw new FaultError({
           kind: 'unsupported',
@@ -59,9 +61,10 @@ export const userRoutes =
         { ...ask, metadata: { ...ask.metadata, ...noted }, secret: null },
         { blocked: fields.blocked === true },
       )
+      const spending = nothingSpent(parts.now())
       return reply.header('cache-control', 'no-store').send({
-        ...toUserInfo(user, [key]),
-        ...toBornKey({ key, secret }, now()),
+        ...toUserInfo(user, [key], spending),
+        ...toBornKey({ key, secret }, spending),
         duration: fields.duration,
       })
     })
@@ -71,13 +74,14 @@ export const userRoutes =
       refuseUnsupported(rest)
       const theirs = (await usersOf(store)).get(user)
       if (theirs === undefined) throw new FaultError({ kind: 'not-found', what: 'key of the user', name: user })
-      const info = toUserInfo(user, theirs)
-      const teams = await Promise.all(info.teams.map(name => store.team(name)))
+      const named = new Set(theirs.map(key => key.team).filter(name => name !== null))
+      const teams = (await Promise.all([...named].map(name => store.team(name)))).filter(team => team !== null)
+      const spending = await readSpending(parts, { keys: theirs, teams })
       return {
         user_id: user,
-        user_info: info,
-        keys: theirs.map(key => ({ token: tokenOf(key), ...toKeyInfo(key, now()) })),
-        teams: teams.filter(team => team !== null).map(team => toTeamInfo(team, theirs)),
+        user_info: toUserInfo(user, theirs, spending),
+        keys: theirs.map(key => ({ token: tokenOf(key), ...toKeyInfo(key, spending) })),
+        teams: teams.map(team => toTeamInfo(team, theirs, spending)),
       }
     })
 
@@ -85,8 +89,10 @@ export const userRoutes =
       const { page: at, page_size: size, role, user_ids: ids, user_email: email, team, ...rest } = request.query
       refuseUnsupported(rest)
       const wanted = ids === null ? null : new Set(ids.split(',').map(id => id.trim()))
-      const users = [...(await usersOf(store))]
-        .map(([user, theirs]) => toUserInfo(user, theirs))
+      const all = [...(await usersOf(store))]
+      const spending = await readSpending(parts, { keys: all.flatMap(([, theirs]) => theirs) })
+      const users = all
+        .map(([user, theirs]) => toUserInfo(user, theirs, spending))
         .filter(
           user =>
             (role === null || user.user_role === role) &&
@@ -122,6 +128,17 @@ async function usersOf(store: Pick<AccessStore, 'keys'>): Promise<Map<string, Ke
     if (user !== null && key.revokedAt === null) users.set(user, [...(users.get(user) ?? []), key])
   }
   return users
+}
+
+/** A user's next key would be free of them. */
+function refuseBounds(fields: z.output<typeof KeyFields>): void {
+  const field = Object.keys(boundFields).find(name => (fields[name] ?? null) !== null)
+  if (field === undefined) return
+  throw new FaultError({
+    kind: 'unsupported',
+    what: `The field '${field}' of a user`,
+    instead: 'Users are whoever keys name: bound each key (POST /key/generate with user_id), or put them into a team.',
+  })
 }
 
 function refuseRole(role: string | null): void {

@@ -45,13 +45,19 @@ export function openTallies({ access, requests, now }: TallyParts): Tallies {
   }
 
   return {
-    async now() {
-      const at = now()
-      const byPeriod = Map.groupBy(await holders(), ({ budget }) => budget.every)
-      const tallies = await Promise.all([...byPeriod.values()].map(alike => tally(requests, alike, at)))
-      return tallies.flat()
-    },
+    now: async () => tallySpend(requests, await holders(), now()),
   }
+}
+
+/** In the order of the holders' periods. */
+export async function tallySpend(
+  requests: TallyParts['requests'],
+  holders: readonly Holder[],
+  at: Instant,
+): Promise<Tally[]> {
+  const byPeriod = Map.groupBy(holders, ({ budget }) => budget.every)
+  const tallies = await Promise.all([...byPeriod.values()].map(alike => tally(requests, alike, at)))
+  return tallies.flat()
 }
 
 /** `alike`: holders whose periods are the same. */
