@@ -47,6 +47,12 @@ export function shareOf({ weight, usableFor }: Candidate): number {
 
 export const hasPlace = ({ inFlight, places }: Candidate): boolean => places === null || inFlight < places
 
+/** No place as we count, or requests wait in its engine, and not just the one that came a moment ago. */
+export function isFull(candidate: Candidate): boolean {
+  const { load } = candidate
+  return !hasPlace(candidate) || (load?.waiting ?? 0) > 1 + (load?.running ?? 0) / 4
+}
+
 /**
  * Which of a pool may be given what belongs to them: those with a place, no queue of their own, and with this request no
  * more than 1.25 times their fair share. By the pigeonhole somebody always has less than that.
@@ -61,9 +67,7 @@ export function withRoom<C extends Candidate>(pool: readonly C[]): C[] {
   const perShare = (boundOverFair * inFlight) / shares
   return pool.filter(
     candidate =>
-      candidate.inFlight < Math.max(leastBound, Math.ceil(perShare * shareOf(candidate))) &&
-      hasPlace(candidate) &&
-      !queues(candidate),
+      candidate.inFlight < Math.max(leastBound, Math.ceil(perShare * shareOf(candidate))) && !isFull(candidate),
   )
 }
 
@@ -99,9 +103,4 @@ function pressureOf({ load }: Candidate): number {
   const waiting = load?.waiting ?? 0
   const queue = waiting > 0 ? 1 + Math.floor(Math.log2(waiting)) : 0
   return (load?.kvUse ?? 0) >= kvNearlyFull ? queue + 1 : queue
-}
-
-/** Its engine holds requests back, and not just the one that came a moment ago. */
-function queues({ load }: Candidate): boolean {
-  return (load?.waiting ?? 0) > 1 + (load?.running ?? 0) / 4
 }

@@ -41,14 +41,21 @@ function openChain() {
   let filled = 0
 
   function feedText(text: string): void {
-    for (let i = 0; i < text.length && blocks.length < mostBlocks; i++) feedUnit(text.charCodeAt(i))
+    // A block at a time with the hash in a local: this runs over every prompt, and unit by unit takes three times as long.
+    let local = hash
+    let i = 0
+    while (i < text.length && blocks.length < mostBlocks) {
+      const end = Math.min(text.length, i + blockLength - filled)
+      filled += end - i
+      for (; i < end; i++) local = Math.imul(local ^ text.charCodeAt(i), hashPrime)
+      hash = local
+      if (filled === blockLength) closeBlock()
+    }
   }
 
-  function feedUnit(unit: number): void {
-    hash = Math.imul(hash ^ unit, hashPrime)
-    filled++
-    if (filled < blockLength) return
-    blocks.push(stir(hash))
+  function closeBlock(): void {
+    // Signed, which engines of JavaScript keep as plain numbers in arrays and maps.
+    blocks.push(stir(hash) | 0)
     filled = 0
   }
 
@@ -65,11 +72,11 @@ function openChain() {
       }
   }
 
-  /** Prompts come as tokens too. */
+  /** Prompts come as tokens too: as much as two characters each. */
   function feedNumber(value: number): void {
-    if (blocks.length >= mostBlocks) return
-    feedUnit(value & 0xffff)
-    if (blocks.length < mostBlocks) feedUnit(value >>> 16)
+    hash = Math.imul(hash ^ value, hashPrime)
+    filled = Math.min(blockLength, filled + 2)
+    if (filled === blockLength) closeBlock()
   }
 
   return { blocks, feed, isFull: (): boolean => blocks.length >= mostBlocks }

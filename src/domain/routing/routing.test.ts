@@ -273,6 +273,11 @@ describe('sticky', () => {
     expect(Math.abs(count(after, 'new') / after.length - 0.25)).toBeLessThan(0.02)
   })
 
+  test('R9 a request without a conversation goes to the least loaded', () => {
+    const choice = openRouting().choose('sticky', [replica('a', { inFlight: 1 }), replica('b')], anybody)
+    expect(choice).toMatchObject({ candidate: { id: 'b' }, reason: 'least loaded' })
+  })
+
   test('R10 one with more than its share is passed over for the next in the order, and says so', () => {
     const fleet = ['a', 'b', 'c', 'd'].map(id => replica(id))
     const own = pick('sticky', fleet, talk('mine'))
@@ -291,10 +296,7 @@ describe('sticky', () => {
     expect(reasonWith({ inFlight: 4 })).toEqual([second, 'sticky: its own has more than its share'])
     expect(reasonWith({ inFlight: 1, places: 1 })).toEqual([second, 'sticky: its own is full'])
     expect(reasonWith({ standing: 'out' })).toEqual([second, 'sticky: its own is not usable'])
-    expect(reasonWith({ load: load({ running: 4, waiting: 9 }) })).toEqual([
-      second,
-      'sticky: its own has more than its share',
-    ])
+    expect(reasonWith({ load: load({ running: 4, waiting: 9 }) })).toEqual([second, 'sticky: its own is full'])
   })
 
   test('R10 whatever is in flight, nobody is given more than 1.25 times its fair share, and somebody has room', () => {

@@ -3,6 +3,7 @@ import type { RoutingStrategy } from '../serving/index.ts'
 import type { ReplicaId } from '../units.ts'
 import {
   hasPlace,
+  isFull,
   leastLoaded,
   lowest,
   shareOf,
@@ -126,5 +127,5 @@ function preferPlaces<C extends Candidate>(pool: readonly C[]): readonly C[] {
 
 function whyPassedOver(own: Candidate | null): string {
   if (own === null || own.standing === 'out' || own.standing === 'last-resort') return 'is not usable'
-  return hasPlace(own) ? 'has more than its share' : 'is full'
+  return isFull(own) ? 'is full' : 'has more than its share'
 }

@@ -41,7 +41,12 @@ test('H3 each ejection is twice as long as the one before, up to 30 s', () => {
   let now = 0
   for (let round = 0; round < 7; round++) {
     const until = health.ejection!.until / 1_000
-    health = play(health, [until, { kind: 'trial-began' }], [until, trialFailed], [until, { kind: 'trial-ended' }])
+    health = play(
+      health,
+      [until, { kind: 'trial-began' }],
+      [until, trialFailed],
+      [until, { kind: 'trial-ended', of: health.ejections }],
+    )
     now = until
     lengths.push(health.ejection!.until / 1_000 - now)
   }
@@ -78,8 +83,8 @@ test('H7 after its time one request may try it, and until that ends nobody else'
   expect(standing(ejected, 1)).toBe('trial')
   const tried = play(ejected, [1, { kind: 'trial-began' }])
   expect(standing(tried, 50)).toBe('last-resort')
-  expect(standing(play(tried, [2, { kind: 'trial-ended' }]), 2)).toBe('trial')
-  const worked = play(tried, [2, { ...answered, as: 'trial' }], [3, { kind: 'trial-ended' }])
+  expect(standing(play(tried, [2, { kind: 'trial-ended', of: 1 }]), 2)).toBe('trial')
+  const worked = play(tried, [2, { ...answered, as: 'trial' }], [3, { kind: 'trial-ended', of: 1 }])
   expect(standing(worked, 3)).toBe('usable')
   expect(worked.why).toBeNull()
 })
@@ -89,11 +94,31 @@ test('H7 a trial whose connection is lost ejects again too', () => {
     ejected,
     [1, { kind: 'trial-began' }],
     [1, { ...lost, as: 'trial' }],
-    [1, { kind: 'trial-ended' }],
+    [1, { kind: 'trial-ended', of: 1 }],
     [2, up],
   )
   expect(standing(tried, 2.9)).toBe('last-resort')
   expect(standing(tried, 3)).toBe('trial')
+})
+
+test('H7 a trial that outlasts another ejection is still the only one', () => {
+  const tried = play(ejected, [1, { kind: 'trial-began' }], [2, failed], [2, failed], [2, failed])
+  expect(standing(tried, 10)).toBe('last-resort')
+  expect(standing(play(tried, [10, { kind: 'trial-ended', of: 1 }]), 10)).toBe('trial')
+})
+
+test('H7 the late end of an earlier trial makes no room for a second one', () => {
+  const second = play(
+    ejected,
+    [1, { kind: 'trial-began' }],
+    [1, { ...answered, as: 'trial' }],
+    [2, failed],
+    [2, failed],
+    [2, failed],
+    [4, { kind: 'trial-began' }],
+  )
+  expect(standing(play(second, [5, { kind: 'trial-ended', of: 1 }]), 5)).toBe('last-resort')
+  expect(standing(play(second, [5, { kind: 'trial-ended', of: 2 }]), 5)).toBe('trial')
 })
 
 test('H7 whatever happens meanwhile, no two requests try it at once', () => {
@@ -107,31 +132,37 @@ test('H7 whatever happens meanwhile, no two requests try it at once', () => {
     { ...failed, as: 'last-resort' },
     { kind: 'probe-loading' },
   )
-  const step = fc.record({ what: fc.oneof(fc.constantFrom('ask', 'end', 'fail'), meanwhile), wait: fc.nat(3_000) })
+  const step = fc.record({
+    what: fc.oneof(fc.constantFrom('ask', 'ask', 'end', 'fail', 'throw'), meanwhile),
+    wait: fc.nat(3_000),
+  })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), steps => {
       let health = ejected
       let now = instant(0)
-      let trials = 0
+      /** Under way, and whether they count: those of an ejection that an answer ended meanwhile are plain requests. */
+      let trials: { of: number; counts: boolean }[] = []
       const note = (event: HealthEvent): void => {
         health = stepHealth(health, event, now)
       }
       for (const { what, wait } of steps) {
         now = instant(now + wait)
         if (typeof what !== 'string') note(what)
+        else if (what === 'throw') for (const event of [failed, failed, failed]) note(event)
         else if (what === 'ask' && standingOf(health, now) === 'trial') {
-          trials++
+          trials.push({ of: health.ejections, counts: true })
           note({ kind: 'trial-began' })
-        } else if (what !== 'ask' && trials > 0) {
-          trials--
+        } else if (what !== 'ask') {
+          const ended = trials.shift()
+          if (ended === undefined) continue
           if (what === 'fail') note(trialFailed)
-          note({ kind: 'trial-ended' })
+          note({ kind: 'trial-ended', of: ended.of })
         }
-        // While it is ejected: an answer to another request may have brought it back meanwhile.
-        if (health.ejection === null) trials = 0
-        expect(trials).toBeLessThanOrEqual(1)
+        if (health.ejection === null) trials = trials.map(({ of }) => ({ of, counts: false }))
+        expect(trials.filter(({ counts }) => counts).length).toBeLessThanOrEqual(1)
       }
     }),
+    { numRuns: 500 },
   )
 })
 

@@ -9,8 +9,11 @@ export type Health = {
   state: 'unknown' | 'up' | 'loading' | 'down'
   /** Calls failed in a row. */
   failures: number
-  /** Taken out for what calls met, whatever probes say; after `until`, one request at a time may try it. `null`: it is not. */
-  ejection: { until: Instant; trying: boolean } | null
+  /**
+   * Taken out for what calls met, whatever probes say; `null`: it is not. After `until`, one request at a time may try it:
+   * `trial` is which ejection's trial is under way.
+   */
+  ejection: { until: Instant; trial: number | null } | null
   /** How often it was ejected, until that is forgotten. */
   ejections: number
   /** How often in a row it fell soon after it came up. */
@@ -38,9 +41,10 @@ export type HealthEvent =
   | { kind: 'call-lost'; why: string; as?: Standing }
   /** The engine answered 5xx or nonsense. */
   | { kind: 'call-failed'; why: string; as?: Standing }
+  /** One request was given to it as a trial: that of its `ejections` as they were then. */
   | { kind: 'trial-began' }
-  /** However it ended, after what it met was told; also when it met nothing. */
-  | { kind: 'trial-ended' }
+  /** However it ended, after what it met was told; also when it met nothing. `of`: its `ejections` when it began. */
+  | { kind: 'trial-ended'; of: number }
   /** Its answers are much slower than its peers' (`pace.ts`). */
   | { kind: 'outlier'; why: string }
 
@@ -80,9 +84,10 @@ export function stepHealth(health: Health, event: HealthEvent, now: Instant): He
     case 'call-failed':
       return failed(health, event, now)
     case 'trial-began':
-      return trying(health, true)
+      return health.ejection === null ? health : withTrial(health, health.ejections)
     case 'trial-ended':
-      return trying(health, false)
+      // A long answer may end when its ejection is over and another one's trial is under way.
+      return health.ejection?.trial === event.of ? withTrial(health, null) : health
     case 'outlier':
       return health.ejection === null ? eject(health, event.why, now) : health
     default:
@@ -94,7 +99,7 @@ export function stepHealth(health: Health, event: HealthEvent, now: Instant): He
 export function standingOf({ state, ejection }: Health, now: Instant): Standing {
   if (state === 'loading' || state === 'down') return 'out'
   if (ejection === null) return 'usable'
-  return isOver(ejection.until, now) && !ejection.trying ? 'trial' : 'last-resort'
+  return isOver(ejection.until, now) && ejection.trial === null ? 'trial' : 'last-resort'
 }
 
 /** Whether it may be given a request while others can be asked. */
@@ -139,20 +144,18 @@ function fall(health: Health, why: string, now: Instant): Health {
 function eject(health: Health, why: string, now: Instant): Health {
   const earlier = usableFor(health, now) < forgottenAfterMs ? health.ejections : 0
   const until = instant(now + Math.min(longestEjectionMs, firstEjectionMs * 2 ** earlier))
-  const isTried = health.ejection?.trying ?? false
   return {
     ...health,
     failures: 0,
-    ejection: { until, trying: isTried },
+    ejection: { until, trial: health.ejection?.trial ?? null },
     ejections: earlier + 1,
     usableSince: null,
     why,
   }
 }
 
-function trying(health: Health, isTried: boolean): Health {
-  if (health.ejection === null || health.ejection.trying === isTried) return health
-  return { ...health, ejection: { ...health.ejection, trying: isTried } }
+function withTrial(health: Health, trial: number | null): Health {
+  return health.ejection === null ? health : { ...health, ejection: { ...health.ejection, trial } }
 }
 
 /** A clock that was set back must not keep anybody out for longer than an ejection lasts. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { instant, millis, modelName, replicaId, versionName } from '../units.ts'
+import { millis, modelName, replicaId, versionName } from '../units.ts'
 import { parseAsk, toEngineBody, type Ask } from './ask.ts'
 import { plainModel, unknownCost } from './earlier-snapshot.ts'
 import type { ModelRoute, Prompt, VersionRoute } from './snapshot.ts'
