@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openGatewayDisk } from '../adapters/link/index.ts'
 import { authenticate, type AccessImage, type Key, type NumberedChange } from '../domain/access/index.ts'
-import type { Snapshot } from '../domain/serving/index.ts'
+import type { Snapshot, Spend } from '../domain/serving/index.ts'
 import { openEdge } from '../domain/serving/index.ts'
 import { bytes, instant, keyId, millis } from '../domain/units.ts'
 import { openGatewayState, type GatewayState } from './gateway-state.ts'
@@ -211,4 +211,30 @@ test('what the disk refuses is in force, and is asked for again until the disk h
   state.take({ type: 'snapshot', snapshot: snapshot('s1') })
   state.take({ type: 'access', image: image(3, key('a')) })
   expect(state.held()).toEqual({ epoch: 'e1', seq: 3, snapshot: 's1' })
+})
+
+test('B8 what was spent outlives the gateway, and what was its own is then the others’', () => {
+  const heard: Spend[][] = []
+  const start = (at: number) =>
+    openGatewayState({
+      disk: openGatewayDisk(folder),
+      ...{ onSnapshot: () => {}, onPeers: () => {}, onSpend: spend => heard.push(spend), now: () => at },
+    })
+  const spent = (name: string, period: number, all: number): Spend => ({
+    ...{ subject: 'key', name, unit: 'tokens', currency: null, every: millis(100) },
+    ...{ period: instant(period), all, own: all },
+  })
+  const first = start(1_000)
+  expect(heard).toEqual([])
+  expect(first.take({ type: 'spend', spend: [spent('a', 1_000, 5), spent('b', 700, 9)] })).toBe(false)
+  first.take({ type: 'spend', spend: [spent('a', 1_000, 7)] })
+  start(1_050)
+  // Periods that nobody asks about any more are forgotten.
+  expect(heard.at(-1)).toEqual([{ ...spent('a', 1_000, 7), own: 0 }])
+})
+
+test('a disk that takes no spending does not end the link', () => {
+  const { state } = open()
+  rmSync(folder, { recursive: true })
+  expect(state.take({ type: 'spend', spend: [] })).toBe(false)
 })

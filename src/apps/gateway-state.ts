@@ -25,7 +25,9 @@ export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: St
   let lastHeard = now()
   /** Why the controller wants nothing more of this gateway. */
   let dismissed: string | null = null
+  const spend = openSpendMemory(disk)
   if (snapshot !== null) onSnapshot(snapshot)
+  if (spend.known.length > 0) onSpend(spend.known)
 
   function fromDisk(): AccessTable | null {
     const saved = disk.access()
@@ -49,6 +51,7 @@ export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: St
         return false
       case 'spend':
         onSpend(frame.spend)
+        spend.keep(frame.spend, now())
         return false
       case 'snapshot':
         snapshot = toWhole(frame.snapshot)
@@ -120,6 +123,29 @@ export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: St
     },
   }
 }
+
+/**
+ * What was told of spending, so that a gateway that starts while its controller is away does not begin with nothing spent. What
+ * was its own before is others' now: it counts its own from 0.
+ */
+function openSpendMemory(disk: Pick<GatewayDisk, 'spend' | 'saveSpend'>) {
+  const known = disk.spend().map(each => ({ ...each, own: 0 }))
+  const latest = new Map(known.map(each => [placeOf(each), each]))
+  return {
+    known,
+    keep(told: readonly Spend[], now: number): void {
+      for (const each of told) latest.set(placeOf(each), each)
+      for (const [place, { period, every }] of latest) if (period + 2 * every < now) latest.delete(place)
+      try {
+        disk.saveSpend([...latest.values()])
+      } catch {
+        // A full disk is told of by what must be on it; this is in force all the same.
+      }
+    },
+  }
+}
+
+const placeOf = ({ all: _all, own: _own, ...place }: Spend): string => JSON.stringify(place)
 
 const toWhole = <S extends Snapshot | null>(written: S): S | Snapshot =>
   written === null ? written : completeSnapshot(written)

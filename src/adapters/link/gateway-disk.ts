@@ -13,18 +13,19 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { AccessImage, NumberedChange } from '../../domain/access/index.ts'
-import type { Snapshot } from '../../domain/serving/index.ts'
+import type { Snapshot, Spend } from '../../domain/serving/index.ts'
 
 export type GatewayDisk = ReturnType<typeof openGatewayDisk>
 
 /** Changes are appended; beyond this the image is written anew. */
 const mostChangesBytes = 1024 * 1024
 
-/** Files of `folder`, 0600. Every write is synced before it returns: an acknowledgement follows it. */
+/** Files of `folder`, 0600. Every write that an acknowledgement follows is synced before it returns. */
 export function openGatewayDisk(folder: string) {
   const snapshotFile = join(folder, 'snapshot.json')
   const accessFile = join(folder, 'access.json')
   const changesFile = join(folder, 'access-changes.jsonl')
+  const spendFile = join(folder, 'spend.json')
 
   return {
     /** `null`: this gateway was never told, or the file is damaged. */
@@ -37,6 +38,18 @@ export function openGatewayDisk(folder: string) {
       if (image === null) return null
       const lines = readChanges().filter(({ epoch, seq }) => epoch === image.epoch && seq > image.seq)
       return { image, changes: lines.map(({ seq, change }) => ({ seq, change })) }
+    },
+
+    /** What was spent of budgets when it was told last, by all. */
+    spend(): Spend[] {
+      return readJson<{ spend: Spend[] }>(spendFile, 'spend')?.spend ?? []
+    },
+
+    /** Not synced: it is told again a second later, and what a power cut loses the controller knows. */
+    saveSpend(spend: readonly Spend[]): void {
+      const temporary = `${spendFile}.new`
+      writeFileSync(temporary, JSON.stringify({ spend }), { mode: 0o600 })
+      renameSync(temporary, spendFile)
     },
 
     saveSnapshot(snapshot: Snapshot): void {

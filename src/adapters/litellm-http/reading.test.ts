@@ -154,6 +154,7 @@ const aRow = (id: string, change: Partial<RequestRow> = {}): RequestRow => ({
   currency: 'EUR',
   clientId: null,
   from: '10.0.0.9',
+  choice: null,
   ...change,
 })
 
