@@ -34,20 +34,18 @@ export function listGateways({
   const known = new Set(rows.map(({ gateway }) => gateway))
   const neverCame = stored
     .filter(({ id, keyHash, removedAt }) => keyHash !== null && removedAt === null && !known.has(id))
-    .map(
-      ({ id, from, presence }): GatewayRow => ({
-        gateway: id,
-        role: 'gateway',
-        local: false,
-        pid: null,
-        from,
-        connected: false,
-        presence,
-        seq: null,
-        snapshot: null,
-        journalBehind: null,
-        problems: [],
-      }),
-    )
+    .map(({ id, from, presence }): GatewayRow => ({
+      gateway: id,
+      role: 'gateway',
+      local: false,
+      pid: null,
+      from,
+      connected: false,
+      presence,
+      seq: null,
+      snapshot: null,
+      journalBehind: null,
+      problems: [],
+    }))
   return [...rows, ...neverCame]
 }

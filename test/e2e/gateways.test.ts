@@ -128,10 +128,7 @@ describe('revoking', () => {
     expect(await ask({ url: far.url, key, body: question() })).toMatchObject({ status: 200 })
     expect(await call(far.url, '/api/v1/keys')).toMatchObject({ status: 503 })
     cable.mend()
-    await until(
-      'it has caught up',
-      async () => (await ask({ url: far.url, key, body: question() })).status === 401,
-    )
+    await until('it has caught up', async () => (await ask({ url: far.url, key, body: question() })).status === 401)
   })
 
   test('one that hangs is named, and a controller that was killed has forgotten nobody', async () => {

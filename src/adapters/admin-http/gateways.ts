@@ -27,9 +27,7 @@ export const GatewayAnswer = z.object({
 export type GatewayRow = z.output<typeof GatewayAnswer>
 
 export type GatewayAdmin = {
-  makeToken(
-    lifetime: Millis,
-  ): Promise<{ token: string; expiresAt: Instant; addresses: string[]; fingerprint: string }>
+  makeToken(lifetime: Millis): Promise<{ token: string; expiresAt: Instant; addresses: string[]; fingerprint: string }>
   list(): Promise<GatewayRow[]>
   remove(id: string): Promise<void>
 }

@@ -86,9 +86,7 @@ export async function openAuthority({
 
 /** Of a certificate, DER or PEM. */
 export const fingerprintOf = (certificate: Uint8Array | string): string =>
-  createHash('sha256')
-    .update(new X509Certificate(certificate).raw)
-    .digest('hex')
+  createHash('sha256').update(new X509Certificate(certificate).raw).digest('hex')
 
 function readAuthority(text: string, file: string) {
   try {

@@ -31,7 +31,10 @@ export async function keepDialling<Frame>(parts: DialParts<Frame>): Promise<void
       })
     } catch (error) {
       if (parts.signal.aborted) return
-      parts.onLost?.(error instanceof Error ? error.message : String(error), error instanceof Refused ? error.code : null)
+      parts.onLost?.(
+        error instanceof Error ? error.message : String(error),
+        error instanceof Refused ? error.code : null,
+      )
       parts.line.next()
     }
     // Woken early when it is to stop.

@@ -387,7 +387,17 @@ export async function openLinkHub({
 function toKnown({ joined, from, presence, sinceMs }: Remembered, now: number): Known {
   // One that was connected when the controller ended may have been cut off at any time since.
   const lostAt = presence === 'connected' ? now : now - sinceMs
-  return { joined, from, seq: -1, snapshot: null, session: null, lostAt, left: presence === 'left', run: null, report: null }
+  return {
+    joined,
+    from,
+    seq: -1,
+    snapshot: null,
+    session: null,
+    lostAt,
+    left: presence === 'left',
+    run: null,
+    report: null,
+  }
 }
 
 function presenceOf({ session, left }: Pick<Known, 'session' | 'left'>): Presence {

@@ -328,3 +328,105 @@ test('closing the controller ends every link', async () => {
   await link.app.close()
   expect([await gateway.next(), await agent.next()]).toEqual([null, null])
 })
+
+/** Frames of one gateway, straight from the hub. */
+function listenTo(hub: LinkHub, gateway: string, { joined = true, run = null as string | null } = {}) {
+  const frames: Frame[] = []
+  const state = { closed: false }
+  const held = { epoch: null, seq: 0, snapshot: 's1', run }
+  const leave = hub.addGateway(
+    gateway,
+    { held, origin: { joined, from: '10.0.0.2' } },
+    {
+      write: async frame => {
+        frames.push(frame)
+      },
+      close: () => {
+        state.closed = true
+      },
+    },
+  )
+  const peers = () => frames.flatMap(frame => (frame.type === 'peers' ? frame.gateways : []))
+  return { frames, peers, leave, state }
+}
+
+test('each gateway hears how many serve, whenever that changes; one lost a moment ago still counts', async () => {
+  const { hub, clock } = await open()
+  const first = listenTo(hub, 'a')
+  await expect.poll(first.peers).toEqual([1])
+  const second = listenTo(hub, 'b')
+  await expect.poll(() => [first.peers(), second.peers()]).toEqual([[1, 2], [2]])
+  second.leave()
+  clock.now = 9_000
+  hub.beat()
+  // Back within the moment: nobody's share has changed.
+  const again = listenTo(hub, 'b')
+  await expect.poll(again.peers).toEqual([2])
+  expect(first.peers()).toEqual([1, 2])
+  again.leave()
+  clock.now = 20_000
+  hub.beat()
+  await expect.poll(first.peers).toEqual([1, 2, 1])
+})
+
+test('one that says goodbye is waited for no more, and counts no more; an older process’s goodbye is not its own', async () => {
+  const { hub, store } = await open()
+  const stays = listenTo(hub, 'a')
+  const goes = listenTo(hub, 'b', { run: 'r2' })
+  await expect.poll(() => stays.peers().at(-1)).toBe(2)
+  hub.leave('b', 'r1')
+  expect(hub.gateways()).toMatchObject([{ gateway: 'a' }, { gateway: 'b', presence: 'connected' }])
+  hub.leave('b', 'r2')
+  expect(goes.state.closed).toBe(true)
+  expect(hub.gateways()).toMatchObject([{ gateway: 'a' }, { gateway: 'b', presence: 'left', connected: false }])
+  await expect.poll(() => stays.peers().at(-1)).toBe(1)
+  await store.commit([aTeam('a')])
+  expect(await hub.waitAcknowledged(1, 20)).toEqual({ acknowledged: [], waitingFor: ['a'] })
+})
+
+test('a controller that starts anew waits for those that may still serve, for as long as they may', async () => {
+  const { store, clock } = await open()
+  const told: string[] = []
+  const parts = { store, adminHash: 'aa', engines: [], now: () => clock.now, onError: () => undefined }
+  const hour = 3_600_000
+  const hub = await openLinkHub({
+    ...parts,
+    snapshot: { ...aSnapshot('s1'), maxStale: millis(hour) },
+    onPresence: (gateway, presence) => told.push(`${gateway} ${presence}`),
+    remembered: [
+      { gateway: 'was-here', joined: true, from: null, presence: 'connected', sinceMs: 50 * hour },
+      { gateway: 'was-here-too', joined: true, from: null, presence: 'connected', sinceMs: 50 * hour },
+      { gateway: 'lost-lately', joined: true, from: null, presence: 'lost', sinceMs: hour / 2 },
+      { gateway: 'lost-long-ago', joined: true, from: null, presence: 'lost', sinceMs: 2 * hour },
+      { gateway: 'left', joined: true, from: null, presence: 'left', sinceMs: 1 },
+    ],
+  })
+  expect((await hub.publish([])).waitingFor).toEqual(['was-here', 'was-here-too', 'lost-lately'])
+  expect(hub.gateways()).toHaveLength(5)
+  const back = listenTo(hub, 'was-here')
+  // Who else was there at the end counts until it is known to be gone.
+  await expect.poll(back.peers).toEqual([2])
+  hub.forget('lost-lately')
+  expect((await hub.publish([])).waitingFor).toEqual(['was-here', 'was-here-too'])
+  back.leave()
+  hub.leave('was-here', null)
+  hub.close()
+  expect(told).toEqual(['was-here connected', 'was-here lost', 'was-here left'])
+})
+
+test('one that is removed is closed and forgotten; what each says of itself is kept while it is away', async () => {
+  const { hub } = await open()
+  const gateway = listenTo(hub, 'a')
+  hub.report('a', { journalBehind: 7, problems: ['no secret'] })
+  gateway.leave()
+  expect(hub.gateways()).toMatchObject([{ connected: false, report: { journalBehind: 7, problems: ['no secret'] } }])
+  const again = listenTo(hub, 'a')
+  expect(hub.gateways()).toMatchObject([{ connected: true, report: { journalBehind: 7 } }])
+  hub.forget('a')
+  expect(again.state.closed).toBe(true)
+  expect(hub.gateways()).toEqual([])
+  // Its connection ends after it was forgotten.
+  again.leave()
+  hub.report('a', { journalBehind: 0, problems: [] })
+  expect(hub.gateways()).toEqual([])
+})
