@@ -58,12 +58,12 @@ const redis: Reason = {
   instead: 'Leave Redis running only if something else uses it.',
 }
 const budgets: Reason = {
-  why: 'Budgets are not enforced, and a spec must not promise what nobody keeps.',
-  instead: 'GET /api/v1/usage tells what each key and team used.',
+  why: 'A budget belongs to a key or a team, not to an engine, a user or the whole service.',
+  instead: 'Give it to teams (teams[].budget in the spec) or to keys (max_budget, holdfast key update --budget).',
 }
 const prices: Reason = {
   why: 'Costs are not computed from prices per token: your own machines cost by the hour.',
-  instead: 'hosts[].cost says what a machine costs.',
+  instead: 'Name the host of each replica (replicas[].host), and say in hosts[].cost what it costs.',
 }
 const signIn: Reason = {
   why: 'Identity providers are set up per gateway, with an issuer and an audience.',
@@ -90,8 +90,12 @@ const perRequest: Reason = {
   instead: 'See gateway.limits (firstByte, idle, request).',
 }
 const limits: Reason = {
-  why: 'Limits of one engine are not enforced: a replica gets as many requests as it answers.',
-  instead: 'Bound them in the engine (vLLM: --max-num-seqs).',
+  why: 'An engine has no limits of its own: it gets as many requests as it runs at once, and the others wait.',
+  instead: 'Bound the model (models[].limits), or the engine (vLLM: --max-num-seqs).',
+}
+const eachKey: Reason = {
+  why: 'Keys have no limits in common: each has its own, or its team’s.',
+  instead: 'Say teams[].limits.parallel, or give it to keys (max_parallel_requests, holdfast key update --parallel).',
 }
 const cloud: Reason = {
   why: 'This is for a cloud provider.',
@@ -210,7 +214,7 @@ export const litellmReasons: Reasons = new Map([
   ),
   ...forAll(['upperbound_key_generate_params', 'default_key_generate_params', 'key_generation_settings'], {
     why: 'Keys get what is asked for them, and only the administrator makes them.',
-    instead: 'Say models, team and expiry when you make a key.',
+    instead: 'Say models, team, limits and expiry when you make a key.',
   }),
   ...forAll(['default_team_settings', 'default_team_params'], {
     why: 'Teams have no defaults.',
@@ -230,7 +234,8 @@ export const generalReasons: Reasons = new Map([
   ...forAll(['alerting', 'alerting_threshold', 'alert_types', 'alert_to_webhook_url', 'alerting_args'], alerting),
   ...forAll(['enable_jwt_auth', 'litellm_jwtauth', 'custom_auth', 'custom_sso', 'enable_oauth2_auth'], signIn),
   ...forAll(['background_health_checks', 'health_check_interval', 'health_check_details'], health),
-  ...forAll(['max_parallel_requests', 'enforce_user_param'], limits),
+  ['max_parallel_requests', eachKey],
+  ['enforce_user_param', { why: 'A request counts for its key.', instead: 'Give each user a key of their own.' }],
   [
     'pass_through_endpoints',
     { why: 'Only routes for models are passed on.', instead: 'Put a web server before Holdfast.' },
