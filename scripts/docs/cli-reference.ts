@@ -19,7 +19,9 @@ ${pages.join('\n\n')}
 /** The program itself and every command that does something. */
 function leaves(command: Command): Command[] {
   const below = command.commands.flatMap(leaves)
-  return command.parent === null || command.commands.length === 0 ? [command, ...below] : below
+  // `gateway` has options of its own beside its subcommands.
+  const does = command.parent === null || command.commands.length === 0 || command.options.length > 0
+  return does ? [command, ...below] : below
 }
 
 function nameOf(command: Command): string {

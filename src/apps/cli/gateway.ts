@@ -25,7 +25,7 @@ const Gateways = z.object({
     }),
   ),
 })
-type Row = z.output<typeof Gateways>['gateways'][number]
+export type GatewayLine = z.output<typeof Gateways>['gateways'][number]
 type Json = { json?: boolean }
 
 export function registerGateway(
@@ -114,7 +114,7 @@ export function registerGateway(
 }
 
 /** Also a part of `holdfast status`. */
-export function renderGateways(gateways: readonly Row[]): string {
+export function renderGateways(gateways: readonly GatewayLine[]): string {
   const rows = gateways.map(each => [
     each.gateway,
     each.local ? 'here' : (each.from ?? 'unknown'),
@@ -129,7 +129,7 @@ export function renderGateways(gateways: readonly Row[]): string {
   )
 }
 
-function behindOf({ local, journalBehind }: Row): string {
+function behindOf({ local, journalBehind }: GatewayLine): string {
   if (local) return '-'
   return journalBehind === null ? 'unknown' : `${journalBehind} bytes`
 }

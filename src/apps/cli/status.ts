@@ -1,6 +1,7 @@
 /** `holdfast status`: what runs, where, and how it is. */
 import type { Command } from 'commander'
 import { openClient } from './client.ts'
+import { renderGateways, type GatewayLine } from './gateway.ts'
 import { examples, processIo, renderTable, type CliIo } from './output.ts'
 
 /** As `/api/v1/status` answers; only what is printed here. */
@@ -17,6 +18,7 @@ type Status = {
     totalBytes: number
     why: string | null
   }[]
+  gateways: GatewayLine[]
   models: { name: string; version: string; replicas: { id: string; address: string }[] }[]
   store: { kind: string; name: string; problem: string | null }
 }
@@ -24,7 +26,7 @@ type Status = {
 export function registerStatus(program: Command, io: CliIo = processIo): void {
   program
     .command('status')
-    .description('Show the processes with role and pid, the spec, and the models.')
+    .description('Show the processes with role and pid, all gateways, the spec, and the models.')
     .option('--json', 'As JSON.')
     .addHelpText('after', examples('status', 'status --json'))
     .action(async (options: { json?: boolean }) => {
@@ -50,6 +52,8 @@ export function registerStatus(program: Command, io: CliIo = processIo): void {
           ]),
         ),
       )
+      io.out('')
+      io.out(renderGateways(status.gateways))
       const fetches = status.fetches.filter(({ state }) => state !== 'done')
       if (fetches.length > 0) {
         io.out('')
