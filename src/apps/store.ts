@@ -20,7 +20,8 @@ export function readStorePlace(
 ): StorePlace {
   if (store === 'sqlite') return { kind: 'sqlite', path: home.database }
   try {
-    return { kind: 'postgresql', ...parseAddress(resolveSecret(store, env)) }
+    const url = resolveSecret(store, env)
+    return { kind: 'postgresql', url, name: parseAddress(url).name }
   } catch (error) {
     throw new Error(`store: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }

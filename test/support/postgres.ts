@@ -47,7 +47,7 @@ export async function startPostgres() {
   )
   const port = await freePort()
   const said = { text: '' }
-  let databases = 0
+  let made = 0
   let server: ChildProcess | null = null
 
   const urlOf = (database: string): string => `postgres://holdfast:${postgresPassword}@127.0.0.1:${port}/${database}`
@@ -108,13 +108,17 @@ export async function startPostgres() {
     start,
     stop,
     ask,
+    /** The address of a schema of its own, which for Holdfast is as good as a database, and much quicker. */
+    async newSchema(): Promise<string> {
+      const name = `schema_${++made}`
+      await ask(urlOf('postgres'), `create schema ${name}`)
+      return `${urlOf('postgres')}?options=${encodeURIComponent(`-c search_path=${name}`)}`
+    },
     /** The address of a database of its own; `from`: a copy of that one, which nobody may be using. */
     async newDatabase(from?: string): Promise<string> {
-      const name = `test_${++databases}`
-      await ask(
-        urlOf('postgres'),
-        `create database ${name}${from === undefined ? '' : ` template ${new URL(from).pathname.slice(1)}`}`,
-      )
+      const name = `database_${++made}`
+      const template = from === undefined ? '' : ` template ${new URL(from).pathname.slice(1)}`
+      await ask(urlOf('postgres'), `create database ${name}${template}`)
       return urlOf(name)
     },
     async close(): Promise<void> {

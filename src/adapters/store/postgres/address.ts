@@ -2,8 +2,10 @@
 import { Client } from 'pg'
 
 export type Address = {
-  /** Holds the password: for `pg` alone. */
+  /** Holds the password: for `pg` alone. Without `options`, which a connection has of its own. */
   url: string
+  /** What the URL sets for its sessions (`?options=-c …`). */
+  options: string
   /** For people: `PostgreSQL at db.example:5432/holdfast`. */
   name: string
 }
@@ -12,10 +14,13 @@ export type Address = {
 export function parseAddress(url: string): Address {
   if (!/^postgres(ql)?:\/\//.test(url)) throw new Error(notAnAddress)
   try {
-    const { host, port, database } = new Client({ connectionString: url })
-    return { url, name: `PostgreSQL at ${host}:${port}/${database ?? ''}` }
+    const bare = new URL(url)
+    const options = bare.searchParams.get('options') ?? ''
+    bare.searchParams.delete('options')
+    const { host, port, database } = new Client({ connectionString: bare.href })
+    return { url: bare.href, options, name: `PostgreSQL at ${host}:${port}/${database ?? ''}` }
   } catch {
-    // What `pg` throws quotes the URL.
+    // What they throw quotes the URL.
     throw new Error(notAnAddress)
   }
 }

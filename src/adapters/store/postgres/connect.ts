@@ -23,7 +23,7 @@ export function openPool(address: Address): PostgresPool {
     statement_timeout: statementMs,
     query_timeout: silenceMs,
     // Durable before it is acknowledged, whatever the server is set to.
-    options: `${keepAlive} -c default_transaction_read_only=on -c synchronous_commit=on`,
+    options: `${address.options} ${keepAlive} -c default_transaction_read_only=on -c synchronous_commit=on`,
   })
   // An idle connection that breaks is no news: whoever asks next hears of it, or gets a new one.
   pool.on('error', () => undefined)
@@ -46,7 +46,10 @@ export function openPool(address: Address): PostgresPool {
 /** One connection that lasts, as a pool of one: for what belongs to a session. Its statements may take their time. */
 export async function openConnection(address: Address, idleMs: number): Promise<PostgresPool> {
   // A session whose client went silent (stopped, cut off) is ended by the server, and gives back what it holds.
-  const client = new Client({ ...common(address), options: `${keepAlive} -c idle_session_timeout=${idleMs}` })
+  const client = new Client({
+    ...common(address),
+    options: `${address.options} ${keepAlive} -c idle_session_timeout=${idleMs}`,
+  })
   client.on('error', () => undefined)
   try {
     await client.connect()
