@@ -67,6 +67,26 @@ test('a key is found at once with its scopes, and nobody is asked', () => {
   expect(asked).toEqual([])
 })
 
+test('a key that was used a moment ago and is revoked, blocked or ended is refused at once', () => {
+  const key = tableOf('sk-mine').keys.get(keyId('key_0'))
+  if (key === undefined) throw new Error('the table has no such key')
+  let table = tableOf('sk-mine')
+  const lookUp = lookUpBy({ table: () => table, tokens: { verify: () => identity } })
+  expect(lookUp('sk-mine', 1_000)).toMatchObject({ ok: true })
+  for (const [change, why] of [
+    [{ revokedAt: instant(1) }, 'revoked'],
+    [{ blockedAt: instant(1) }, 'blocked'],
+    [{ expiresAt: instant(1_500) }, 'expired'],
+  ] as const) {
+    table = buildAccessTable({ epoch: 'e', seq: 1, adminHash: '', keys: [{ ...key, ...change }], teams: [] })
+    expect(lookUp('sk-mine', 2_000)).toEqual({ ok: false, why })
+    table = tableOf('sk-mine')
+    expect(lookUp('sk-mine', 2_000)).toMatchObject({ ok: true })
+  }
+  table = tableOf()
+  expect(lookUp('sk-mine', 2_000)).toEqual({ ok: false, why: 'unknown' })
+})
+
 test('T1 a brought key that looks like a token is a key', () => {
   const { asked, lookUp } = open(tableOf(token))
   expect(lookUp(token, 1_000)).toMatchObject({ ok: true, principal: { kind: 'key' } })

@@ -5,15 +5,19 @@ import { FaultError } from '../../domain/fault.ts'
 import { instant } from '../../domain/units.ts'
 import type { Authenticate } from '../serve/index.ts'
 import { hashKey } from './hash-key.ts'
+import { openRecentKeys } from './recent-keys.ts'
 
 /** Keys are found at once. Only what is no key and has the form of a token is taken to `tokens`. */
 export function lookUpBy({ table, tokens }: { table: () => AccessTable; tokens: TokenVerifier }): Authenticate {
+  const recent = openRecentKeys()
   return (sent, at) => {
-    const hash = hashKey(sent)
+    const known = recent.find(sent)
+    const text = known ?? { hash: hashKey(sent), format: checkKeyFormat(sent) }
     const now = instant(at)
-    const found = authenticate(table(), { hash, format: checkKeyFormat(sent) }, now)
+    const found = authenticate(table(), text, now)
+    if (found.ok && known === undefined) recent.keep(sent, text)
     if (found.ok || found.why !== 'unknown' || !looksLikeToken(sent)) return found
-    const identity = tokens.verify(sent, { hash, now })
+    const identity = tokens.verify(sent, { hash: text.hash, now })
     return identity instanceof Promise ? identity.then(one => enter(table(), one)) : enter(table(), identity)
   }
 }
