@@ -6,14 +6,26 @@ import { relayedSegments, relayToController } from '../adapters/controller-relay
 import { makeUuid7, openJournal } from '../adapters/journal/index.ts'
 import { keepDialling, openGatewayDisk, tell } from '../adapters/link/index.ts'
 import { endAnswer, openHttp, sendFault } from '../adapters/openai-http/index.ts'
+import { openRedisCounts } from '../adapters/limits/redis/index.ts'
 import { openTokens } from '../adapters/jwks/index.ts'
+import { memoryBounds } from '../adapters/processes/index.ts'
 import { resolveSecret } from '../adapters/secrets/index.ts'
 import { openGatewayMetrics, openLog } from '../adapters/telemetry/index.ts'
-import { mayUse, permittedModels } from '../domain/access/index.ts'
+import { holdersOf, mayUse, permittedModels } from '../domain/access/index.ts'
 import type { Acknowledgement, GatewayFrame } from '../domain/serving/index.ts'
-import { instant } from '../domain/units.ts'
+import { instant, millis, type Millis } from '../domain/units.ts'
 import { lookUpBy } from '../services/access/index.ts'
-import { openConversations, openFleet, openGate, openServe, watchReplicas } from '../services/serve/index.ts'
+import { openBudgets, openEstimates } from '../services/budgets/index.ts'
+import { openLimiter, openTokenEstimates, type Limiter, type SharedCounts } from '../services/limits/index.ts'
+import {
+  openAdmission,
+  openConversations,
+  openFleet,
+  openGate,
+  openMemoryGuard,
+  openServe,
+  watchReplicas,
+} from '../services/serve/index.ts'
 import { aborted } from './aborted.ts'
 import { openGatewayLink } from './gateway-link.ts'
 import { openGatewayState } from './gateway-state.ts'
@@ -76,14 +88,21 @@ export async function runGateway(
     onProblem: (issuer, problem, cause) =>
       log.warn({ err: cause, issuer }, `the keys of an identity provider cannot be fetched: ${problem}`),
   })
+  const budgets = openBudgets()
+  let limiter: Limiter | null = null
+  let gateways = 1
   const state = openGatewayState({
     disk: openGatewayDisk(home.gateway),
     onSnapshot: snapshot => {
       fleet.use(link.usable(snapshot))
       tokens.use(snapshot.jwt)
     },
-    onPeers: () => {},
-    onSpend: () => {},
+    onPeers: count => {
+      gateways = count
+      fleet.sharedBy(count)
+      limiter?.gateways(count)
+    },
+    onSpend: budgets.told,
     now,
   })
   await firstState()
@@ -95,6 +114,18 @@ export async function runGateway(
     whenUnwritable: state.snapshot().whenUnwritable,
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
   })
+  const limits = openLimiter({
+    shared: sharedCounts(state.snapshot().sharedLimits),
+    onMode: ({ mode, why }) =>
+      mode === 'divided'
+        ? log.warn({ why }, 'each gateway grants its part of every limit')
+        : log.info({ mode }, 'limits'),
+  })
+  limits.gateways(gateways)
+  limiter = limits
+  const admission = openAdmission({ capacityOf: fleet.capacity, now: steadily, setTimer })
+  fleet.watch(admission.changed)
+  const memory = openMemoryGuard({ bounds: memoryBounds(), now: steadily })
   const gate = openGate()
   const conversations = openConversations({
     mostBytes: keptConversationBytes,
@@ -104,7 +135,7 @@ export async function runGateway(
   })
   const metrics = openGatewayMetrics({
     inFlight: () => gate.inFlight,
-    queued: fleet.queued,
+    queued: admission.waiting,
     replicas: () =>
       fleet.replicas().map(({ id: replica, version, inFlight, health, load }) => ({
         version,
@@ -124,7 +155,15 @@ export async function runGateway(
       model: fleet.model,
       mayUse: (principal, model) => mayUse(state.access(), principal, model),
       permitted: principal => permittedModels(state.access(), principal, fleet.models()),
+      version: fleet.version,
+      holders: principal => holdersOf(state.access(), principal),
     },
+    limiter: limits,
+    usual: openTokenEstimates(),
+    budgets,
+    estimates: openEstimates(),
+    admission,
+    mustShed: memory.mustShed,
     fleet,
     wire,
     conversations,
@@ -178,6 +217,18 @@ export async function runGateway(
   await journal.close()
   await link.end(run)
   await wire.close()
+  await limits.close()
+
+  /** Where limits are counted together with other gateways; `null`: here alone. A wrong address is told, and limits are divided. */
+  function sharedCounts(where: string): SharedCounts | null {
+    if (where === 'local') return null
+    try {
+      return openRedisCounts(resolveSecret(where, env))
+    } catch (error) {
+      log.error({ err: error }, 'gateway.sharedLimits cannot be used: each gateway counts for itself')
+      return null
+    }
+  }
 
   /** The last good state on disk, or the controller's first word. The link then goes on for good. */
   async function firstState(): Promise<void> {
@@ -236,6 +287,13 @@ export async function runGateway(
     // Who left the gate tells the journal within this turn.
     await nextTurn()
   }
+}
+
+const steadily = (): Millis => millis(performance.now())
+
+function setTimer(after: Millis, fire: () => void): () => void {
+  const timer = setTimeout(fire, after)
+  return () => clearTimeout(timer)
 }
 
 function listenOn(server: Server, listen: GatewayOptions['listen']): Promise<void> {

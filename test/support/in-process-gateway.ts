@@ -4,10 +4,20 @@ import { dialectOf, openWire } from '../../src/adapters/engine/index.ts'
 import { openHttp } from '../../src/adapters/openai-http/index.ts'
 import { unbounded } from '../../src/domain/access/index.ts'
 import type { CloseRecord, OpenRecord } from '../../src/domain/journal/index.ts'
-import type { ReplicaRoute, Snapshot, VersionRoute } from '../../src/domain/serving/index.ts'
+import type { Holder } from '../../src/domain/access/index.ts'
+import type { ModelRoute, ReplicaRoute, Snapshot, VersionRoute } from '../../src/domain/serving/index.ts'
 import { openEdge, plainModel, unknownCost } from '../../src/domain/serving/index.ts'
 import { bytes, keyId, millis, modelName, replicaId, versionName } from '../../src/domain/units.ts'
-import { openConversations, openFleet, openServe, watchReplicas, openGate } from '../../src/services/serve/index.ts'
+import { openBudgets, openEstimates } from '../../src/services/budgets/index.ts'
+import { openLimiter, openTokenEstimates } from '../../src/services/limits/index.ts'
+import {
+  openAdmission,
+  openConversations,
+  openFleet,
+  openServe,
+  watchReplicas,
+  openGate,
+} from '../../src/services/serve/index.ts'
 
 export const testKey = 'sk-test-key-of-the-suite'
 export const testVersion = versionName('dev-v1.0-fake-fp16-p1')
@@ -18,7 +28,12 @@ export type GatewayOptions = {
   limits?: Partial<Snapshot['limits']>
   health?: Partial<Snapshot['health']>
   queue?: { waiting: number; deadlineMs: number }
-  mayUse?: boolean
+  mayUse?: boolean | ((model: { name: string }) => boolean)
+  /** Further models, after `coder`; their versions are the test's to bring. */
+  model?: Partial<ModelRoute>
+  also?: { models: ModelRoute[]; versions: VersionRoute[] }
+  holders?: Holder[]
+  shed?: () => boolean
   /** Left out: replicas are probed once at the start, and then by calls alone. */
   probeEveryMs?: number
   probeTimeoutMs?: number
@@ -42,6 +57,17 @@ export async function startGateway(options: GatewayOptions) {
   })
   const snapshot = toSnapshot(options)
   fleet.use(snapshot)
+  const admission = openAdmission({
+    capacityOf: fleet.capacity,
+    now: () => millis(performance.now()),
+    setTimer: (after, fire) => {
+      const timer = setTimeout(fire, after)
+      return () => clearTimeout(timer)
+    },
+  })
+  fleet.watch(admission.changed)
+  const limiter = openLimiter({ shared: null, onMode: () => {} })
+  const budgets = openBudgets()
   const serve = openServe({
     gate,
     fleet,
@@ -52,7 +78,20 @@ export async function startGateway(options: GatewayOptions) {
       key === testKey
         ? { ok: true, principal: { kind: 'key', id: keyId('key_test'), alias: 'test', team: null }, scopes: unbounded }
         : { ok: false, why: 'unknown' },
-    permissions: { model: fleet.model, mayUse: () => options.mayUse ?? true, permitted: () => fleet.models() },
+    permissions: {
+      model: fleet.model,
+      version: fleet.version,
+      mayUse: (_principal, name) =>
+        typeof options.mayUse === 'function' ? options.mayUse({ name }) : (options.mayUse ?? true),
+      permitted: () => fleet.models(),
+      holders: () => ({ holders: options.holders ?? [], priority: 'normal' }),
+    },
+    limiter,
+    usual: openTokenEstimates(),
+    budgets,
+    estimates: openEstimates(),
+    admission,
+    mustShed: () => options.shed?.() ?? false,
     conversations: openConversations({ mostBytes: 1024 * 1024, keptForMs: 60_000, now: Date.now }),
     recorder: {
       append(record, onWritten) {
@@ -99,6 +138,9 @@ export async function startGateway(options: GatewayOptions) {
     unexpected,
     gate,
     fleet,
+    admission,
+    limiter,
+    budgets,
     closed: (): CloseRecord[] => records.filter(record => record.t === 'close'),
     /** Waits until the journal has so many finished requests; rejects after 10 s. */
     untilClosed(count: number): Promise<CloseRecord[]> {
@@ -131,6 +173,7 @@ export async function startGateway(options: GatewayOptions) {
       server.closeAllConnections()
       await new Promise(resolve => server.close(resolve))
       await wire.close()
+      await limiter.close()
     },
   }
 }
@@ -163,7 +206,7 @@ export const emptySnapshot: Snapshot = {
   whenUnwritable: 'serve',
 }
 
-function toSnapshot({ replicas, version, limits, health, queue }: GatewayOptions): Snapshot {
+function toSnapshot({ replicas, version, limits, health, queue, model, also }: GatewayOptions): Snapshot {
   return {
     ...emptySnapshot,
     id: 'test',
@@ -173,7 +216,9 @@ function toSnapshot({ replicas, version, limits, health, queue }: GatewayOptions
         live: testVersion,
         queue: { waiting: queue?.waiting ?? 10, deadline: millis(queue?.deadlineMs ?? 2_000) },
         ...plainModel,
+        ...model,
       },
+      ...(also?.models ?? []),
     ],
     versions: [
       {
@@ -197,6 +242,7 @@ function toSnapshot({ replicas, version, limits, health, queue }: GatewayOptions
         cost: unknownCost,
         ...version,
       },
+      ...(also?.versions ?? []),
     ],
     limits: { ...emptySnapshot.limits, ...limits },
     health: { ...emptySnapshot.health, ...health },

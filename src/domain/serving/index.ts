@@ -4,6 +4,7 @@ export { answerProblem } from './answer-shape.ts'
 export { parseAsk, toEngineBody } from './ask.ts'
 export type { Ask, EnginePath, ModelPath } from './ask.ts'
 export { compileSnapshot, engineAssignments } from './compile.ts'
+export { conversationOf } from './conversation.ts'
 export { completeSnapshot, openEdge, plainModel, unknownCost } from './earlier-snapshot.ts'
 export { currencyIn } from './cost-rate.ts'
 export type { EngineLoad } from './engine-load.ts'
@@ -18,7 +19,7 @@ export { liteLlmHeaders } from './litellm-headers.ts'
 export type { Acknowledgement, AgentFrame, EngineAssignment, GatewayFrame, GatewayReport, Spend } from './link.ts'
 export { toModelList, toModelObject } from './model-list.ts'
 export type { ModelListing, ModelStatus } from './model-list.ts'
-export { pickReplica } from './routing.ts'
+export { charactersPerToken, promptTokens } from './prompt-tokens.ts'
 export type {
   CostRate,
   Edge,

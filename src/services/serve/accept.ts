@@ -36,17 +36,20 @@ export type AcceptParts = {
   recorder: Recorder
   /** Why what this gateway knows is too old to serve from; `null`: it is not. */
   stale: () => string | null
+  /** Memory is short: nothing new is taken in. */
+  mustShed: () => boolean
 }
 
 const retryAfter = millis(1_000)
 
 export const accept =
-  (gate: Gate, { limits, recorder, stale }: AcceptParts): Stage =>
+  (gate: Gate, { limits, recorder, stale, mustShed }: AcceptParts): Stage =>
   next =>
   async exchange => {
     const tooOld = stale()
     if (tooOld !== null) throw new FaultError({ kind: 'not-ready', why: tooOld })
     if (recorder.mustRefuse) throw new FaultError({ kind: 'journal-full' })
+    if (mustShed()) throw new FaultError({ kind: 'memory-short', retryAfter })
     const { inFlight, body } = limits()
     if (gate.inFlight >= inFlight) throw new FaultError({ kind: 'overloaded', retryAfter, inFlight })
     if ((exchange.head.declaredBytes ?? 0) > body) throw new FaultError({ kind: 'body-too-large', limit: body })

@@ -1,19 +1,35 @@
-/** Admit: may this principal use this model. */
+/** Admit: may this principal use this model, and is there room in its limits and budgets. What is taken here is given back here. */
+import type { Holder, Principal, Priority } from '../../domain/access/index.ts'
+import { answerBound, costOf, type Actual } from '../../domain/budgets/index.ts'
 import { FaultError } from '../../domain/fault.ts'
-import type { Principal } from '../../domain/access/index.ts'
-import type { ModelRoute } from '../../domain/serving/index.ts'
-import type { ModelName } from '../../domain/units.ts'
-import type { Stage } from './exchange.ts'
+import { charactersPerToken, promptTokens, type ModelRoute, type VersionRoute } from '../../domain/serving/index.ts'
+import { tokens, type ModelName, type Tokens, type VersionName } from '../../domain/units.ts'
+import type { BudgetLease, Budgets, Estimates } from '../budgets/index.ts'
+import type { LimitLease, Limiter, Subject, TokenEstimates } from '../limits/index.ts'
+import { ClientGone, type Exchange, type Stage } from './exchange.ts'
 
 /** The routing table's models, and who may use them. */
 export interface Permissions {
   model(name: string): ModelRoute | null
+  version(name: VersionName): VersionRoute | null
   mayUse(principal: Principal, model: ModelName): boolean
   permitted(principal: Principal): ModelName[]
+  /** Whose limits and budgets count, and how soon its turn comes. */
+  holders(principal: Principal): { holders: Holder[]; priority: Priority }
+}
+
+export type AdmitParts = {
+  permissions: Permissions
+  limiter: Limiter
+  /** What requests usually use: for limits. */
+  usual: TokenEstimates
+  budgets: Budgets
+  /** What requests use at most: for budgets. */
+  estimates: Estimates
 }
 
 export const admit =
-  (permissions: Permissions): Stage =>
+  ({ permissions, limiter, usual, budgets, estimates }: AdmitParts): Stage =>
   next =>
   exchange => {
     const { principal, ask } = exchange
@@ -24,5 +40,64 @@ export const admit =
     if (!permissions.mayUse(principal, model.name))
       throw new FaultError({ kind: 'model-not-permitted', model: model.name })
     exchange.model = model
-    return next(exchange)
+    const { holders, priority } = permissions.holders(principal)
+    exchange.priority = priority
+    const version = permissions.version(model.live)
+    const subjects = subjectsOf(model, holders)
+    const paying = holders.flatMap(({ budget, ...holder }) => (budget === null ? [] : [{ ...holder, budget }]))
+    // Whom nothing bounds, nothing is counted for.
+    if (version === null || (subjects.length === 0 && paying.length === 0)) return next(exchange)
+    const asked = version
+    const asking = model.name
+
+    const prompt = promptTokens(ask)
+    const bound = answerBound(ask)
+    const counted = { characters: prompt * charactersPerToken, maxTokens: bound }
+    const taken = limiter.take(subjects, usual.need(model.name, counted))
+    return taken instanceof Promise ? taken.then(serve) : serve(taken)
+
+    async function serve(limits: LimitLease): Promise<void> {
+      exchange.limitHeaders = limits.headers(exchange.head.surface)
+      let budget: BudgetLease | null = null
+      try {
+        // Who left meanwhile has nothing to be counted for.
+        if (exchange.gone) throw new ClientGone()
+        if (paying.length > 0)
+          budget = budgets.reserve(paying, estimates.most(asked, { prompt, bound }), exchange.arrivedAt)
+        await next(exchange)
+      } finally {
+        const used = usedBy(exchange, prompt)
+        if (used === null) limits.cancel()
+        else limits.settle(used.tokens)
+        limits.release()
+        if (used === null) budget?.cancel()
+        else budget?.settle(used)
+        learn()
+      }
+    }
+
+    function learn(): void {
+      const { inputTokens: input, outputTokens: output, gpuMs, version: answered } = exchange
+      usual.learn(asking, { characters: counted.characters, input, output })
+      if (answered === null || input === null || output === null || gpuMs === null) return
+      estimates.learn(answered, { input, output, gpuMs, bounded: bound !== null })
+    }
   }
+
+function subjectsOf(model: ModelRoute, holders: readonly Holder[]): Subject[] {
+  const subjects: Subject[] = []
+  for (const { subject, id, name, limits } of holders) if (limits !== null) subjects.push({ subject, id, name, limits })
+  if (model.limits !== null) subjects.push({ subject: 'model', id: model.name, name: model.name, limits: model.limits })
+  return subjects
+}
+
+/** `null`: no engine was asked. Tokens that no engine told are those that were sent; one that failed without a byte costs none. */
+function usedBy(exchange: Exchange, prompt: Tokens): (Actual & { tokens: Tokens }) | null {
+  const { attempts, version, gpuMs, inputTokens, outputTokens, pieces, firstByteMs, gone } = exchange
+  if (attempts === 0) return null
+  const begun = firstByteMs !== null || gone
+  const input = inputTokens ?? (begun ? prompt : 0)
+  const output = outputTokens ?? pieces
+  const money = gpuMs === null || version === null ? null : costOf(gpuMs, version.cost)
+  return { tokens: tokens(input + output), gpuMs, money }
+}

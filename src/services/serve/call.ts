@@ -1,17 +1,21 @@
 /** Call: asks a replica, and another one as long as the client has seen no byte of an answer. */
 import { FaultError, type Fault } from '../../domain/fault.ts'
-import { toEngineBody, type GatewayLimits } from '../../domain/serving/index.ts'
-import { tokens, type ReplicaId } from '../../domain/units.ts'
+import { prefixBlocks, type Caller, type Retry } from '../../domain/routing/index.ts'
+import {
+  conversationOf,
+  promptTokens,
+  toEngineBody,
+  type GatewayLimits,
+  type RoutingStrategy,
+} from '../../domain/serving/index.ts'
+import { millis, type ReplicaId } from '../../domain/units.ts'
 import type { Conversations } from './conversations.ts'
 import { ClientGone, describe, ownerOf, type Exchange, type Serve } from './exchange.ts'
-import type { Fleet, Replica } from './fleet.ts'
+import type { Fleet } from './fleet.ts'
 import type { EngineRequest, Recorder, Wire, WireRequest } from './ports.ts'
 import { relay } from './relay.ts'
-import { awaitReplica } from './route.ts'
-import { charactersPerToken } from './usage.ts'
-
-/** Replicas asked for one request, at most: a request that kills engines must not kill them all. */
-const mostAttempts = 3
+import type { Replica } from './replica.ts'
+import { mostAttempts } from './route.ts'
 
 export type CallParts = {
   fleet: Fleet
@@ -24,21 +28,30 @@ export type CallParts = {
 export const call =
   ({ fleet, wire, recorder, limits, conversations }: CallParts): Serve =>
   async exchange => {
-    const { principal, ask, model, version } = exchange
-    if (principal === null || ask === null || model === null || version === null)
+    const { principal, ask, model, answering, version } = exchange
+    if (principal === null || ask === null || model === null || answering === null || version === null)
       throw new TypeError('call comes after route')
     const { key, ...who } = describe(exchange)
-    if (key !== null) recorder.append({ t: 'open', ...who, key, model: model.name })
+    if (key !== null && !exchange.opened) recorder.append({ t: 'open', ...who, key, model: model.name })
+    exchange.opened = true
 
-    const body = toEngineBody(ask, model, version)
+    const body = toEngineBody(ask, answering, version)
+    const prompt = promptTokens(ask)
+    const caller = callerOf(exchange, answering.routing)
+    const retries = fleet.retries(version.name)
+    retries.asked(clock())
     const tried = new Set<ReplicaId>()
     let last: Fault | null = null
-    while (exchange.attempts < mostAttempts) {
-      const replica = fleet.pick(version, tried) ?? (await comeBack())
-      if (replica === null) break
+    let again: Retry | null = null
+    for (let attempts = 0; attempts < mostAttempts; attempts++) {
+      const choice = fleet.choose(version, { strategy: answering.routing, caller, tried })
+      if (choice === null) break
+      const { replica, reason } = choice
+      if (again !== null && !retries.retry(again, clock()).allowed) break
       tried.add(replica.id)
       exchange.attempts++
       exchange.replica = replica.id
+      exchange.choice = answering === model ? reason : `${answering.name} for ${model.name}: ${reason}`
       try {
         await attempt(replica)
         return
@@ -51,21 +64,14 @@ export const call =
           delete body['max_tokens']
           tried.delete(replica.id)
           exchange.attempts--
+          again = null
           continue
         }
         if (!isWorthAnother(error.fault)) throw error
         last = error.fault
       }
     }
-    throw new FaultError(last ?? fleet.noReplica(model, version))
-
-    /** Everybody was tried. One that died or is loading may be back before the client gives up; one that fails is no better now. */
-    async function comeBack(): Promise<Replica | null> {
-      if (version === null || (last?.kind !== 'engine-lost' && last?.kind !== 'not-ready')) return null
-      if (!(await awaitReplica(fleet, exchange))) return null
-      tried.clear()
-      return fleet.pick(version, tried)
-    }
+    throw new FaultError(last ?? fleet.noReplica(answering, version))
 
     async function attempt(replica: Replica): Promise<void> {
       if (exchange.gone) throw new ClientGone()
@@ -74,16 +80,19 @@ export const call =
         const { body: mended, path, repair } = toRequest(replica)
         const request = { path, ...(await encode(mended, exchange)), requestId: exchange.id }
         if (exchange.gone) throw new ClientGone()
-        lease.asked(tokens(request.body.length / charactersPerToken))
-        await relay({ exchange, replica, wire, limits: limits(), request, repair, began: lease.began })
+        lease.asked(prompt)
+        const done = relay({ exchange, replica, wire, limits: limits(), request, repair, lease })
+        lease.onGivenUp(() => exchange.interrupt?.(new FaultError({ kind: 'engine-lost', sentBytes: 0 })))
+        await done
         lease.answered(exchange.inputTokens, ask?.stream === true ? exchange.firstByteMs : null)
         const kept = exchange.translator?.kept?.() ?? null
         if (kept !== null && principal !== null) conversations.keep(ownerOf(principal), kept)
       } catch (error) {
         if (error instanceof FaultError) lease.failed(error.fault)
+        again = lease.retryIs()
         throw error
       } finally {
-        lease.release()
+        exchange.gpuMs = millis((exchange.gpuMs ?? 0) + lease.release())
       }
     }
 
@@ -92,6 +101,16 @@ export const call =
       return replica.dialect.toRequest(ask.path, body, version.name)
     }
   }
+
+/** What a choice of this kind looks at; the rest would cost time for nothing. */
+function callerOf({ principal, ask, head }: Exchange, strategy: RoutingStrategy): Caller {
+  if (principal === null || ask === null) throw new TypeError('call comes after admit')
+  const named = head.conversation
+  return {
+    conversation: strategy === 'sticky' ? conversationOf({ named, owner: ownerOf(principal), ask }) : null,
+    prefix: strategy === 'prefix-affinity' ? prefixBlocks(ask.body) : [],
+  }
+}
 
 /** The bytes an engine gets: the body as JSON, or the client's form with the engine's own name for the model. */
 function encode(
@@ -118,3 +137,5 @@ async function encodeForm(
 function isWorthAnother(fault: Fault): boolean {
   return fault.kind === 'engine-lost' || fault.kind === 'engine-failed' || fault.kind === 'not-ready'
 }
+
+const clock = () => millis(performance.now())

@@ -1,8 +1,8 @@
 /** The canary: one token, asked of a replica that has had nothing to do, to know that it could still work. */
 import { FaultError } from '../../domain/fault.ts'
 import type { EnginePath, Task } from '../../domain/serving/index.ts'
-import type { Replica } from './fleet.ts'
 import type { EngineRequest, Wire } from './ports.ts'
+import type { Replica } from './replica.ts'
 
 /** The cheapest work of each task that every engine with that task can do; `null`: there is none. */
 const asks: { readonly [T in Task]: { path: EnginePath; body: Record<string, unknown> } | null } = {

@@ -77,9 +77,12 @@ describe('/v1/messages', () => {
   })
 
   test('a stream whose first replica dies before its first event is another’s, from its beginning', async () => {
-    const dying = await engine({ cutAfter: 0 })
+    const dying = await engine({ hang: true })
     const { post } = await gateway(dying, { replicas: [dying, await engine({ tokens: 1 })] })
-    const events = await eventsOf(await post('/v1/messages', message('Hi', { stream: true })))
+    const answer = post('/v1/messages', message('Hi', { stream: true }))
+    await dying.until(({ running }) => running === 1)
+    await dying.die()
+    const events = await eventsOf(await answer)
     expect(events.filter(({ type }) => type === 'message_start')).toHaveLength(1)
     expect(events.at(-1)).toMatchObject({ type: 'message_stop' })
   })

@@ -1,5 +1,5 @@
 /** An exchange: one request on its way through the pipeline, its answer, and what is known of it so far. */
-import type { Principal } from '../../domain/access/index.ts'
+import type { Principal, Priority } from '../../domain/access/index.ts'
 import type { CloseRecord } from '../../domain/journal/index.ts'
 import type { AnswerTranslator, StreamTranslator, Surface } from '../../domain/dialect/index.ts'
 import type { Ask, ModelPath, ModelRoute, VersionRoute } from '../../domain/serving/index.ts'
@@ -58,6 +58,8 @@ export type Exchange = {
   interrupt: ((why: Error) => void) | null
 
   principal: Principal | null
+  /** How soon its turn comes when requests wait. */
+  priority: Priority
   ask: Ask | null
   /** The files and fields of a form, when the body is one. */
   form: FormData | null
@@ -72,6 +74,8 @@ export type Exchange = {
   version: VersionRoute | null
   replica: ReplicaId | null
   attempts: number
+  /** The journal knows that it is under way. */
+  opened: boolean
   /** Why that replica was chosen. */
   choice: string | null
   /** In the model's queue. */

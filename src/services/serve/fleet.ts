@@ -1,23 +1,30 @@
-/** The fleet: the snapshot's replicas as this gateway knows them now: in flight, healthy, waited for. */
+/** The fleet: the snapshot's replicas as this gateway knows them now: in flight, healthy, and what they could take. */
+import { learnPlaces, placesHere } from '../../domain/admission/index.ts'
 import type { Fault } from '../../domain/fault.ts'
 import {
+  openRetryBudget,
+  openRouting,
+  type Caller,
+  type RetryBudget,
+  type Routing,
+} from '../../domain/routing/index.ts'
+import {
   isUsable,
-  learnPrefill,
-  noProgress,
-  pickReplica,
+  noPace,
+  slowerThanPeers,
+  standingOf,
   stepHealth,
   stepProgress,
-  unknownHealth,
-  type EngineLoad,
-  type Health,
+  usableFor,
   type HealthEvent,
   type ModelRoute,
   type ModelStatus,
   type Progress,
-  type ReplicaRoute,
+  type RoutingStrategy,
   type Sighting,
   type Snapshot,
-  type Task,
+  type Standing,
+  type ReplicaRoute,
   type VersionRoute,
 } from '../../domain/serving/index.ts'
 import {
@@ -27,48 +34,11 @@ import {
   type Millis,
   type ModelName,
   type ReplicaId,
-  type Tokens,
   type VersionName,
 } from '../../domain/units.ts'
-import type { EngineDialect, Probe, Target } from './ports.ts'
-
-export type Replica = {
-  readonly id: ReplicaId
-  readonly version: VersionName
-  readonly route: ReplicaRoute
-  readonly dialect: EngineDialect
-  readonly target: Target
-  readonly task: Task
-  inFlight: number
-  health: Health
-  /** The model is in its memory, as far as it says. */
-  loaded: boolean
-  /** What its last probe said of how busy it is; `null`: it does not say. */
-  load: EngineLoad | null
-  progress: Progress
-  /** Pieces of answers that came from it. */
-  pieces: number
-  /** Prompts that it was given and has not begun to answer, about so many tokens each. */
-  readonly waitingPrompts: Set<{ tokens: Tokens }>
-  /** Probes in a row that had no answer in time. */
-  silentProbes: number
-  /** When it last showed that it works, on a clock that never goes back. */
-  provenAt: Millis
-  /** Its last canary failed, and it has not answered since. */
-  unproven: boolean
-}
-
-/** One request on one replica. However it ends, `release` gives its place back, once. */
-export type Lease = {
-  /** It has the request, with a prompt of about so many tokens. */
-  asked(prompt: Tokens): void
-  /** Its answer has begun. */
-  began(): void
-  /** It answered whole. Where known, `prompt` tokens were taken in before the first piece, `waited` after it was asked. */
-  answered(prompt: Tokens | null, waited: Millis | null): void
-  failed(fault: Fault): void
-  release(): void
-}
+import type { EngineDialect, Probe } from './ports.ts'
+import type { Capacity } from './queue.ts'
+import { leaseOf, newReplica, proven, type Lease, type Replica } from './replica.ts'
 
 export type Fleet = ReturnType<typeof openFleet>
 
@@ -79,37 +49,40 @@ export type FleetParts = {
   now(): number
 }
 
-/** Empty until it is given a snapshot. Everything here is synchronous but waiting. */
+export type Asked = { strategy: RoutingStrategy; caller: Caller; tried: ReadonlySet<ReplicaId> }
+
+/** What a version has beside its replicas. */
+type Group = { route: VersionRoute; replicas: Replica[]; routing: Routing; retries: RetryBudget }
+
+/** Empty until it is given a snapshot. Everything here is synchronous. */
 export function openFleet({ dialectOf, secret, now }: FleetParts) {
   let models = new Map<string, ModelRoute>()
-  let versions = new Map<VersionName, VersionRoute>()
+  let groups = new Map<VersionName, Group>()
   let replicas = new Map<ReplicaId, Replica>()
-  let byVersion = new Map<VersionName, Replica[]>()
-  let turn = 0
-  const waiting = new Map<VersionName, Set<() => void>>()
+  let gateways = 1
+  const watchers = new Set<(version: VersionName) => void>()
 
   /** Replaces the routing table in one step. Replicas at the same address keep their counts and health. */
   function use(next: Snapshot): void {
     models = new Map(next.models.map(model => [model.name, model]))
+    const gone = [...groups.keys()]
     const kept = new Map<ReplicaId, Replica>()
-    const nextByVersion = new Map<VersionName, Replica[]>()
+    const nextGroups = new Map<VersionName, Group>()
     for (const version of next.versions) {
       const list = version.replicas.map(route => carryOn(replicas.get(route.id), toReplica(version, route)))
       for (const replica of list) kept.set(replica.id, replica)
-      nextByVersion.set(version.name, list)
+      const { routing, retries } = groups.get(version.name) ?? { routing: openRouting(), retries: openRetryBudget() }
+      nextGroups.set(version.name, { route: version, replicas: list, routing, retries })
     }
-    versions = new Map(next.versions.map(version => [version.name, version]))
+    groups = nextGroups
     replicas = kept
-    byVersion = nextByVersion
     // Also those who wait for a version that is gone: nothing will come for them.
-    for (const version of waiting.keys()) wake(version)
+    for (const version of new Set([...gone, ...groups.keys()])) changed(version)
   }
 
   function toReplica(version: VersionRoute, route: ReplicaRoute): Replica {
-    const at = millis(performance.now())
     const publicName = [...models.values()].find(({ live }) => live === version.name)?.name
-    return {
-      id: route.id,
+    return newReplica({
       version: version.name,
       route,
       dialect: dialectOf(version),
@@ -120,66 +93,86 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
         served: version.servedName ?? publicName ?? null,
       },
       task: version.task,
-      inFlight: 0,
-      health: unknownHealth,
-      loaded: true,
-      load: null,
-      progress: noProgress(at),
-      pieces: 0,
-      waitingPrompts: new Set(),
-      silentProbes: 0,
-      provenAt: at,
-      unproven: false,
+    })
+  }
+
+  /** The replica for a request, and why it. `null`: none may be asked. */
+  function choose(
+    version: VersionRoute,
+    { strategy, caller, tried }: Asked,
+  ): { replica: Replica; reason: string } | null {
+    const group = groups.get(version.name)
+    if (group === undefined) return null
+    const candidates = group.replicas.filter(replica => !tried.has(replica.id)).map(toCandidate)
+    const choice = group.routing.choose(strategy, candidates, caller)
+    if (choice === null) return null
+    group.routing.given(choice.candidate, caller)
+    return { replica: choice.candidate.replica, reason: choice.reason }
+  }
+
+  function toCandidate(replica: Replica) {
+    const at = instant(now())
+    const { id, inFlight, load, health } = replica
+    const { weight, backup } = replica.route
+    const places = placesOf(replica)
+    return {
+      ...{ replica, id, inFlight, load, weight, backup },
+      standing: standingOf(health, at),
+      usableFor: health.state === 'unknown' ? millis(Infinity) : usableFor(health, at),
+      places: places === Infinity ? null : places,
     }
   }
 
-  function pick(version: VersionRoute, tried: ReadonlySet<ReplicaId>): Replica | null {
+  const placesOf = ({ route, learned }: Replica): number => placesHere(route.places, learned, gateways)
+
+  /** What a version can run at once now, as far as this gateway may use it. */
+  function capacity(version: VersionName): Capacity {
+    const group = groups.get(version)
+    if (group === undefined) return { places: 0, mayGrow: false }
     const at = instant(now())
-    const candidates = (byVersion.get(version.name) ?? []).map(replica => ({
-      replica,
-      inFlight: replica.inFlight,
-      weight: replica.route.weight,
-      backup: replica.route.backup,
-      usable: isUsable(replica.health, at) && !tried.has(replica.id),
-    }))
-    return pickReplica(candidates, turn++)?.replica ?? null
+    const standing = (wanted: Standing, backup: boolean): Replica[] =>
+      group.replicas.filter(({ health, route }) => standingOf(health, at) === wanted && route.backup === backup)
+    const pool = [standing('usable', false), standing('usable', true)].find(({ length }) => length > 0) ?? []
+    let places = 0
+    for (const replica of pool) places += placesOf(replica)
+    // Who is tried out, or asked because nobody else is there, is given one at a time.
+    if (pool.length === 0) places = group.replicas.filter(({ health }) => standingOf(health, at) !== 'out').length
+    return { places, mayGrow: group.replicas.some(mayComeBack) }
   }
 
   function lease(replica: Replica): Lease {
-    let held = true
-    let waiting: { tokens: Tokens } | null = null
-    replica.inFlight++
-    const began = (): void => {
-      if (waiting !== null) replica.waitingPrompts.delete(waiting)
-    }
-    return {
-      asked: prompt => {
-        waiting = { tokens: prompt }
-        replica.waitingPrompts.add(waiting)
-      },
-      began,
-      answered: (prompt, waited) => {
-        if (prompt !== null && waited !== null) replica.progress = learnPrefill(replica.progress, prompt, waited)
-        proven(replica, true)
-        note(replica, { kind: 'call-answered' })
-      },
-      failed: fault => {
-        const event = eventOf(fault)
-        if (event !== null) note(replica, event)
-      },
-      release: () => {
-        if (held) replica.inFlight--
-        held = false
-        began()
-      },
-    }
+    return leaseOf(replica, {
+      gpus: groups.get(replica.version)?.route.cost.gpus ?? 1,
+      standing: () => standingOf(replica.health, instant(now())),
+      note: event => note(replica, event),
+    })
   }
 
   function note(replica: Replica, event: HealthEvent): void {
     const before = replica.health
-    replica.health = stepHealth(before, event, instant(now()))
+    const at = instant(now())
+    replica.health = stepHealth(before, event, at)
     if (replica.health === before) return
-    for (const [version, list] of byVersion) if (list.includes(replica)) wake(version)
+    const until = replica.health.ejection?.until
+    // An ejection ends by itself, and nobody would tell those who wait.
+    if (until !== undefined && until !== before.ejection?.until)
+      setTimeout(() => changed(replica.version), Math.max(0, until - at)).unref()
+    if (!isUsable(replica.health, at)) leave(replica)
+    changed(replica.version)
+  }
+
+  /** It is used no more: what it had in its cache may be gone, and who has no byte from it yet goes elsewhere, if there is an elsewhere. */
+  function leave(replica: Replica): void {
+    const group = groups.get(replica.version)
+    group?.routing.forget(replica.id)
+    if (replica.health.state !== 'down' || replica.unanswered.size === 0) return
+    const at = instant(now())
+    if (group?.replicas.some(other => other !== replica && isUsable(other.health, at)) !== true) return
+    for (const giveUp of [...replica.unanswered]) giveUp()
+  }
+
+  function changed(version: VersionName): void {
+    for (const tell of watchers) tell(version)
   }
 
   /** What there is to see of it from here, but for its own load. */
@@ -194,57 +187,38 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     return replica.progress
   }
 
-  /** It showed that it works, or failed to. */
-  function proven(replica: Replica, works: boolean): void {
-    replica.provenAt = millis(performance.now())
-    replica.unproven = !works
-  }
-
   function probed(replica: Replica, probe: Probe): void {
     replica.load = probe.state === 'up' ? probe.load : null
-    if (probe.state === 'up') replica.loaded = isLoaded(replica, probe)
-    if (probe.state === 'up') note(replica, { kind: 'probe-up' })
-    else if (probe.state === 'loading') note(replica, { kind: 'probe-loading' })
+    if (probe.state === 'up') {
+      replica.loaded = isLoaded(replica, probe)
+      learn(replica)
+      note(replica, { kind: 'probe-up' })
+      holdAgainstPeers(replica)
+    } else if (probe.state === 'loading') note(replica, { kind: 'probe-loading' })
     else note(replica, { kind: 'probe-failed', why: probe.why })
   }
 
-  /** A replica that is loading, or that Holdfast will start again, is worth a wait. */
-  function mayComeBack(version: VersionRoute): boolean {
-    return (byVersion.get(version.name) ?? []).some(
-      replica => replica.health.state === 'loading' || replica.route.managed,
-    )
+  /** Said once: what it did before is forgotten with it. */
+  function holdAgainstPeers(replica: Replica): void {
+    const paced = ({ pace, route }: Replica) => ({ pace, weight: route.weight })
+    const peers = groups.get(replica.version)?.replicas.filter(other => other !== replica) ?? []
+    const why = slowerThanPeers(paced(replica), peers.map(paced))
+    if (why === null) return
+    replica.pace = noPace
+    note(replica, { kind: 'outlier', why })
   }
 
-  /**
-   * Resolves `true` as soon as a replica may be asked, `false` when the model's queue is full, its deadline passes,
-   * or nothing that could come back is left.
-   */
-  function whenUsable(version: VersionRoute, model: ModelRoute): { promise: Promise<boolean>; cancel: () => void } {
-    const queue = waiting.get(version.name) ?? new Set()
-    waiting.set(version.name, queue)
-    if (!mayComeBack(version) || queue.size >= model.queue.waiting)
-      return { promise: Promise.resolve(false), cancel: () => {} }
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    const settle = (usable: boolean): void => {
-      clearTimeout(timer)
-      queue.delete(look)
-      resolve(usable)
-    }
-    const look = (): void => {
-      if (pick(version, nobody) !== null) settle(true)
-      else if (!mayComeBack(version)) settle(false)
-    }
-    const timer = setTimeout(() => settle(false), model.queue.deadline)
-    queue.add(look)
-    return { promise, cancel: () => settle(false) }
-  }
-
-  function wake(version: VersionName): void {
-    for (const look of [...(waiting.get(version) ?? [])]) look()
+  function learn(replica: Replica): void {
+    const before = replica.learned
+    const { load, inFlight } = replica
+    replica.learned = learnPlaces(before, { load, inFlight, at: millis(performance.now()) })
+    if (replica.learned.count !== before.count) changed(replica.version)
   }
 
   function noReplica(model: ModelRoute, version: VersionRoute): Fault {
-    const states = (byVersion.get(version.name) ?? []).map(({ id, health }) => `${id}: ${health.why ?? health.state}`)
+    const states = (groups.get(version.name)?.replicas ?? []).map(
+      ({ id, health }) => `${id}: ${health.why ?? health.state}`,
+    )
     return {
       kind: 'no-replica',
       model: model.name,
@@ -255,7 +229,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
 
   function status(version: VersionName): ModelStatus {
     const at = instant(now())
-    const list = byVersion.get(version) ?? []
+    const list = groups.get(version)?.replicas ?? []
     const ready = list.filter(({ health }) => health.state === 'up' && isUsable(health, at))
     if (ready.length > 0) return ready.some(({ loaded }) => loaded) ? 'loaded' : 'stopped'
     if (list.some(({ health, route }) => health.state === 'loading' || health.state === 'unknown' || route.managed))
@@ -265,24 +239,33 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
 
   return {
     use,
-    pick,
+    choose,
+    capacity,
     lease,
     sight,
     progressed,
     proven,
     probed,
-    whenUsable,
     noReplica,
     status,
+    /** Told whenever what a version can run may have changed. */
+    watch: (tell: (version: VersionName) => void) => void watchers.add(tell),
+    /** How many gateways share the replicas. */
+    sharedBy(count: number): void {
+      gateways = Math.max(1, count)
+      for (const version of groups.keys()) changed(version)
+    },
+    retries: (version: VersionName): RetryBudget => groups.get(version)?.retries ?? openRetryBudget(),
     model: (name: string): ModelRoute | null => models.get(name) ?? null,
     models: (): ModelName[] => [...models.values()].map(({ name }) => name),
-    version: (name: VersionName): VersionRoute | null => versions.get(name) ?? null,
+    version: (name: VersionName): VersionRoute | null => groups.get(name)?.route ?? null,
     replicas: (): Replica[] => [...replicas.values()],
-    queued: (): number => [...waiting.values()].reduce((sum, queue) => sum + queue.size, 0),
   }
 }
 
-const nobody: ReadonlySet<ReplicaId> = new Set()
+/** Loading, started again by Holdfast, or only ejected for a while: worth a wait. */
+const mayComeBack = ({ health, route }: Replica): boolean =>
+  health.state === 'loading' || route.managed || (health.state === 'up' && health.ejection !== null)
 
 /** Requests in flight hold the old object: it stays the same one while the address does. */
 function carryOn(known: Replica | undefined, next: Replica): Replica {
@@ -294,26 +277,4 @@ function carryOn(known: Replica | undefined, next: Replica): Replica {
 /** Only engines that load on demand can be asked for a model that they have not loaded. */
 export function isLoaded({ dialect, target }: Replica, { models }: Extract<Probe, { state: 'up' }>): boolean {
   return dialect.loadsOnDemand !== true || models === null || target.served === null || models.includes(target.served)
-}
-
-/**
- * What a failed call says of its replica; a client's mistake says that the engine works. The engine's own words stay
- * out of it: they may hold the request that failed, and what is known of a replica is told to every client.
- */
-function eventOf(fault: Fault): HealthEvent | null {
-  switch (fault.kind) {
-    case 'engine-lost':
-      return { kind: 'call-lost', why: 'the connection broke' }
-    case 'engine-failed':
-      return { kind: 'call-failed', why: fault.status === null ? 'it failed' : `it failed (HTTP ${fault.status})` }
-    case 'engine-silent':
-      return { kind: 'call-failed', why: `it sent no ${fault.what} in time` }
-    case 'not-ready':
-      return { kind: 'probe-loading' }
-    case 'engine-refused':
-    case 'context-exceeded':
-      return { kind: 'call-answered' }
-    default:
-      return null
-  }
 }

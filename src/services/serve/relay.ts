@@ -4,9 +4,9 @@ import type { GatewayLimits } from '../../domain/serving/index.ts'
 import { millis } from '../../domain/units.ts'
 import type { Answer } from './answer.ts'
 import type { Exchange } from './exchange.ts'
-import type { Replica } from './fleet.ts'
 import type { Repair, Wire, WireCall, WireRequest } from './ports.ts'
 import { rawAnswer } from './raw-answer.ts'
+import type { Lease, Replica } from './replica.ts'
 import { streamAnswer } from './stream-answer.ts'
 import { wholeAnswer } from './whole-answer.ts'
 
@@ -17,8 +17,7 @@ export type RelayParts = {
   limits: GatewayLimits
   request: WireRequest
   repair: Repair | null
-  /** Told once, at the first byte of the answer's body. */
-  began: () => void
+  lease: Lease
 }
 
 /** What of an engine's error is read. */
@@ -27,7 +26,7 @@ const errorBytes = 64 * 1024
 const lingerMs = 5_000
 
 /** Resolves when the answer is complete but for `lastBytes`. Rejects with FaultError or ClientGone; the engine's work has stopped then. */
-export function relay({ exchange, replica, wire, limits, request, repair, began }: RelayParts): Promise<void> {
+export function relay({ exchange, replica, wire, limits, request, repair, lease }: RelayParts): Promise<void> {
   const raw = exchange.ask?.path === 'audio/speech'
   const stream = raw || exchange.ask?.stream === true
   const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -36,7 +35,6 @@ export function relay({ exchange, replica, wire, limits, request, repair, began 
   let errorLength = 0
   let status = 0
   let settled = false
-  let begun = false
   let ended = false
   let linger: NodeJS.Timeout | null = null
   let silence: Extract<Fault, { kind: 'engine-silent' }> = {
@@ -88,13 +86,12 @@ export function relay({ exchange, replica, wire, limits, request, repair, began 
   }
 
   function onData(chunk: Buffer): boolean {
-    if (!begun) began()
-    begun = true
-    replica.pieces++
+    lease.piece()
     const state = answer.data(chunk)
     if (state === 'complete') finish()
     if (state === 'wait') {
-      // A slow reader is not a silent engine.
+      // A slow reader is not a silent engine, nor a slow one.
+      lease.paused()
       if (quiet !== null) clearTimeout(quiet)
       quiet = null
       return false

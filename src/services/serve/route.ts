@@ -1,39 +1,121 @@
-/** Route: the model's live version, and a wait for it while its engines load. */
-import { FaultError } from '../../domain/fault.ts'
+/** Route: the model's live version and a place on it; when it can't answer, the models that stand in for it. */
+import { FaultError, type Fault } from '../../domain/fault.ts'
+import type { ModelRoute } from '../../domain/serving/index.ts'
+import { millis, type ModelName } from '../../domain/units.ts'
+import type { Permissions } from './admit.ts'
+import { ClientGone, ownerOf, type Exchange, type Stage } from './exchange.ts'
 import type { Fleet } from './fleet.ts'
-import type { Exchange, Stage } from './exchange.ts'
+import type { Admission, Place } from './queue.ts'
+import { queueComments } from './queue-comments.ts'
+
+/** Replicas asked for one request, at most: a request that kills engines must not kill them all. */
+export const mostAttempts = 3
+
+export type RouteParts = {
+  fleet: Fleet
+  admission: Admission
+  permissions: Pick<Permissions, 'model' | 'mayUse'>
+}
 
 export const route =
-  (fleet: Fleet): Stage =>
+  ({ fleet, admission, permissions }: RouteParts): Stage =>
   next =>
   async exchange => {
-    const { model } = exchange
-    if (model === null) throw new TypeError('route comes after admit')
-    const version = fleet.version(model.live)
-    if (version === null) throw new TypeError(`the snapshot has no version ${model.live}`)
-    exchange.version = version
-    if (fleet.pick(version, nobody) === null && !(await awaitReplica(fleet, exchange)))
-      throw new FaultError(fleet.noReplica(model, version))
-    await next(exchange)
+    const { principal, model } = exchange
+    if (principal === null || model === null) throw new TypeError('route comes after admit')
+    const asker = principal
+    const tried = new Set<ModelName>()
+    let first: unknown = null
+    for (let answering: ModelRoute | null = model; answering !== null;) {
+      tried.add(answering.name)
+      exchange.answering = answering
+      try {
+        await answerBy(answering)
+        return
+      } catch (error) {
+        // What is wrong with the model that was asked for is what its client can act on.
+        first ??= error
+        if (!(error instanceof FaultError) || exchange.gone || exchange.firstByteMs !== null) throw error
+        answering = standIn(standInsOf(model, error.fault))
+      }
+    }
+    throw first
+
+    function standIn(names: readonly ModelName[]): ModelRoute | null {
+      const name = names.find(candidate => !tried.has(candidate) && permissions.mayUse(asker, candidate))
+      return name === undefined ? null : permissions.model(name)
+    }
+
+    /** Once more while an engine that was lost or loads may come back, within the queue's deadline. */
+    async function answerBy(answering: ModelRoute): Promise<void> {
+      const version = fleet.version(answering.live)
+      if (version === null) throw new TypeError(`the snapshot has no version ${answering.live}`)
+      const mostHere = exchange.attempts + mostAttempts
+      let lost: FaultError | null = null
+      for (;;) {
+        const place = await takePlace(admission, exchange, answering)
+        if (place === null) throw lost ?? new FaultError(fleet.noReplica(answering, version))
+        exchange.version = version
+        exchange.waitedMs = place.waitedMs === 0 ? exchange.waitedMs : millis((exchange.waitedMs ?? 0) + place.waitedMs)
+        try {
+          await next(exchange)
+          return
+        } catch (error) {
+          if (!(error instanceof FaultError) || exchange.gone || exchange.firstByteMs !== null) throw error
+          if (!mayComeBack(error.fault) || exchange.attempts >= mostHere) throw error
+          lost = error
+        } finally {
+          place.release()
+        }
+      }
+    }
   }
 
-const nobody: ReadonlySet<never> = new Set()
-
-/**
- * Waits in the model's queue for a replica that is starting or loading; `false`: none came in time, or none can.
- * An engine that somebody else runs and is down is not waited for.
- */
-export async function awaitReplica(fleet: Fleet, exchange: Exchange): Promise<boolean> {
-  const { model, version } = exchange
-  if (model === null || version === null) throw new TypeError('no route yet')
-  const waiting = fleet.whenUsable(version, model)
-  let interrupted: Error | null = null
-  exchange.interrupt = why => {
-    interrupted = why
-    waiting.cancel()
+/** `null`: nothing can serve, and nothing may come back. The queue's own refusals are thrown. */
+async function takePlace(admission: Admission, exchange: Exchange, answering: ModelRoute): Promise<Place | null> {
+  const { principal } = exchange
+  if (principal === null) throw new TypeError('route comes after authenticate')
+  const comments = queueComments(exchange)
+  const entered = admission.enter({
+    version: answering.live,
+    model: answering.name,
+    queue: answering.queue,
+    owner: ownerOf(principal),
+    priority: exchange.priority,
+    onPlace: comments.tell,
+  })
+  if (entered === 'none') return null
+  if ('release' in entered) return entered
+  exchange.interrupt = entered.cancel
+  try {
+    const place = await entered.promise
+    if (place === 'none') return null
+    if (!exchange.gone) return place
+    // It left in the very turn in which its place came.
+    place.release()
+    throw new ClientGone()
+  } finally {
+    comments.stop()
+    exchange.interrupt = null
   }
-  const usable = await waiting.promise
-  exchange.interrupt = null
-  if (interrupted !== null) throw interrupted
-  return usable
 }
+
+/** A request that is too long goes to models that take more; one that nobody here can answer to the others. */
+function standInsOf({ fallbacks, contextFallbacks }: ModelRoute, { kind }: Fault): readonly ModelName[] {
+  switch (kind) {
+    case 'context-exceeded':
+      return contextFallbacks
+    case 'no-replica':
+    case 'queue-full':
+    case 'queue-late':
+    case 'engine-lost':
+    case 'engine-failed':
+    case 'not-ready':
+      return fallbacks
+    default:
+      return []
+  }
+}
+
+/** One that died or loads may be back before the client gives up; one that fails is no better in a moment. */
+const mayComeBack = ({ kind }: Fault): boolean => kind === 'engine-lost' || kind === 'not-ready'

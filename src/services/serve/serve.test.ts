@@ -278,30 +278,30 @@ describe('fail-over', () => {
 
   test('a request waits while its only replica loads, and goes through when it is ready', async () => {
     const fake = await engine({ loadingMs: 60_000 })
-    const { post, fleet } = await gateway({
+    const { post, admission } = await gateway({
       replicas: [fake],
       probeEveryMs: 20,
       queue: { waiting: 5, deadlineMs: 5_000 },
     })
     const answer = post('/v1/chat/completions', ask('Hi'))
-    await expect.poll(() => fleet.queued()).toBe(1)
+    await expect.poll(() => admission.waiting()).toBe(1)
     fake.behave({ loadingMs: 0 })
     expect((await answer).status).toBe(200)
-    expect(fleet.queued()).toBe(0)
+    expect(admission.waiting()).toBe(0)
   })
 
   test('a request that waits is told at once when a new snapshot has nothing left to wait for', async () => {
     const fake = await engine({ loadingMs: 60_000 })
-    const { post, fleet } = await gateway({
+    const { post, fleet, admission } = await gateway({
       replicas: [fake],
       probeEveryMs: 20,
       queue: { waiting: 5, deadlineMs: 120_000 },
     })
     const answer = post('/v1/chat/completions', ask('Hi'))
-    await expect.poll(() => fleet.queued()).toBe(1)
+    await expect.poll(() => admission.waiting()).toBe(1)
     fleet.use({ ...emptySnapshot, id: 'next' })
     expect((await answer).status).toBe(503)
-    expect(fleet.queued()).toBe(0)
+    expect(admission.waiting()).toBe(0)
   })
 
   test('a request of a lost managed engine waits for it to come back', async () => {
@@ -338,7 +338,7 @@ describe('a client that leaves', () => {
 
   test('2,000 that leave bring every count back to zero', async () => {
     const fake = await engine({ tokens: 1_000, gapMs: 20, firstMs: 5 })
-    const { port, gate, fleet, untilClosed } = await gateway({ replicas: [fake] })
+    const { port, gate, fleet, admission, untilClosed } = await gateway({ replicas: [fake] })
     const rounds = 20
     // A hundred connections at once, on a machine that does other things too.
     const loadedMs = 30_000
@@ -362,7 +362,7 @@ describe('a client that leaves', () => {
     const closed = await untilClosed(2_000)
     expect(closed.every(({ outcome }) => outcome === 'cancelled')).toBe(true)
     await fake.until(({ running }) => running === 0, loadedMs)
-    expect([gate.inFlight, fleet.queued(), ...fleet.replicas().map(({ inFlight }) => inFlight)]).toEqual([0, 0, 0])
+    expect([gate.inFlight, admission.waiting(), ...fleet.replicas().map(({ inFlight }) => inFlight)]).toEqual([0, 0, 0])
   }, 60_000)
 })
 

@@ -1,5 +1,7 @@
 /** Serve: the whole pipeline, in the order a request meets it. */
 import type { GatewayLimits } from '../../domain/serving/index.ts'
+import type { Budgets, Estimates } from '../budgets/index.ts'
+import type { Limiter, TokenEstimates } from '../limits/index.ts'
 import { accept, type Gate } from './accept.ts'
 import { admit, type Permissions } from './admit.ts'
 import { authenticate, type Authenticate } from './authenticate.ts'
@@ -8,6 +10,7 @@ import { pipeline, type Serve } from './exchange.ts'
 import type { Conversations } from './conversations.ts'
 import type { Fleet } from './fleet.ts'
 import type { Meter, Recorder, ReportUnexpected, Wire } from './ports.ts'
+import type { Admission } from './queue.ts'
 import { read } from './read.ts'
 import { record } from './record.ts'
 import { route } from './route.ts'
@@ -18,6 +21,13 @@ export type ServeParts = {
   stale: () => string | null
   lookUp: Authenticate
   permissions: Permissions
+  limiter: Limiter
+  usual: TokenEstimates
+  budgets: Budgets
+  estimates: Estimates
+  admission: Admission
+  /** Nothing new may be taken in: memory is short. */
+  mustShed: () => boolean
   fleet: Fleet
   wire: Wire
   conversations: Conversations
@@ -29,14 +39,14 @@ export type ServeParts = {
 
 /** Always resolves: `record` turns whatever happens into an answer and a journal entry. */
 export function openServe(parts: ServeParts): Serve {
-  const { gate, fleet } = parts
+  const { gate } = parts
   return pipeline(
     call(parts),
     record(parts),
     accept(gate, parts),
     authenticate(parts.lookUp, parts.now),
     read(parts),
-    admit(parts.permissions),
-    route(fleet),
+    admit(parts),
+    route(parts),
   )
 }

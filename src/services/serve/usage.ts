@@ -1,4 +1,5 @@
 /** Usage: what an engine's answer says of the tokens it took and made. */
+import { promptTokens } from '../../domain/serving/index.ts'
 import { tokens } from '../../domain/units.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -16,15 +17,11 @@ function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
-/** Characters of a prompt that make a token, about, in most languages and tokenizers. */
-export const charactersPerToken = 4
-
 /**
  * What an engine that tells no usage has probably used: a token for each piece it sent, and the prompt by its length.
  * `estimated` says so, since clients count money and context by it. The journal keeps "not known".
  */
 export function estimateUsage({ ask, pieces }: Exchange): Record<string, unknown> {
-  const prompt = JSON.stringify(ask?.body['messages'] ?? ask?.body['prompt'] ?? '')
-  const input = Math.ceil(prompt.length / charactersPerToken)
+  const input = ask === null ? 0 : promptTokens(ask)
   return { prompt_tokens: input, completion_tokens: pieces, total_tokens: input + pieces, estimated: true }
 }

@@ -2,8 +2,9 @@
 import { isBusy, stallOf, type HealthLimits, type Sighting } from '../../domain/serving/index.ts'
 import { millis } from '../../domain/units.ts'
 import { askCanary } from './canary.ts'
-import { isLoaded, type Fleet, type Replica } from './fleet.ts'
+import { isLoaded, type Fleet } from './fleet.ts'
 import type { Probe, Wire } from './ports.ts'
+import type { Replica } from './replica.ts'
 
 export type WatchParts = {
   fleet: Fleet
@@ -58,7 +59,9 @@ export function watchReplicas({ fleet, wire, health, everyMs, timeoutMs, signal 
     const stalled = stallOf(progress, seen, { stall, now })
     if (stalled !== null) return { state: 'failed', why: stalled }
     const idleMs = now - replica.provenAt
-    const wantsProof = canary !== null && !isBusy(seen) && (idleMs >= canary || replica.unproven)
+    // One that comes back makes its first token for us, not for somebody who waits: the first is the slowest.
+    const comesBack = replica.health.state === 'loading' || replica.health.state === 'down'
+    const wantsProof = canary !== null && !isBusy(seen) && (idleMs >= canary || replica.unproven || comesBack)
     // One that loads models on demand must not load one for us.
     if (!wantsProof || !isLoaded(replica, probe)) return probe
     const why = await askCanary(replica, { wire, signal: AbortSignal.any([signal, AbortSignal.timeout(canaryMs)]) })
