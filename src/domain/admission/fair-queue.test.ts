@@ -207,6 +207,24 @@ test('Q7 of two who would begin at once the heavier goes first, then the earlier
   expect(drain(queue)).toEqual(['high', 'low', 'low too'])
 })
 
+test('Q7 an owner whose weight was raised does not overtake itself', () => {
+  const queue = openFairQueue<string>()
+  for (const [item, cost] of [
+    ['gone', 100],
+    ['first', 1],
+    ['second', 1],
+  ] as const)
+    queue.push(item, claim('ana', { cost }))
+  // Its turn at 100 is now the second's, and the third would begin there too.
+  queue.remove('gone')
+  queue.push('third', claim('ana', { weight: weightOf('high') }))
+  expect(queue.inOrder().map(item => [item, queue.placeOf(item)])).toEqual([
+    ['first', 1],
+    ['second', 2],
+    ['third', 3],
+  ])
+})
+
 test('Q8 owners whose work has been passed are forgotten', () => {
   const queue = openFairQueue<number>()
   for (let count = 0; count < 50_000; count++) {
