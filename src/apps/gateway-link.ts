@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { socketLine, tell, type Line } from '../adapters/link/index.ts'
-import type { Log } from '../adapters/telemetry/index.ts'
 import type { Snapshot } from '../domain/serving/index.ts'
 import type { Home } from './paths.ts'
 
@@ -23,15 +22,8 @@ export interface GatewayLink {
   end(run: string): Promise<void>
 }
 
-/** `elsewhere`: it has joined a service on another machine or port (`holdfast gateway`). */
-export async function openGatewayLink(parts: { home: Home; log: Log; elsewhere: boolean }): Promise<GatewayLink> {
-  if (!parts.elsewhere) return beside(parts.home)
-  const { openElsewhere } = await import('./gateway-elsewhere.ts')
-  return openElsewhere(parts)
-}
-
-/** Its journal is the controller's own, and so are its engines and secrets. */
-function beside(home: Home): GatewayLink {
+/** For the gateway on the controller's machine: its journal is the controller's own, and so are its engines and secrets. */
+export function openBeside(home: Home): GatewayLink {
   const line = socketLine(home.controllerSocket)
   const id = gatewayId(join(home.gateway, 'id'))
   return {

@@ -27,7 +27,7 @@ import {
   watchReplicas,
 } from '../services/serve/index.ts'
 import { aborted } from './aborted.ts'
-import { openGatewayLink } from './gateway-link.ts'
+import { openBeside } from './gateway-link.ts'
 import { openGatewayState } from './gateway-state.ts'
 import { plainRoutes } from './gateway-routes.ts'
 import type { Home } from './paths.ts'
@@ -65,7 +65,7 @@ export async function runGateway(
 ): Promise<void> {
   const log = openLog('gateway', env['HOLDFAST_LOG_LEVEL'])
   const now = () => Date.now()
-  const link = await openGatewayLink({ home, log, elsewhere })
+  const link = elsewhere ? (await import('./gateway-elsewhere.ts')).openElsewhere({ home, log }) : openBeside(home)
   const { id, line } = link
   // Whose journal it is tells the controller what of all spending this gateway has counted itself.
   const run = makeUuid7(now())
