@@ -49,7 +49,7 @@ test('B9 a budget in another currency is refused by name', () => {
 })
 
 test('B4 without a budget everything is admitted, and a lease that does nothing comes back', () => {
-  const lease = openBudgets().reserve([], most(1e9), at)
+  const lease = openBudgets().reserve([{ subject: 'key', id: 'k', name: 'k', budget: null }], most(1e9), at)
   lease.settle({ tokens: null, gpuMs: null, money: null })
   lease.cancel()
 })

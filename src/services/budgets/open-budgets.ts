@@ -1,4 +1,5 @@
 /** Budgets on a gateway: what a request may cost is set aside before it runs, and what it did cost is counted after. */
+import type { Budget } from '../../domain/access/index.ts'
 import { openLedger, renderAmount, renderBudget } from '../../domain/budgets/index.ts'
 import type { Actual, Holder, Most, Refused } from '../../domain/budgets/index.ts'
 import { FaultError, type Fault } from '../../domain/fault.ts'
@@ -7,14 +8,16 @@ import { millis, type Instant } from '../../domain/units.ts'
 
 export interface Budgets {
   /**
-   * Sets aside the most that the request can cost, of every budget or of none. At once, so that requests beside it see it.
+   * Sets aside the most that the request can cost, of every budget there is or of none. At once, so that requests beside it see it.
    * `arrivedAt` as in the request's record: it says whose period it belongs to.
    * Throws FaultError `budget-spent` (retryAfter: the next period) or `budget-currency`.
    */
-  reserve(holders: readonly Holder[], most: Most, arrivedAt: Instant): BudgetLease
+  reserve(holders: readonly MayBeBounded[], most: Most, arrivedAt: Instant): BudgetLease
   /** From the controller. It replaces what it said before of the same holders and periods, and nothing else. */
   told(spend: readonly Spend[]): void
 }
+
+type MayBeBounded = Omit<Holder, 'budget'> & { budget: Budget | null }
 
 /** What was set aside for one request. However it ends, the first word counts and later ones do nothing. */
 export interface BudgetLease {
@@ -28,7 +31,8 @@ export function openBudgets(): Budgets {
   const ledger = openLedger()
   return {
     reserve(holders, most, arrivedAt) {
-      const reserved = ledger.reserve(holders, most, arrivedAt)
+      const bounded = holders.flatMap(({ budget, ...holder }) => (budget === null ? [] : [{ ...holder, budget }]))
+      const reserved = ledger.reserve(bounded, most, arrivedAt)
       if (!reserved.ok) throw new FaultError(toFault(reserved, arrivedAt))
       return reserved
     },
