@@ -22,14 +22,17 @@ export type Ledger = {
   standing: Standing
   /** It was alone before it began to join, and goes back to that where it was if it can't. */
   wasAlone: boolean
-  /** What is still to be told, while joining. */
-  toTell: Account[]
+  /** What is still to be told, while joining; `null`: not even hello was said. */
+  toTell: Account[] | null
   words: number
 }
 
-/** One command to the store. `tell` and `join` bring a gateway in that the store does not know (any more). */
+/**
+ * One command to the store. `hello`, then `tell` and `join`, bring a gateway in that the store does not know (any more). If
+ * the store forgets everything in between, it knows nothing of the hello, and says so.
+ */
 export type Call = {
-  kind: 'tell' | 'join' | 'words' | 'leave'
+  kind: 'hello' | 'tell' | 'join' | 'words' | 'leave'
   sentAt: number
   gateways: number
   words: Word[]
@@ -48,7 +51,7 @@ const longestSilence = 30_000
 
 export const openLedger = (): Ledger => ({
   ...{ accounts: new Map(), dirty: new Set(), open: new Set(), phase: 'alone', gateways: 1 },
-  ...{ standing: { gateways: 1, since: 0 }, wasAlone: true, toTell: [], words: 0 },
+  ...{ standing: { gateways: 1, since: 0 }, wasAlone: true, toTell: null, words: 0 },
 })
 
 export const isBounded = ({ requestsPerMinute, tokensPerMinute, parallel }: Limits): boolean =>
@@ -85,7 +88,7 @@ export function standAlone(ledger: Ledger, now: number): void {
   ledger.phase = 'alone'
   if (!ledger.wasAlone) ledger.standing = { gateways: ledger.gateways, since: sliceAt(now) }
   ledger.wasAlone = true
-  ledger.toTell = []
+  ledger.toTell = null
   ledger.dirty.clear()
   ledger.open.clear()
   for (const account of ledger.accounts.values()) {
@@ -105,7 +108,7 @@ export function standAlone(ledger: Ledger, now: number): void {
 export function pause(ledger: Ledger): void {
   if (ledger.phase === 'alone') return
   ledger.phase = 'paused'
-  ledger.toTell = []
+  ledger.toTell = null
   ledger.dirty.clear()
   for (const account of ledger.accounts.values()) account.told = null
 }
@@ -114,11 +117,11 @@ export function pause(ledger: Ledger): void {
 export function beginJoin(ledger: Ledger, now: number): void {
   const setAside = ledger.phase === 'alone'
   ledger.phase = 'joining'
-  ledger.toTell = [...ledger.accounts.values()].filter(account => !isForgettable(account, now))
+  ledger.toTell = null
   ledger.dirty.clear()
-  for (const account of ledger.toTell) {
+  for (const account of ledger.accounts.values()) {
     account.told = null
-    if (!setAside) continue
+    if (!setAside || isForgettable(account, now)) continue
     const { requestsPerMinute, tokensPerMinute } = account.limits
     account.heldUntil = now + blockSpan
     for (const [gauge, limit] of [
@@ -134,15 +137,25 @@ export function beginJoin(ledger: Ledger, now: number): void {
 export function nextCall(ledger: Ledger, now: number): Call | null {
   const { phase, gateways, toTell } = ledger
   if (phase === 'alone' || phase === 'paused') return null
-  if (phase === 'joining') {
+  if (phase === 'joining' && toTell === null) {
+    ledger.toTell = [...ledger.accounts.values()].filter(account => !isForgettable(account, now))
+    return { kind: 'hello', sentAt: now, gateways, words: [] }
+  }
+  if (phase === 'joining' && toTell !== null) {
     const accounts = toTell.splice(0, wordsPerCall)
     const kind = accounts.length === 0 ? 'join' : 'tell'
     return { kind, sentAt: now, gateways, words: accounts.map(account => say(ledger, account, { now, grant: false })) }
   }
   const waitedFor = [...ledger.dirty].filter(isWaitedFor)
   // Whoever waits is in the next command; the rest may come in another.
-  const accounts = waitedFor.length >= wordsPerCall ? waitedFor : [...new Set([...waitedFor, ...ledger.dirty])].slice(0, wordsPerCall)
-  return { kind: 'words', sentAt: now, gateways, words: accounts.map(account => say(ledger, account, { now, grant: true })) }
+  const accounts =
+    waitedFor.length >= wordsPerCall ? waitedFor : [...new Set([...waitedFor, ...ledger.dirty])].slice(0, wordsPerCall)
+  return {
+    kind: 'words',
+    sentAt: now,
+    gateways,
+    words: accounts.map(account => say(ledger, account, { now, grant: true })),
+  }
 }
 
 /** The last word: everything that is held goes back. */
@@ -183,7 +196,8 @@ export function beat(ledger: Ledger, now: number): void {
 
 export function forgetIdle(ledger: Ledger, now: number): void {
   for (const [id, account] of ledger.accounts)
-    if (!ledger.open.has(account) && !ledger.dirty.has(account) && isForgettable(account, now)) ledger.accounts.delete(id)
+    if (!ledger.open.has(account) && !ledger.dirty.has(account) && isForgettable(account, now))
+      ledger.accounts.delete(id)
 }
 
 function say(ledger: Ledger, account: Account, how: { now: number; grant: boolean }): Word {

@@ -29,9 +29,7 @@ export function allowancesOf(ledger: Ledger, subjects: readonly Subject[], now: 
 function allowanceOf(ledger: Ledger, gauge: Gauge, limit: number, now: number): Allowance {
   const others = gauge.others === null ? 0 : totalOf(gauge.others, now)
   const room =
-    ledger.phase === 'alone'
-      ? roomAlone(gauge, limit, ledger.standing, now)
-      : limit - totalOf(gauge.own, now) - others
+    ledger.phase === 'alone' ? roomAlone(gauge, limit, ledger.standing, now) : limit - totalOf(gauge.own, now) - others
   const othersClearIn = gauge.others === null ? 0 : clearsIn(gauge.others, now)
   return {
     limit,

@@ -21,7 +21,13 @@ export type Verdict =
   | { verdict: 'asking' }
 
 /** What a request has of one subject, until it is given back or settled. */
-export type Hold = { account: Account; requestSlice: number | null; tokenSlice: number | null; reserved: Tokens; open: boolean }
+export type Hold = {
+  account: Account
+  requestSlice: number | null
+  tokenSlice: number | null
+  reserved: Tokens
+  open: boolean
+}
 
 /** When a place will be free nobody knows. */
 const placeWait = millis(1_000)

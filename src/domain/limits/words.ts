@@ -85,8 +85,7 @@ export function hearAnswer(account: Account, { word, answer, sentAt }: Heard, no
   const { places } = account
   places.spare += answer.places.granted
   places.others = answer.places.others
-  if (word.places !== null)
-    places.closedUntil = answer.places.granted < word.places.wanted ? now + closedSpan : 0
+  if (word.places !== null) places.closedUntil = answer.places.granted < word.places.wanted ? now + closedSpan : 0
 }
 
 type Heard = { word: Word; answer: Answer; sentAt: number }

@@ -44,12 +44,12 @@ export function openFakeCounts(now: () => number): FakeCounts {
     carryOut(me, call) {
       const at = now()
       if (short !== null && short > at) short = null
-      for (const [id, { touched }] of gateways)
-        if (at - touched > knownFor || touched > at + 1000) gateways.delete(id)
+      for (const [id, { touched }] of gateways) if (at - touched > knownFor || touched > at + 1000) gateways.delete(id)
       const isAlive = ({ seen }: Gateway): boolean => seen > 0 && at - seen <= aliveFor
       const mine = gateways.get(me)
       if (call.kind === 'words' && (mine === undefined || !isAlive(mine))) return { status: 'unknown', answers: [] }
-      const seen = call.kind === 'tell' ? (mine?.seen ?? 0) : at
+      if (call.kind !== 'hello' && mine === undefined) return { status: 'unknown', answers: [] }
+      const seen = call.kind === 'hello' || call.kind === 'tell' ? (mine?.seen ?? 0) : at
       gateways.set(me, { seen: call.kind === 'leave' ? 0 : seen, touched: at, base: at + 1 - Math.floor(call.sentAt) })
       const alive = [...gateways.values()].filter(isAlive).length
       short = alive < call.gateways ? (short ?? at) : null
@@ -58,7 +58,10 @@ export function openFakeCounts(now: () => number): FakeCounts {
     },
   }
 
-  function hear(me: string, { call, word, at, alive }: { call: Call; word: Call['words'][number]; at: number; alive: number }): Answer {
+  function hear(
+    me: string,
+    { call, word, at, alive }: { call: Call; word: Call['words'][number]; at: number; alive: number },
+  ): Answer {
     const told = subjects.get(word.id) ?? new Map<string, Told>()
     subjects.set(word.id, told)
     const { base } = gateways.get(me) ?? { base: 0 }
@@ -72,14 +75,25 @@ export function openFakeCounts(now: () => number): FakeCounts {
     const mine = word.after === null || before === undefined ? openTold() : before
     const part = (limit: number): number => Math.max(1, Math.floor((limit * alive) / Math.max(call.gateways, alive)))
     const gauge = (which: 'requests' | 'tokens'): Granted =>
-      count(word[which], mine[which], { base, at, alive, part, others: others.map(other => ({ base: other.base, told: other.told[which], heldUntil: other.base + other.told.at + blockSpan + windowSpan })) })
+      count(word[which], mine[which], {
+        base,
+        at,
+        alive,
+        part,
+        others: others.map(other => ({
+          base: other.base,
+          told: other.told[which],
+          heldUntil: other.base + other.told.at + blockSpan + windowSpan,
+        })),
+      })
     const requests = gauge('requests')
     const tokens = gauge('tokens')
     const placesOfOthers = others
       .filter(other => at - other.touched <= placesFor)
       .reduce((sum, other) => sum + other.told.places, 0)
     const { places } = word
-    const free = places === null ? 0 : grant(part(places.limit) - places.inUse - places.keep - placesOfOthers, places, alive)
+    const free =
+      places === null ? 0 : grant(part(places.limit) - places.inUse - places.keep - placesOfOthers, places, alive)
     mine.places = places === null ? 0 : places.inUse + places.keep + free
     mine.number = word.number
     mine.at = Math.floor(call.sentAt)
@@ -104,7 +118,9 @@ function count(word: GaugeWord | null, mine: ToldGauge, { base, at, alive, part,
   }
   for (const [slice, sum] of mine.entries) if (sum <= 0 || base + leavesAt(slice) <= at) mine.entries.delete(slice)
   const leaving = [
-    ...others.flatMap(other => [...other.told.entries].map(([slice, sum]) => ({ at: other.base + leavesAt(slice), sum }))),
+    ...others.flatMap(other =>
+      [...other.told.entries].map(([slice, sum]) => ({ at: other.base + leavesAt(slice), sum })),
+    ),
     ...others.filter(other => other.heldUntil > at).map(other => ({ at: at + blockSpan, sum: other.told.held })),
   ].filter(entry => entry.at > at)
   const theirs = sumOf(leaving)

@@ -192,7 +192,7 @@ export function openLimiter({ shared, onMode }: LimiterParts): Limiter {
 
   /** One command after the other, as long as somebody waits for an answer. */
   async function converse(counts: SharedCounts): Promise<void> {
-    for (let more = true; more && !closed; ) {
+    for (let more = true; more && !closed;) {
       const call = nextCall(ledger, now())
       if (call === null) break
       for (const waiter of waiters) waiter.asked ||= call.kind === 'words'
@@ -241,8 +241,8 @@ export function openLimiter({ shared, onMode }: LimiterParts): Limiter {
   /** The others are a fifth of a second away, if they are there: most requests can wait for that. */
   function joinAgain(): void {
     const waits = new Error('the shared counts wait for the other gateways to tell what they have used')
-    if (ledger.phase === 'alone') changeMode({ mode: 'divided', why: waits.message })
-    else bePatient({ span: gatherFor, error: waits })
+    if (ledger.phase !== 'alone') bePatient({ span: gatherFor, error: waits })
+    else if (mode.why !== notReached) changeMode({ mode: 'divided', why: waits.message })
     again = setTimeout(() => {
       beginJoin(ledger, now())
       talk()

@@ -37,7 +37,10 @@ const advices: readonly [mark: RegExp, advice: string][] = [
   [/NOPERM/, 'this user may not run EVALSHA, EVAL and TIME, or not on keys {holdfast:limits}*. Change its ACL.'],
   [/READONLY/, 'it is a read-only replica. gateway.sharedLimits has to name the primary.'],
   [/CROSSSLOT|MOVED/, 'it is a node of a cluster. gateway.sharedLimits has to name a single primary.'],
-  [/certificate|self.signed|ERR_TLS|SSL|wrong version number/i, 'TLS fails. Does it speak TLS (rediss://), and is its certificate trusted (NODE_EXTRA_CA_CERTS)?'],
+  [
+    /certificate|self.signed|ERR_TLS|SSL|wrong version number/i,
+    'TLS fails. Does it speak TLS (rediss://), and is its certificate trusted (NODE_EXTRA_CA_CERTS)?',
+  ],
   [/OOM command not allowed/, 'its memory is full. Raise maxmemory.'],
 ]
 
