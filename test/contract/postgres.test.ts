@@ -7,6 +7,7 @@ import { FaultError } from '../../src/domain/fault.ts'
 import type { Fault } from '../../src/domain/fault.ts'
 import { postgresPassword, startPostgres, withoutPostgres, type Postgres } from '../support/postgres.ts'
 import { accessStoreContract, aKey } from './access-store.ts'
+import { auditStoreContract } from './audit-store.ts'
 import { gatewayStoreContract } from './gateway-store.ts'
 import { aClose } from './records.ts'
 import { requestStoreContract } from './request-store.ts'
@@ -63,6 +64,7 @@ describe.skipIf(withoutPostgres)('PostgreSQL', () => {
   accessStoreContract('PostgreSQL', openNew)
   gatewayStoreContract('PostgreSQL', openNew)
   requestStoreContract('PostgreSQL', openNew)
+  auditStoreContract('PostgreSQL', openNew)
 
   describe('a store in PostgreSQL', () => {
     test('what was committed is there for the next controller, with the same epoch', async () => {

@@ -102,6 +102,7 @@ export function requestStoreContract(name: string, openStore: OpenRequestStore):
           currency: null,
           clientId: 'mine',
           from: '127.0.0.1',
+          choice: 'least loaded',
         },
       ])
     })

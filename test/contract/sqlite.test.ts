@@ -8,6 +8,7 @@ import { applyChanges, buildAccessTable } from '../../src/domain/access/index.ts
 import { instant, keyId, millis, modelName, teamName } from '../../src/domain/units.ts'
 import { accessStoreContract, aKey } from './access-store.ts'
 import { gatewayStoreContract } from './gateway-store.ts'
+import { auditStoreContract } from './audit-store.ts'
 import { aClose } from './records.ts'
 import { requestStoreContract } from './request-store.ts'
 
@@ -33,6 +34,7 @@ accessStoreContract('SQLite in a worker', openTwice)
 gatewayStoreContract('SQLite in a worker', () => openSqliteStore({ path: newPath() }))
 requestStoreContract('SQLite in a worker', openTwice)
 requestStoreContract('SQLite in this thread', openHere)
+auditStoreContract('SQLite', () => openSqliteStore({ path: newPath() }))
 
 describe('a SQLite store', () => {
   test('what was committed is there when it is opened again, with the same epoch', async () => {

@@ -282,7 +282,7 @@ async function eraseKeyChanges(db: Transaction<Tables>, ids: readonly string[]):
     const rows = await db
       .selectFrom('access_changes')
       .selectAll()
-      .where('change', 'like', `%${id.replace(/[%_]/g, '')}%`)
+      .where(sql<SqlBool>`change like ${`%${plain(id)}%`} escape '\\'`)
       .execute()
     for (const { seq, change } of rows) {
       // Put in by the access store.

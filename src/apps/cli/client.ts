@@ -17,6 +17,8 @@ export type Client = {
   url: string
   /** The answer's JSON. Throws CliError: not reachable, not Holdfast, or refused with the service's own words. */
   request(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: object): Promise<unknown>
+  /** The answer's body as it comes. Throws as `request` does, and when it ends too early. */
+  download(path: string): AsyncIterable<Uint8Array>
   /** Posts, and answers the JSON of each event of the answer's stream, up to `[DONE]`. Throws as `request` does. */
   stream(path: string, body: object): AsyncIterable<unknown>
 }
@@ -71,6 +73,15 @@ export function openClient({ env }: { env: NodeJS.ProcessEnv }): Client {
       const value = parse(await answer.text().catch(error => lost(url, error)))
       if (value === undefined) throw new CliError(`${url} answered, but not as Holdfast does. Is HOLDFAST_URL right?`)
       return value
+    },
+    async *download(path) {
+      const answer = await send('GET', path, { body: undefined, signal: null })
+      if (!answer.ok || answer.body === null) return refuse(answer)
+      try {
+        yield* answer.body
+      } catch (error) {
+        throw new CliError(`${url} stopped half-way through its answer. Try again.`, 1, { cause: error })
+      }
     },
     async *stream(path, body) {
       const answer = await send('POST', path, { body, signal: null })

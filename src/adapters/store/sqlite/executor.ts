@@ -22,7 +22,8 @@ export function openExecutor({ path, synchronous }: SqliteFile): Executor {
   closeSync(openSync(path, 'a', 0o600))
   chmodSync(path, 0o600)
   const database = new DatabaseSync(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true })
-  database.exec(`pragma journal_mode = wal; pragma synchronous = ${synchronous}`)
+  // What is deleted is overwritten: it may be somebody who was erased.
+  database.exec(`pragma journal_mode = wal; pragma synchronous = ${synchronous}; pragma secure_delete = on`)
   const prepared = new Map<string, StatementSync>()
 
   function prepare(sql: string): StatementSync {
