@@ -135,6 +135,25 @@ test('an epoch belongs to who sent it first, or to this machine', async () => {
   expect(readdirSync(root).toSorted()).toEqual(['controller', 'gateway'])
 })
 
+test('a shipment for any other place changes nothing, and is told where to go on', async () => {
+  write(epoch(1), 1, line(1) + line(2))
+  const { shipping, store } = open()
+  await shipping.pass()
+  const whole = line(1) + line(2)
+  const stands = { epoch: epoch(1), at: { segment: 1, offset: whole.length }, ended: false }
+  const forged = Buffer.from('{"t":"forged"}\n')
+  for (const at of [
+    { segment: 1, offset: 0 },
+    { segment: 1, offset: whole.length + 1 },
+    { segment: 2, offset: 5 },
+  ])
+    expect(await store.take('g', { epoch: epoch(1), at, bytes: forged })).toEqual(stands)
+  expect(read(there, epoch(1), 1)).toBe(whole)
+  expect(readdirSync(join(there, epoch(1))).toSorted()).toEqual(['000001.jsonl', 'shipped.json'])
+  const unknown = { epoch: epoch(2), at: { segment: 1, offset: 9 }, bytes: forged }
+  expect(await store.take('g', unknown)).toMatchObject({ at: { segment: 1, offset: 0 } })
+})
+
 test('while it fails, it says so once, keeps everything, and asks anew where the controller is', async () => {
   write(epoch(1), 1, line(1))
   let broken = true

@@ -208,6 +208,28 @@ test('a gateway’s certificate does not make a controller', async () => {
   await expect(joinAt(address, { token, identity: openGatewayIdentity(newFolder()) })).rejects.toThrow(address)
 })
 
+test('a token is not shown to whoever is not the service that it names', async () => {
+  const service = await openService()
+  const other = await openAuthority({ folder: newFolder(), now: Date.now })
+  const heard: unknown[] = []
+  const stranger = await openRemoteListener({
+    listen: { host: '127.0.0.1', port: 0 },
+    authority: other.certificate,
+    credentials: other.issueController,
+    admits: () => 'yes',
+    handle: (request, response) => {
+      heard.push(request.url)
+      response.end('{}')
+    },
+    now: Date.now,
+  })
+  onTestFinished(() => stranger.close())
+  const token = await tokenOf(service.home)
+  const ask = { token, identity: openGatewayIdentity(newFolder()) }
+  await expect(joinAt(`127.0.0.1:${stranger.port}`, ask)).rejects.toThrow(/not the service that this token is for/)
+  expect(heard).toEqual([])
+})
+
 test('each gateway speaks for itself only, and hears nothing that is for agents', async () => {
   const service = await openService()
   const { caller } = await joined(service)
