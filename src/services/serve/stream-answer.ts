@@ -7,6 +7,7 @@ import { FaultError } from '../../domain/fault.ts'
 import { answerHeaders, noteFirstByte, type Answer } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 import { answerFailed, messageOf, parseAnswer, recordOf, refuseError, type Parsing } from './parse-answer.ts'
+import { countPlainWithout } from './plain-events.ts'
 import type { Repair } from './ports.ts'
 import { estimateUsage, noteUsage } from './usage.ts'
 import { wholeEvents } from './whole-events.ts'
@@ -17,7 +18,7 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
   const stream = translator?.stream() ?? null
   const looksAtAll = stream !== null || repair?.marks.length === 0
   const wantsUsage = exchange.ask?.wantsUsage === true
-  const marks = [...ownMarks, ...(repair?.marks ?? []).map(mark => Buffer.from(mark))]
+  const countPlain = countPlainWithout([...ownMarks, ...(repair?.marks ?? [])])
   /** As the engine told it last, and whether the client has it in a chunk of its own. */
   let usage: unknown = null
   let usageTold = false
@@ -45,8 +46,9 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
       const whole = eventsOf(chunk)
       if (whole === null) return 'more'
       const events = first === null && whole.indexOf(byteOrderMark) === 0 ? whole.subarray(byteOrderMark.length) : whole
-      if (!looksAtAll && isPlain(events)) {
-        exchange.pieces += countEvents(events)
+      const plain = looksAtAll ? null : countPlain(events)
+      if (plain !== null) {
+        exchange.pieces += plain
         first ??= events
         noteFirstByte(exchange)
         return reply.write(events) ? 'more' : 'wait'
@@ -60,13 +62,6 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
       const last = stream === null ? 'data: [DONE]\n\n' : stream.end()
       exchange.lastBytes = Buffer.from(lastChunks() + last)
     },
-  }
-
-  /** Data events and nothing that needs a look. A token may spell a mark: then it is looked at, and passes. */
-  function isPlain(events: Buffer): boolean {
-    if (events.indexOf(dataMark) !== 0) return false
-    for (const mark of marks) if (events.includes(mark)) return false
-    return true
   }
 
   /** Written as one piece, however many events there are: an engine may send thousands of comments at once. */
@@ -135,8 +130,8 @@ function wantsRunningUsage({ ask }: Exchange): boolean {
   return typeof options === 'object' && options !== null && 'continuous_usage_stats' in options
 }
 
-const ownMarks = ['"usage"', '"error"', '[DONE]'].map(mark => Buffer.from(mark))
-const dataMark = Buffer.from('data:')
+/** A token may spell a mark: then its event is looked at, and passes. */
+const ownMarks = ['"usage"', '"error"', '[DONE]']
 const byteOrderMark = Buffer.from('\uFEFF')
 /** Of a stream whose events are parsed, since what they say is kept to its end. */
 const mostBytes = 256 * 1024 * 1024
@@ -153,14 +148,3 @@ const commentsOf = (event: string): string =>
   event.split('\n').every(line => line.startsWith(':')) ? `${event}\n\n` : ''
 
 const parse = (data: string): Record<string, unknown> => recordOf(parseAnswer(data, eventParsing), eventParsing.what)
-
-/** Each ends with an empty line. */
-function countEvents(events: Buffer): number {
-  return count(events, '\n\n') + count(events, '\n\r\n')
-}
-
-function count(bytes: Buffer, mark: string): number {
-  let found = 0
-  for (let at = bytes.indexOf(mark); at !== -1; at = bytes.indexOf(mark, at + mark.length)) found++
-  return found
-}
