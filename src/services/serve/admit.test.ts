@@ -72,7 +72,8 @@ describe('limits', () => {
     const reader = answer.body?.getReader()
     for (let i = 0; i < 5; i++) await reader?.read()
     leave.abort()
-    await untilClosed(1)
+    const [cancelled] = await untilClosed(1)
+    expect(cancelled).toMatchObject({ outcome: 'cancelled', inputTokens: null, estimatedTokens: expect.any(Number) })
     const subject = { subject: 'key', id: 'key_test', name: 'test', limits: { tokensPerMinute: 10_000 } } as const
     const left = Number(limiter.headers([subject], 'openai')['x-ratelimit-remaining-tokens'])
     expect(left).toBeLessThan(10_000)

@@ -67,6 +67,8 @@ export const admit =
         await next(exchange)
       } finally {
         const used = usedBy(exchange, prompt)
+        if (used !== null && (exchange.inputTokens === null || exchange.outputTokens === null))
+          exchange.estimatedTokens = used.tokens
         if (used === null) limits.cancel()
         else limits.settle(used.tokens)
         limits.release()

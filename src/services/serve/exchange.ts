@@ -87,6 +87,8 @@ export type Exchange = {
   firstByteMs: Millis | null
   inputTokens: Tokens | null
   outputTokens: Tokens | null
+  /** What counts against limits and budgets where the engine told no usage; `null`: it told, or nothing bounds the caller. */
+  estimatedTokens: Tokens | null
   /** Pieces of a stream that went to the client: about its tokens, for one that ends before its usage is told. */
   pieces: number
   /** Head of an answer that goes out whole, with its last bytes; `null`: it has gone out already, before a stream. */

@@ -99,6 +99,7 @@ function toRecord(exchange: Exchange, end: End): CloseRecord {
     ...end,
     inputTokens: exchange.inputTokens,
     outputTokens: exchange.outputTokens,
+    ...(exchange.estimatedTokens === null ? {} : { estimatedTokens: exchange.estimatedTokens }),
     ttftMs: exchange.firstByteMs === null ? null : millis(round(exchange.firstByteMs)),
     totalMs: millis(round(performance.now() - exchange.startedMs)),
     attempts: exchange.attempts,
