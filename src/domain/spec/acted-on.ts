@@ -10,7 +10,10 @@ const acted: Acted = {
   name: true,
   controller: true,
   store: true,
-  gateway: { listen: true, publicUrl: true, limits: true, health: true, jwt: true, maxStale: true },
+  gateway: {
+    ...{ listen: true, publicUrl: true, tls: true, trustedProxies: true, perAddress: true },
+    ...{ limits: true, health: true, jwt: true, sharedLimits: true, maxStale: true },
+  },
   hosts: { name: true, gpus: { id: true, product: true, power: true }, power: { rest: true }, cost: true },
   prompts: true,
   versions: {
@@ -22,7 +25,10 @@ const acted: Acted = {
     sampling: true,
     replicas: { id: true, host: true, gpus: true, url: true, metrics: true, apiKey: true, backup: true, weight: true },
   },
-  models: { name: true, live: true, queue: true },
+  models: {
+    ...{ name: true, live: true, queue: true, routing: true },
+    ...{ fallbacks: true, contextFallbacks: true, limits: true },
+  },
   teams: true,
   capture: { whenUnwritable: true, retention: true },
 }
