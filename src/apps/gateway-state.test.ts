@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -164,6 +164,24 @@ test('a long list of changes becomes an image on disk', () => {
   const next = open()
   expect(next.state.held().seq).toBe(40)
   expect([who(next.state, 'k1'), who(next.state, 'k40')]).toEqual(['known', 'known'])
+})
+
+test('once a key that ended names nobody any more, the disk does not either', () => {
+  const { state } = open()
+  state.take({ type: 'snapshot', snapshot: snapshot('s1') })
+  state.take({ type: 'access', image: image(0) })
+  const change = (numbered: NumberedChange) => state.take({ type: 'changes', epoch: 'e1', changes: [numbered] })
+  change(put(1, 'k1', { alias: 'anna' }))
+  change(put(2, 'k2', { alias: 'bob', revokedAt: instant(5) }))
+  const onDisk = () =>
+    readdirSync(folder)
+      .map(name => readFileSync(join(folder, name), 'utf8'))
+      .join('')
+  expect(onDisk()).toContain('anna')
+  change(put(3, 'k1', { alias: null, revokedAt: instant(5) }))
+  expect(onDisk()).not.toContain('anna')
+  expect(onDisk()).toContain('bob')
+  expect(who(open().state, 'k1')).toBe('revoked')
 })
 
 test('a gateway that is cut off serves until maxStale, and again as soon as it is linked', () => {

@@ -1,5 +1,11 @@
 /** What a gateway knows: its snapshot and access table, in memory and on disk, and how fresh they are. */
-import { applyChanges, buildAccessTable, toAccessImage, type AccessTable } from '../domain/access/index.ts'
+import {
+  applyChanges,
+  buildAccessTable,
+  toAccessImage,
+  type AccessTable,
+  type NumberedChange,
+} from '../domain/access/index.ts'
 import { completeSnapshot, type GatewayFrame, type Snapshot, type Spend } from '../domain/serving/index.ts'
 import type { GatewayDisk } from '../adapters/link/index.ts'
 
@@ -76,7 +82,7 @@ export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: St
           throw new Error('the changes of access do not follow what is held')
         }
         broken = true
-        if (!disk.appendChanges(frame)) disk.saveAccess(toAccessImage(access))
+        if (frame.changes.some(isNameless) || !disk.appendChanges(frame)) disk.saveAccess(toAccessImage(access))
         broken = false
         return true
       default:
@@ -149,3 +155,7 @@ const placeOf = ({ all: _all, own: _own, ...place }: Spend): string => JSON.stri
 
 const toWhole = <S extends Snapshot | null>(written: S): S | Snapshot =>
   written === null ? written : completeSnapshot(written)
+
+/** A key that ended and says nothing of anybody: perhaps somebody was erased, and earlier changes on the disk name them. */
+const isNameless = ({ change }: NumberedChange): boolean =>
+  'key' in change && change.key.revokedAt !== null && change.key.alias === null && change.key.owner === null

@@ -43,24 +43,27 @@ function removalsOf({ what, at, decision, detail }: ActRecord): Removal[] {
   return (removed ?? []).map(each => ({ ...each, at, rule: rule ?? '' }))
 }
 
-const toStored = ({ t: _, from, detail, ...act }: ActRecord, epoch: string): StoredAct => ({
-  ...act,
-  epoch,
-  peer: from,
-  detail: detail === null ? null : JSON.stringify(detail),
-})
+function toStored(
+  { id, at, who, alias, from, what, target, decision, why, detail }: ActRecord,
+  epoch: string,
+): StoredAct {
+  const told = detail === null ? null : JSON.stringify(detail)
+  return { id, epoch, at, who, alias, peer: from, what, target, decision, why, detail: told }
+}
 
-export const toActRow = ({ epoch: _, at, peer, detail, ...act }: StoredAct): ActRow => ({
-  ...act,
-  id: actId(act.id),
-  time: new Date(at).toISOString(),
-  who: toWho(act.who),
-  from: peer,
-  // Put in by `toStored`.
-  detail: detail === null ? null : (JSON.parse(detail) as Record<string, unknown>),
-})
+export function toActRow({ id, at, who, alias, peer, what, target, decision, why, detail }: StoredAct): ActRow {
+  return {
+    id: actId(id),
+    time: new Date(at).toISOString(),
+    who: toWho(who),
+    from: peer,
+    ...{ alias, what, target, decision, why },
+    // Put in by `toStored`.
+    detail: detail === null ? null : (JSON.parse(detail) as Record<string, unknown>),
+  }
+}
 
-export const toActRecord = (row: StoredAct): ActRecord => {
+export function toActRecord(row: StoredAct): ActRecord {
   const { time: _, ...act } = toActRow(row)
   return { t: 'act', at: instant(row.at), ...act }
 }

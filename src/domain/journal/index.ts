@@ -11,7 +11,7 @@ export type {
 } from './audit.ts'
 export { genesis, isBlock, parseBlock, parseErased, renderErased, seal } from './chain.ts'
 export type { Digest, Head, LineDigest, NewDigest } from './chain.ts'
-export { coverOf, erasedAct, isAbout, retainedAct, toCoverDetail } from './erasure.ts'
+export { erasedAct, isAbout, retainedAct, toCoverDetail } from './erasure.ts'
 export type { Cover, Subject } from './erasure.ts'
 export { epochStart } from './ports.ts'
 export type {
