@@ -15,6 +15,13 @@ const tools: readonly Tool[] = [
     probe: ['nginx', '-v'],
   },
   {
+    name: 'postgresql',
+    debian: 'postgresql',
+    usedFor: 'state that several controllers share',
+    // Debian keeps the server's programs out of the path.
+    probe: ['sh', '-c', 'ls /usr/lib/postgresql/*/bin/initdb || command -v initdb'],
+  },
+  {
     name: 'python3-venv',
     debian: 'python3-venv',
     usedFor: 'official Python clients',

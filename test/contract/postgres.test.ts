@@ -261,7 +261,7 @@ describe.skipIf(withoutPostgres)('PostgreSQL', () => {
           inDoubt: false,
         })
         const fault = await faultOf(requests.list({ limit: 1 }))
-        expect(fault).toMatchObject({ problem: expect.stringContaining('is PostgreSQL running?') })
+        expect(fault).toMatchObject({ problem: expect.stringContaining('nothing listens there') })
         expect(JSON.stringify(fault)).not.toContain(postgresPassword)
         const { turn, states } = wait(url)
         void turn.then(() => told.push(null))

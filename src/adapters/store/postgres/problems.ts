@@ -31,7 +31,7 @@ function problemOf(code: string | null, message: string): string | null {
   switch (code) {
     case 'ECONNREFUSED':
     case 'ENOENT':
-      return `nothing listens there (${code}); is PostgreSQL running?`
+      return `nothing listens there (${code}): it does not run, or the address is wrong`
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return `its host's name can't be looked up (${code})`

@@ -38,6 +38,8 @@ export interface Turn {
 /** How soon a controller that ended is followed. */
 const pollMs = 500
 const beatMs = 1_000
+/** Quicker than those who wait: a database that was restarted should not change hands. */
+const againMs = 150
 /** An active controller that says nothing for so long loses its session. Many beats, so that a busy minute costs nothing. */
 const idleMs = 15_000
 const answerMs = 5_000
@@ -121,7 +123,7 @@ function hold(
 
   const beating = (async () => {
     while (!stop.signal.aborted) {
-      await pause(beatMs, undefined, { signal: stop.signal }).catch(() => undefined)
+      await pause(line === null ? againMs : beatMs, undefined, { signal: stop.signal }).catch(() => undefined)
       if (stop.signal.aborted) break
       try {
         await beat()
