@@ -27,10 +27,13 @@ test('a good spec is ok and exits 0', async () => {
 })
 
 test('what is not acted on is listed', async () => {
-  expect((await check('store: sqlite')).output).toBe(
-    './holdfast.yaml: ok\nAccepted, not acted on yet:\n  store\nStart it with: holdfast up ./holdfast.yaml\n',
+  expect((await check('gitops: { repository: "https://git.example/a.git" }')).output).toBe(
+    './holdfast.yaml: ok\nAccepted, not acted on yet:\n  gitops\nStart it with: holdfast up ./holdfast.yaml\n',
   )
-  expect(JSON.parse((await check('store: sqlite', true)).output)).toEqual({ ok: true, notActedOn: ['store'] })
+  expect(JSON.parse((await check('gitops: { repository: "https://git.example/a.git" }', true)).output)).toEqual({
+    ok: true,
+    notActedOn: ['gitops'],
+  })
 })
 
 test('every problem is printed with its place, and the exit code is 1', async () => {

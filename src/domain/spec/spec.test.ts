@@ -412,10 +412,8 @@ test('R12 what is not acted on is listed once, by path, and what is acted on is 
       ],
     }),
   ).toEqual([
-    'gateway.tls',
     'hosts[].memory',
     'hosts[].gpus[].numa',
-    'models[].routing',
     'capture.prompts',
     'versions[].chatTemplate',
     'versions[].replicas[].idle',
