@@ -194,17 +194,22 @@ describe('retention', () => {
 
   test('J23 an act that vouches for tombstones stays as long as they do', async () => {
     const parts = await open()
-    const journal = parts.openGateway()
-    opened.push(journal)
-    await serve(journal)
-    await parts.erasing.begin(anna(clock))
+    // The gateway's clock runs ahead: its lines are young when the act is old.
+    clock = start + 40 * dayMs
+    await pastEpoch(parts)
+    const until = clock
+    clock = start + dayMs
+    await parts.erasing.begin(anna(until))
     await parts.eraseOnce()
     await parts.journal.rotate()
     await parts.takeIn()
-    // As if the gateway's clock ran ahead: its lines are young, the act is old.
     const own = await parts.keeper.segments(parts.journal.epoch)
-    await parts.retainFrom(start)
+    await parts.retainFrom(start + 30 * dayMs)
     expect(await parts.keeper.segments(parts.journal.epoch)).toEqual(own)
+    expect(await finding(parts)).toBe('intact')
+    clock = until + 40 * dayMs
+    await parts.retainFrom(until + dayMs)
+    expect((await parts.keeper.segments(parts.journal.epoch))[0]).toBeGreaterThan(own[0] ?? 0)
     expect(await finding(parts)).toBe('intact')
   })
 })
