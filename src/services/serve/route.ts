@@ -1,7 +1,7 @@
 /** Route: the model's live version and a place on it; when it can't answer, the models that stand in for it. */
 import { FaultError, type Fault } from '../../domain/fault.ts'
 import type { ModelRoute } from '../../domain/serving/index.ts'
-import { millis, type ModelName } from '../../domain/units.ts'
+import { millis, type Millis, type ModelName } from '../../domain/units.ts'
 import type { Permissions } from './admit.ts'
 import { ClientGone, ownerOf, type Exchange, type Stage } from './exchange.ts'
 import type { Fleet } from './fleet.ts'
@@ -51,9 +51,13 @@ export const route =
       const version = fleet.version(answering.live)
       if (version === null) throw new TypeError(`the snapshot has no version ${answering.live}`)
       const mostHere = exchange.attempts + mostAttempts
+      const until = performance.now() + answering.queue.deadline
       let lost: FaultError | null = null
       for (;;) {
-        const place = await takePlace(admission, exchange, answering)
+        const place = await takePlace(admission, exchange, {
+          answering,
+          deadline: millis(Math.max(1, until - performance.now())),
+        })
         if (place === null) throw lost ?? new FaultError(fleet.noReplica(answering, version))
         exchange.version = version
         exchange.waitedMs = place.waitedMs === 0 ? exchange.waitedMs : millis((exchange.waitedMs ?? 0) + place.waitedMs)
@@ -72,14 +76,18 @@ export const route =
   }
 
 /** `null`: nothing can serve, and nothing may come back. The queue's own refusals are thrown. */
-async function takePlace(admission: Admission, exchange: Exchange, answering: ModelRoute): Promise<Place | null> {
+async function takePlace(
+  admission: Admission,
+  exchange: Exchange,
+  { answering, deadline }: { answering: ModelRoute; deadline: Millis },
+): Promise<Place | null> {
   const { principal } = exchange
   if (principal === null) throw new TypeError('route comes after authenticate')
   const comments = queueComments(exchange)
   const entered = admission.enter({
     version: answering.live,
     model: answering.name,
-    queue: answering.queue,
+    queue: { waiting: answering.queue.waiting, deadline },
     owner: ownerOf(principal),
     priority: exchange.priority,
     onPlace: comments.tell,
