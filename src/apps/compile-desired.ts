@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openArtifactFolder } from '../adapters/artifact-folder/index.ts'
 import { ggufFiles, parseArtifactSource } from '../domain/catalog/index.ts'
+import type { Spec } from '../domain/spec/index.ts'
 import { compileSnapshot, engineAssignments, type EngineAssignment, type Snapshot } from '../domain/serving/index.ts'
 import type { Desired } from './desired.ts'
 import type { Home } from './paths.ts'
@@ -12,9 +13,11 @@ import type { Home } from './paths.ts'
 const builtinWeights = new URL('../../weights/', import.meta.url)
 
 export function compileDesired(
-  { spec, folder }: Extract<Desired, { ok: true }>,
+  desired: Extract<Desired, { ok: true }>,
   home: Pick<Home, 'engineSocket' | 'artifacts'>,
 ): { snapshot: Snapshot; engines: EngineAssignment[] } {
+  const spec = withWholePaths(desired)
+  const { folder } = desired
   const ports = {
     socketFor: home.engineSocket,
     digest: (text: string) => createHash('sha256').update(text).digest('hex'),
@@ -26,6 +29,15 @@ export function compileDesired(
       pathOf: from => weightsPath(from, { folder, artifacts: home.artifacts }),
     }),
   }
+}
+
+/** Relative paths of TLS files start from the spec's folder too. */
+export function withWholePaths({ spec, folder }: Extract<Desired, { ok: true }>): Spec {
+  const { tls } = spec.gateway
+  if (tls === undefined) return spec
+  const whole = { ...tls, cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) }
+  const clientCa = tls.clientCa === undefined ? {} : { clientCa: resolve(folder, tls.clientCa) }
+  return { ...spec, gateway: { ...spec.gateway, tls: { ...whole, ...clientCa } } }
 }
 
 /** Relative paths start from the spec's folder. */

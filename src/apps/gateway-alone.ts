@@ -18,7 +18,7 @@ import { aborted } from './aborted.ts'
 import { CliError } from './cli/client.ts'
 import { identityFolder } from './gateway-elsewhere.ts'
 import { homeFolder, openHome } from './paths.ts'
-import { writeServiceFacts, type ServiceFacts } from './service-file.ts'
+import { readySchemeOf, writeServiceFacts, type ServiceFacts } from './service-file.ts'
 
 export type GatewayFlags = { join?: string; listen?: string; home?: string; json?: boolean; verbose?: boolean }
 export type GatewayWorld = {
@@ -57,9 +57,10 @@ export async function runGatewayAlone(flags: GatewayFlags, { env, entry, say, si
       inherited === null
         ? await refuse(() => bindListeningSocket(listen.host, listen.port))
         : { ...listen, fd: inherited.fd, close: () => {} }
-    const url = `http://${hostFor(socket.host)}:${socket.port}`
+    const authority = `${hostFor(socket.host)}:${socket.port}`
     const facts: ServiceFacts = {
-      url,
+      url: `http://${authority}`,
+      socket: home.gatewaySocket,
       pid: process.pid,
       startedAt: now(),
       processes: [{ role: 'parent', pid: process.pid, startedAt: now(), restarts: 0 }],
@@ -86,8 +87,10 @@ export async function runGatewayAlone(flags: GatewayFlags, { env, entry, say, si
             LISTEN_FDNAMES: undefined,
           },
           onMessage: message => {
-            if (typeof message !== 'object' || message === null || !('type' in message)) return
-            if (message.type !== 'ready') return
+            const scheme = readySchemeOf(message)
+            if (scheme === null) return
+            facts.url = `${scheme}://${authority}`
+            writeServiceFacts(home.service, facts)
             isUp = true
             up.resolve()
           },
@@ -108,6 +111,7 @@ export async function runGatewayAlone(flags: GatewayFlags, { env, entry, say, si
     try {
       await Promise.race([up.promise, aborted(signal)])
       if (!signal.aborted) {
+        const { url } = facts
         if (flags.json === true) say(`${JSON.stringify({ url, gateway: joined.id, home: home.root })}\n`)
         else tell(`${joined.id} serves at ${url} for the controller at ${joined.controllers.join(', ')}.`)
       }

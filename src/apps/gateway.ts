@@ -1,4 +1,5 @@
 /** The gateway process: the data plane. Serves from what it was last told; needs nobody to start or to go on. */
+import { chmodSync, rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { dialectOf, openWire } from '../adapters/engine/index.ts'
@@ -52,8 +53,8 @@ export type GatewayOptions = {
   listen: { fd: number } | { host: string; port: number }
   /** It has joined a service on another machine or port. */
   elsewhere: boolean
-  /** Told once: the gateway has a snapshot and listens. */
-  onReady: () => void
+  /** Told once: the gateway has a snapshot and listens; and how clients speak to it. */
+  onReady: (scheme: 'http' | 'https') => void
   /** The parent died: there is no time to drain. */
   orphaned: AbortSignal
 }
@@ -178,7 +179,9 @@ export async function runGateway(
       log.error({ err: error, request: exchange.id }, 'a request failed in a way nobody foresaw'),
     now,
   })
-  const server = openHttp({
+  const { server, openLocal } = openHttp({
+    edge: () => state.snapshot().edge,
+    warn: problem => log.warn(problem),
     serve,
     plain: plainRoutes({
       fleet,
@@ -205,9 +208,11 @@ export async function runGateway(
   })
   const stopLink = new AbortController()
   link.start(stopLink.signal)
+  await openLocal(cleared(home.gatewaySocket))
+  chmodSync(home.gatewaySocket, 0o600)
   await listenOn(server, listen)
   log.info({ gateway: id, snapshot: state.snapshot().id }, 'serving')
-  onReady()
+  onReady(state.snapshot().edge.tls === null ? 'http' : 'https')
 
   await aborted(signal)
   await drain(server)
@@ -294,6 +299,12 @@ const steadily = (): Millis => millis(performance.now())
 function setTimer(after: Millis, fire: () => void): () => void {
   const timer = setTimeout(fire, after)
   return () => clearTimeout(timer)
+}
+
+/** A gateway that was killed leaves its socket behind. */
+function cleared(path: string): string {
+  rmSync(path, { force: true })
+  return path
 }
 
 function listenOn(server: Server, listen: GatewayOptions['listen']): Promise<void> {

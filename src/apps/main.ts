@@ -28,8 +28,8 @@ async function runRole(name: string): Promise<void> {
     orphaned.abort()
     stop.abort()
   })
-  const onReady = (): void => {
-    process.send?.({ type: 'ready' })
+  const onReady = (scheme?: 'http' | 'https'): void => {
+    process.send?.({ type: 'ready', scheme })
   }
   const { homeFolder, openHome } = await import('./paths.ts')
   const home = openHome(homeFolder(env))

@@ -48,6 +48,8 @@ export function openHome(root: string) {
     /** The parent listens here; engines end when it does. */
     parentSocket: join(home.sockets, 'up.sock'),
     controllerSocket: join(home.sockets, 'controller.sock'),
+    /** The gateway, for this user's command line, whatever stands at its front door. */
+    gatewaySocket: join(home.sockets, 'gateway.sock'),
     engineSocket: (replica: string): string =>
       join(home.sockets, `engine-${createHash('sha256').update(replica).digest('hex').slice(0, 16)}.sock`),
   }

@@ -5,6 +5,8 @@ import { replaceFile } from './replace-file.ts'
 
 export const ServiceFacts = z.object({
   url: z.string(),
+  /** Where this user's command line reaches the gateway without TLS. */
+  socket: z.string().optional(),
   pid: z.int(),
   startedAt: z.string(),
   processes: z.array(z.object({ role: z.string(), pid: z.int(), startedAt: z.string(), restarts: z.int() })),
@@ -18,6 +20,12 @@ export function readServiceFacts(path: string): ServiceFacts | null {
   } catch {
     return null
   }
+}
+
+/** How clients speak to a gateway that just said that it is ready; `null`: the message is another. */
+export function readySchemeOf(message: unknown): 'http' | 'https' | null {
+  if (typeof message !== 'object' || message === null || !('type' in message) || message.type !== 'ready') return null
+  return 'scheme' in message && message.scheme === 'https' ? 'https' : 'http'
 }
 
 /** Readers see the old facts or the new ones, never half of them. */

@@ -3,19 +3,20 @@ import { isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
 import { openArtifactFolder } from '../adapters/artifact-folder/index.ts'
 import { findEngines, usualPorts } from '../adapters/discovery/index.ts'
+import { certificateProblem } from '../adapters/openai-http/index.ts'
 import { bindListeningSocket, holdLifeline, inheritedSocket, spawnRole } from '../adapters/processes/index.ts'
 import { openHuggingFace } from '../adapters/registry/hugging-face/index.ts'
 import { supervise } from '../services/supervise.ts'
 import { aborted } from './aborted.ts'
 import { readAdminKey } from './admin-key.ts'
 import { CliError } from './cli/client.ts'
-import { compileDesired } from './compile-desired.ts'
-import { readDesired, type UpOrder } from './desired.ts'
+import { compileDesired, withWholePaths } from './compile-desired.ts'
+import { readDesired, type Desired, type UpOrder } from './desired.ts'
 import { readEngines, writeEngines } from './engines-file.ts'
 import { readFetches, writeFetches } from './fetches.ts'
 import { readHubSettings } from './hub.ts'
 import { openHome, homeFolder } from './paths.ts'
-import { writeServiceFacts, type ServiceFacts } from './service-file.ts'
+import { readySchemeOf, writeServiceFacts, type ServiceFacts } from './service-file.ts'
 import { readStorePlace } from './store.ts'
 import { awaitModels } from './up/await-models.ts'
 import { renderBanner } from './up/banner.ts'
@@ -72,6 +73,7 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
   const home = openHome(homeFolder(env))
   const admin = await refuse(() => readAdminKey(home.adminKey, env))
   await refuse(() => readStorePlace(spec.store, { home, env }))
+  await refuse(() => requireCertificate(desired))
   const listen = {
     host: options.host ?? env['HOLDFAST_HOST'] ?? spec.gateway.listen.host,
     port: options.port ?? portOf(env['HOLDFAST_PORT']) ?? spec.gateway.listen.port,
@@ -81,11 +83,12 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
     inherited === null
       ? await refuse(() => bindListeningSocket(listen.host, listen.port))
       : { ...listen, fd: inherited.fd, close: () => {} }
-  const url = `http://${hostFor(socket.host)}:${socket.port}`
+  const authority = `${hostFor(socket.host)}:${socket.port}`
   const lifeline = await refuse(() => holdLifeline(home.parentSocket))
 
   const facts: ServiceFacts = {
-    url,
+    url: `${spec.gateway.tls === undefined ? 'http' : 'https'}://${authority}`,
+    socket: home.gatewaySocket,
     pid: process.pid,
     startedAt: now(),
     processes: [{ role: 'up', pid: process.pid, startedAt: now(), restarts: 0 }],
@@ -166,15 +169,19 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
   }
 
   function onGatewayMessage(message: unknown): void {
-    if (typeof message !== 'object' || message === null || !('type' in message) || message.type !== 'ready') return
+    const scheme = readySchemeOf(message)
+    if (scheme === null) return
+    facts.url = `${scheme}://${authority}`
+    writeServiceFacts(home.service, facts)
     isUp = true
     up.resolve()
   }
 
   async function greet(): Promise<void> {
     const progress = options.json !== true && terminal
+    const { url } = facts
     const models = await awaitModels({
-      url,
+      socket: home.gatewaySocket,
       key: admin.key,
       longestMs: longestLoadMs,
       fetchOf: version => readFetches(home.fetches).find(fetch => fetch.version === version)?.state ?? null,
@@ -197,7 +204,7 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
         version: productVersion(),
         url,
         publicUrl: spec.gateway.publicUrl?.replace(/\/+$/, '') ?? null,
-        openTo: isLoopbackHost(socket.host) ? null : `${socket.host}:${socket.port}`,
+        openTo: isLoopbackHost(socket.host) || url.startsWith('https') ? null : `${socket.host}:${socket.port}`,
         home: home.root,
         admin,
         adminFile: home.adminKey,
@@ -208,6 +215,13 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
       }),
     )
   }
+}
+
+/** A gateway that can't show its certificate serves nobody. */
+function requireCertificate(desired: Extract<Desired, { ok: true }>): void {
+  const { tls } = withWholePaths(desired).gateway
+  const problem = tls === undefined ? null : certificateProblem({ ...tls, clientCa: tls.clientCa ?? null })
+  if (problem !== null) throw new Error(problem)
 }
 
 /** What these steps throw is for the person to mend. */

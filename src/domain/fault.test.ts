@@ -21,6 +21,7 @@ const samples: { readonly [K in Fault['kind']]: Extract<Fault, { kind: K }> } = 
   'token-unverifiable': { kind: 'token-unverifiable', issuer: 'https://login.example.com' },
   'route-not-permitted': { kind: 'route-not-permitted', route: 'chat', permitted: ['models'] },
   'address-not-permitted': { kind: 'address-not-permitted', from: '10.0.0.1' },
+  'client-certificate-required': { kind: 'client-certificate-required' },
   'admin-required': { kind: 'admin-required', what: 'x' },
   'model-unknown': { kind: 'model-unknown', model: 'x', available: [] },
   'model-not-permitted': { kind: 'model-not-permitted', model: modelName('x') },

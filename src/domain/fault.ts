@@ -23,6 +23,7 @@ export type Fault =
   | { kind: 'token-unverifiable'; issuer: string }
   | { kind: 'route-not-permitted'; route: string; permitted: readonly string[] }
   | { kind: 'address-not-permitted'; from: string }
+  | { kind: 'client-certificate-required' }
   | { kind: 'admin-required'; what: string }
   | { kind: 'model-unknown'; model: string; available: readonly ModelName[] }
   | { kind: 'model-not-permitted'; model: ModelName }
@@ -254,6 +255,13 @@ const table: Table = {
     code: 'address_not_permitted',
     say: f =>
       `This key may not be used from ${f.from || 'this address'}. Ask your administrator to add the address (holdfast key update --addresses).`,
+  },
+  'client-certificate-required': {
+    status: 401,
+    type: 'authentication_error',
+    code: 'client_certificate_required',
+    say: () =>
+      'This service wants a client certificate of the authority in its spec (gateway.tls.clientCa), and this connection showed none that is good. Ask your administrator for one.',
   },
   'admin-required': {
     status: 403,

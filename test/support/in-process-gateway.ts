@@ -108,7 +108,9 @@ export async function startGateway(options: GatewayOptions) {
     report: error => unexpected.push(error),
     now: Date.now,
   })
-  const server = openHttp({
+  const { server } = openHttp({
+    edge: () => snapshot.edge,
+    warn: problem => unexpected.push(problem),
     serve,
     plain: {},
     relayed: [],

@@ -33,6 +33,9 @@ export type RelayParts = {
   endAnswer: (response: ServerResponse, last: null) => void
 }
 
+/** `from`: the client's address, as far as it is believed. */
+type Relayed = { id: RequestId; from: string }
+
 /** An administrative call that takes longer has met a controller that hangs. */
 const answerMs = 60_000
 
@@ -49,7 +52,7 @@ const hopByHop = new Set([
 
 /** Passes bodies on as they come, both ways. Controller down: 503 `controller_unavailable`. */
 export function relayToController({ request: callController, sendFault, endAnswer }: RelayParts) {
-  return (request: IncomingMessage, response: ServerResponse, id: RequestId): void => {
+  return (request: IncomingMessage, response: ServerResponse, { id, from }: Relayed): void => {
     const framing = framingOf(request)
     const upstream = callController({
       method: request.method,
@@ -59,7 +62,7 @@ export function relayToController({ request: callController, sendFault, endAnswe
         ...keep(request.headers),
         ...(framing === 'chunked' ? { 'transfer-encoding': 'chunked' } : {}),
         'x-request-id': id,
-        'x-holdfast-from': request.socket.remoteAddress ?? '',
+        'x-holdfast-from': from,
       },
     })
     upstream.on('response', answer => {

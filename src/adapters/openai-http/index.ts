@@ -1,4 +1,5 @@
 /** OpenAI's dialect in: HTTP requests become exchanges. Start at `server.ts`. */
 export { endAnswer } from './body.ts'
+export { certificateProblem } from './certificates.ts'
 export { openHttp, sendFault } from './server.ts'
 export type { Plain, PlainRequest, PlainRoute } from './server.ts'

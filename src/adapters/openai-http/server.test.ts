@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { FaultError } from '../../domain/fault.ts'
+import { openEdge } from '../../domain/serving/index.ts'
 import type { Exchange, Serve } from '../../services/serve/index.ts'
 import { openHttp, sendFault, type HttpParts } from './server.ts'
 
@@ -28,7 +29,9 @@ async function start(
   parts: Partial<HttpParts> = {},
 ): Promise<{ server: Server; url: string; port: number; reported: unknown[] }> {
   const reported: unknown[] = []
-  const server = openHttp({
+  const { server } = openHttp({
+    edge: () => openEdge,
+    warn: problem => reported.push(problem),
     serve,
     plain: {
       '/health': { answer: () => ({ status: 200, body: { status: 'ok' } }) },
@@ -51,7 +54,7 @@ async function start(
       '/later-bug': { answer: () => Promise.reject(new TypeError('secret detail')) },
     },
     relayed: ['api', '/v1/relayed'],
-    relay: (request, response, id) =>
+    relay: (request, response, { id }) =>
       sendFault(response, { kind: 'not-found', what: 'relayed', name: `${request.url} ${id.length}` }, id),
     report: error => reported.push(error),
     draining: () => false,

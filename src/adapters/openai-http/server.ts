@@ -7,6 +7,7 @@ import type { ModelPath } from '../../domain/serving/index.ts'
 import { instant, type RequestId } from '../../domain/units.ts'
 import { ClientGone, type Exchange, type Serve } from '../../services/serve/index.ts'
 import { discardRest, endAnswer, readBody } from './body.ts'
+import { openDoor, type DoorParts } from './door.ts'
 import { HttpReply } from './reply.ts'
 import { makeRequestId } from './request-id.ts'
 
@@ -18,16 +19,25 @@ export type PlainRequest = { method: string; key: string | null; path: string; f
 /** An answer of the gateway's own. `methods`: beside GET and HEAD. */
 export type PlainRoute = { methods?: readonly string[]; answer(request: PlainRequest): Plain | Promise<Plain> }
 
-export type HttpParts = {
+/** What the controller is told of a request that it answers. `from`: its client's address. */
+export type Relayed = { id: RequestId; from: string }
+
+export type HttpParts = DoorParts & {
   serve: Serve
   /** By path; a path that ends in `/` takes what is below it too. */
   plain: Record<string, PlainRoute>
   /** First path segments that the controller answers (`api`, `key` …), and whole paths. */
   relayed: readonly string[]
-  relay: (request: IncomingMessage, response: ServerResponse, id: RequestId) => void
+  relay: (request: IncomingMessage, response: ServerResponse, relayed: Relayed) => void
   report: (error: unknown, id: RequestId) => void
   /** While the gateway drains, answers end their connections. */
   draining: () => boolean
+}
+
+export type Http = {
+  server: Server
+  /** A second way in for this machine's own user, at a Unix socket: no TLS and no limits. Resolves when it listens. */
+  openLocal(path: string): Promise<void>
 }
 
 const belowV1: readonly ModelPath[] = [
@@ -62,7 +72,7 @@ const modelPaths = new Map<string, ModelPath>([
 const clientIdCharacters = 128
 
 /** Not listening yet. */
-export function openHttp(parts: HttpParts): Server {
+export function openHttp(parts: HttpParts): Http {
   const server = createServer(
     {
       maxHeaderSize: 16 * 1024,
@@ -80,7 +90,9 @@ export function openHttp(parts: HttpParts): Server {
   server.maxHeadersCount = 100
   server.on('clientError', onClientError)
   server.on('checkExpectation', onRequest)
-  return server
+  const door = openDoor(parts)
+  door.guard(server)
+  return { server, openLocal: door.openLocal }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const id = makeRequestId(Date.now())
@@ -97,6 +109,9 @@ export function openHttp(parts: HttpParts): Server {
 
   function dispatch(request: IncomingMessage, response: ServerResponse, id: RequestId): void {
     refuseUnusual(request)
+    const from = door.clientOf(request)
+    const refusal = door.refusal(request, from)
+    if (refusal !== null) throw new FaultError(refusal)
     const url = request.url ?? '/'
     const query = url.indexOf('?')
     const path = query === -1 ? url : url.slice(0, query)
@@ -105,17 +120,18 @@ export function openHttp(parts: HttpParts): Server {
     if (modelPath !== undefined) {
       requireMethod({ method, path, allowed: ['POST'] })
       // It answers every fault itself: what comes here would else end the process.
-      parts.serve(toExchange({ request, response, id, path, modelPath })).catch(error => fail(error, response, id))
+      parts
+        .serve(toExchange({ request, response, id, from, path, modelPath }))
+        .catch(error => fail(error, response, id))
       return
     }
     if (parts.relayed.includes(path.split('/', 2)[1] ?? '') || parts.relayed.includes(path)) {
-      parts.relay(request, response, id)
+      parts.relay(request, response, { id, from })
       return
     }
     const route = plainRoute(path)
     if (route === undefined) throw new FaultError({ kind: 'route-unknown', method, path: path.slice(0, 200) })
     requireMethod({ method, path, allowed: ['GET', 'HEAD', ...(route.methods ?? [])] })
-    const from = request.socket.remoteAddress ?? ''
     answerPlain(route.answer({ method, key: keyOf(request), path, from, surface: surfaceOf(request) }), response, id)
   }
 
@@ -147,11 +163,12 @@ type ExchangeParts = {
   request: IncomingMessage
   response: ServerResponse
   id: RequestId
+  from: string
   path: string
   modelPath: ModelPath
 }
 
-function toExchange({ request, response, id, path, modelPath }: ExchangeParts): Exchange {
+function toExchange({ request, response, id, from, path, modelPath }: ExchangeParts): Exchange {
   const clientId = request.headers['x-request-id']
   const declared = Number(request.headers['content-length'])
   const exchange: Exchange = {
@@ -162,7 +179,7 @@ function toExchange({ request, response, id, path, modelPath }: ExchangeParts): 
       route: path,
       key: keyOf(request),
       clientId: typeof clientId === 'string' ? clientId.slice(0, clientIdCharacters) : null,
-      from: request.socket.remoteAddress ?? '',
+      from,
       declaredBytes: Number.isFinite(declared) ? declared : null,
       contentType: request.headers['content-type'] ?? '',
       conversation: conversationOf(request),
@@ -193,6 +210,7 @@ function toExchange({ request, response, id, path, modelPath }: ExchangeParts): 
     inputTokens: null,
     outputTokens: null,
     pieces: 0,
+    estimatedTokens: null,
     lastHead: null,
     lastBytes: null,
   }

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { homeFolder, openHome } from '../paths.ts'
+import { fetchAtSocket } from '../reach-gateway.ts'
 
 /** Ends a command; the message says what happened and what to do. Exit codes: 1 said no, 2 wrong usage. */
 export class CliError extends Error {
@@ -27,7 +28,7 @@ export type Client = {
 const answerMs = 65_000
 const usualUrl = 'http://127.0.0.1:8080'
 
-const Service = z.object({ url: z.string() })
+const Service = z.object({ url: z.string(), socket: z.string().optional() })
 const Refusal = z.object({ error: z.object({ message: z.string() }) })
 
 /**
@@ -38,7 +39,10 @@ export function openClient({ env }: { env: NodeJS.ProcessEnv }): Client {
   const folder = homeFolder(env)
   // Asking must not make a state folder where there is none.
   const home = existsSync(folder) ? openHome(folder) : null
-  const url = toUrl(env['HOLDFAST_URL'] || (home === null ? null : serviceUrl(home.service)) || usualUrl)
+  const service = env['HOLDFAST_URL'] || home === null ? null : readService(home.service)
+  const url = toUrl(env['HOLDFAST_URL'] || service?.url || usualUrl)
+  // Its certificate is for its name in the world, and it may want one of ours.
+  const socket = url.startsWith('https:') ? (service?.socket ?? null) : null
   const { key, from } = findKey(env, home?.adminKey ?? null)
 
   const send = (
@@ -46,16 +50,19 @@ export function openClient({ env }: { env: NodeJS.ProcessEnv }): Client {
     path: string,
     { body, signal }: { body: object | undefined; signal: AbortSignal | null },
   ) =>
-    connect(`${url}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${key}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    connect(
+      { url, path, socket },
+      {
+        method,
+        headers: {
+          authorization: `Bearer ${key}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal,
+        redirect: 'error',
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal,
-      redirect: 'error',
-    })
+    )
 
   async function refuse(answer: Response): Promise<never> {
     const refusal = Refusal.safeParse(parse(await answer.text().catch(error => lost(url, error))))
@@ -109,9 +116,11 @@ async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<strin
   }
 }
 
-async function connect(url: string, init: RequestInit): Promise<Response> {
+type Where = { url: string; path: string; socket: string | null }
+
+async function connect({ url, path, socket }: Where, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(url, init)
+    return await (socket === null ? fetch(`${url}${path}`, init) : fetchAtSocket(socket, path, init))
   } catch (error) {
     return lost(new URL(url).origin, error)
   }
@@ -148,9 +157,9 @@ function toUrl(text: string): string {
   return text.replace(/\/+$/, '').replace(/\/v1$/, '')
 }
 
-function serviceUrl(path: string): string | null {
+function readService(path: string): z.output<typeof Service> | null {
   const service = Service.safeParse(parse(readOr(path, '')))
-  return service.success ? service.data.url : null
+  return service.success ? service.data : null
 }
 
 function findKey(env: NodeJS.ProcessEnv, file: string | null): { key: string; from: string } {

@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, expect, test } from 'vitest'
 import { awaitModels } from './await-models.ts'
 
 let server: Server | null = null
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-await-'))
+afterAll(() => rmSync(folder, { recursive: true }))
 afterEach(async () => {
   server?.closeAllConnections()
   await new Promise<void>(resolve => {
@@ -22,13 +26,13 @@ async function gateway(...steps: (string | null)[]): Promise<string> {
     else if (status === null) response.destroy()
     else response.end(JSON.stringify({ object: 'list', data: [], models: [{ name: 'coder', version: 'v1', status }] }))
   })
-  await new Promise<void>(resolve => server?.listen(0, '127.0.0.1', resolve))
-  // A TCP server that listens has an address object.
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const socket = join(folder, 'gateway.sock')
+  await new Promise<void>(resolve => server?.listen(socket, resolve))
+  return socket
 }
 
-const parts = (url: string) => ({
-  url,
+const parts = (socket: string) => ({
+  socket,
   key: 'k',
   longestMs: 10_000,
   signal: new AbortController().signal,
@@ -36,9 +40,9 @@ const parts = (url: string) => ({
 })
 
 test('it waits until no model is loading, and tells which are', async () => {
-  const url = await gateway('loading', 'loading', 'loaded')
+  const socket = await gateway('loading', 'loading', 'loaded')
   const told: string[][] = []
-  expect(await awaitModels({ ...parts(url), onProgress: loading => told.push(loading) })).toEqual([
+  expect(await awaitModels({ ...parts(socket), onProgress: loading => told.push(loading) })).toEqual([
     { name: 'coder', version: 'v1', status: 'loaded' },
   ])
   expect(told).toEqual([['coder'], ['coder']])
@@ -60,8 +64,8 @@ test('after the longest wait the models are told as they are', async () => {
 
 test('it ends when it is told to', async () => {
   const stop = new AbortController()
-  const url = await gateway('loading')
-  expect(await awaitModels({ ...parts(url), signal: stop.signal, onProgress: () => stop.abort() })).toEqual([])
+  const socket = await gateway('loading')
+  expect(await awaitModels({ ...parts(socket), signal: stop.signal, onProgress: () => stop.abort() })).toEqual([])
 })
 
 test('a gateway that never lists its models is not waited for without end', async () => {
@@ -69,11 +73,11 @@ test('a gateway that never lists its models is not waited for without end', asyn
 })
 
 test('weights that still come are waited for beyond the longest wait, and those that won’t come are not', async () => {
-  const url = await gateway('loading')
+  const socket = await gateway('loading')
   const states = ['fetching', 'fetching', 'fetching', 'failed'] as const
   let looks = 0
   const models = await awaitModels({
-    ...parts(url),
+    ...parts(socket),
     longestMs: 1,
     fetchOf: () => states[Math.min(looks, states.length - 1)] ?? null,
     onProgress: () => looks++,

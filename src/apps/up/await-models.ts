@@ -1,11 +1,13 @@
-/** Waits until the service's models are loaded, through its own front door. */
+/** Waits until the service's models are loaded, as the gateway lists them. */
 import { z } from 'zod'
+import { fetchAtSocket } from '../reach-gateway.ts'
 
 const ModelList = z.object({ models: z.array(z.object({ name: z.string(), version: z.string(), status: z.string() })) })
 export type ServedModel = z.output<typeof ModelList>['models'][number]
 
 export type AwaitParts = {
-  url: string
+  /** The gateway's own. */
+  socket: string
   key: string
   /** Without a download: those take as long as they take. */
   longestMs: number
@@ -19,7 +21,7 @@ const lookEveryMs = 50
 
 /** Resolves with the models when none is loading any more, or as they are after `longestMs`. */
 export async function awaitModels({
-  url,
+  socket,
   key,
   longestMs,
   fetchOf = () => null,
@@ -28,7 +30,7 @@ export async function awaitModels({
 }: AwaitParts): Promise<ServedModel[]> {
   let untilMs = performance.now() + longestMs
   for (;;) {
-    const models = (await listOwn(url, key))?.map(model =>
+    const models = (await listOwn(socket, key))?.map(model =>
       fetchOf(model.version) === 'failed' ? { ...model, status: 'unavailable' } : model,
     )
     const loading = (models ?? []).filter(({ status }) => status === 'loading')
@@ -41,9 +43,9 @@ export async function awaitModels({
   }
 }
 
-async function listOwn(url: string, key: string): Promise<ServedModel[] | null> {
+async function listOwn(socket: string, key: string): Promise<ServedModel[] | null> {
   try {
-    const answer = await fetch(`${url}/v1/models`, {
+    const answer = await fetchAtSocket(socket, '/v1/models', {
       headers: { authorization: `Bearer ${key}` },
       signal: AbortSignal.timeout(2_000),
     })

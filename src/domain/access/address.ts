@@ -33,6 +33,19 @@ export function isWithin(address: string, networks: readonly Network[]): boolean
   })
 }
 
+/**
+ * Whom an address is counted as: an IPv4 address is somebody; of IPv6 a /64 is, since one client has at least that many.
+ * What is no address is counted as it is.
+ */
+export function toSubscriber(address: string): string {
+  const zone = address.indexOf('%')
+  const written = readAddress(zone === -1 ? address : address.slice(0, zone))
+  if (written === null) return address
+  const { family, value } = toPlain(written)
+  if (family === 4) return [24n, 16n, 8n, 0n].map(by => (value >> by) & 0xffn).join('.')
+  return `${[112n, 96n, 80n, 64n].map(by => ((value >> by) & 0xffffn).toString(16)).join(':')}::/64`
+}
+
 const isMapped = ({ family, value }: Address): boolean => family === 6 && value >> 32n === mapped
 const toPlain = (address: Address): Address =>
   isMapped(address) ? { family: 4, value: address.value & 0xffff_ffffn } : address

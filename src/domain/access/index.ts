@@ -1,6 +1,6 @@
 /** Access: who may do what. The gateway starts at `authenticate`; keys are made and kept by src/services/access. */
 export type { Budget, BudgetUnit, Limits, Priority } from './bounds.ts'
-export { parseNetwork } from './address.ts'
+export { isWithin, parseNetwork, toSubscriber } from './address.ts'
 export type { Network } from './address.ts'
 export { parseDuration } from './duration.ts'
 export { forAll, periodOf, periodProblem, spanOf, spans } from './period.ts'
