@@ -1,5 +1,5 @@
 /** A real PostgreSQL with a folder and a port of its own, for as long as a test file runs. */
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
@@ -29,7 +29,7 @@ export async function startPostgres() {
   if ('uid' in owner) for (const path of [folder, passwordFile]) chownSync(path, owner.uid, owner.gid)
   execFileSync(
     join(bin, 'initdb'),
-    // Another order of text than bytes, and no C locale: what a distribution's default may be.
+    // English order, not that of bytes: what a distribution's default may be.
     [
       '-D',
       data,
@@ -41,7 +41,9 @@ export async function startPostgres() {
       `--pwfile=${passwordFile}`,
       '-E',
       'UTF8',
-      ...anyLocale(),
+      '--locale-provider=icu',
+      '--icu-locale=en-US',
+      '--locale=C.UTF-8',
     ],
     { ...owner, stdio: 'pipe', cwd: folder },
   )
@@ -152,14 +154,6 @@ function ownerOfServer(): { uid: number; gid: number } | Record<string, never> {
   if (process.getuid?.() !== 0) return {}
   const idOf = (flag: string): number => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
   return { uid: idOf('-u'), gid: idOf('-g') }
-}
-
-function anyLocale(): string[] {
-  const { stdout } = spawnSync('locale', ['-a'], { encoding: 'utf8' })
-  const found = (stdout ?? '').split('\n').find(name => /^en_US\.utf-?8$/i.test(name))
-  return found === undefined
-    ? ['--locale-provider=icu', '--icu-locale=en-US', '--locale=C.UTF-8']
-    : [`--locale=${found}`]
 }
 
 async function freePort(): Promise<number> {
