@@ -1,11 +1,12 @@
 /** Load from a process of its own, over raw TCP; takes one JSON argument, prints one JSON line. */
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { chunksPerStream, path, renderBody, streams } from './workload.ts'
 
 const Job = z.strictObject({
-  mode: z.enum(['closed', 'open', 'sse']),
+  mode: z.enum(['closed', 'open', 'sse', 'spread']),
   port: z.int(),
   key: z.string(),
   connections: z.int().positive(),
@@ -27,12 +28,14 @@ export const LoadReport = z.object({
 export type LoadReport = z.output<typeof LoadReport>
 
 const headEnd = '\r\n\r\n'
+/** Between the beginnings of two streams of `spread`: all are open before the first ends. */
+const spreadMs = 4
 
 type Client = { ask: () => Promise<number>; close: () => void }
 
 if (import.meta.main) {
   const job = Job.parse(JSON.parse(process.argv[2] ?? '{}'))
-  const report = await { closed: runClosed, open: runOpen, sse: runStreams }[job.mode](job)
+  const report = await { closed: runClosed, open: runOpen, sse: runStreams, spread: runStreams }[job.mode](job)
   process.stdout.write(`${JSON.stringify(report)}\n`)
   process.exit(0)
 }
@@ -79,10 +82,16 @@ async function runOpen(job: Job): Promise<LoadReport> {
   return book.report()
 }
 
-/** Opens every stream at once and reads them to the end. */
+/** Reads all streams to their ends. `sse` asks for them at once, on connections that are open; `spread` one after the other. */
 async function runStreams(job: Job): Promise<LoadReport> {
+  const sockets = await Promise.all(Array.from({ length: streams }, () => open(job.port)))
   const start = performance.now()
-  const seen = await Promise.all(Array.from({ length: streams }, () => readStream(job).catch(() => null)))
+  const seen = await Promise.all(
+    sockets.map(async (socket, index) => {
+      if (job.mode === 'spread') await pause(index * spreadMs)
+      return await readStream(socket, job).catch(() => null)
+    }),
+  )
   const good = seen.filter(stream => stream !== null && stream.delays.length === chunksPerStream)
   const delays = seen.flatMap(stream => stream?.delays ?? [])
   return {
@@ -162,8 +171,7 @@ async function openClient({ port, key }: Job): Promise<Client> {
   }
 }
 
-async function readStream({ port, key, ms }: Job): Promise<{ delays: number[]; firstByteMs: number }> {
-  const socket = await open(port)
+async function readStream(socket: Socket, { key, ms }: Job): Promise<{ delays: number[]; firstByteMs: number }> {
   const delays: number[] = []
   const start = performance.now()
   let firstByteMs = 0

@@ -22,7 +22,9 @@ export type Round = {
   streamCpuMicrosPerChunk: number | null
   streamCpuMicrosPerChunkAll: number | null
   streamDelayP50Ms: number
-  streamFirstByteP50Ms: number
+  /** From a stream's request to the first byte of its answer: of streams asked for at once, and one after the other. */
+  burstFirstByteP50Ms: number
+  spreadFirstByteP50Ms: number
   chunks: number
   residentMegabytes: number | null
   /** Requests and streams that were not answered whole with 200. A round with any is worthless. */
@@ -55,6 +57,7 @@ export async function measureRound(
   const [gateway1, all1] = cpu()
   const streaming = await load(system, 'sse', 10_000)
   const [gateway2, all2] = cpu()
+  const spread = await load(system, 'spread', 10_000)
 
   return {
     system: system.name,
@@ -68,10 +71,11 @@ export async function measureRound(
     streamCpuMicrosPerChunk: per(gateway2, gateway1, streaming.chunks),
     streamCpuMicrosPerChunkAll: per(all2, all1, streaming.chunks),
     streamDelayP50Ms: streaming.p50Ms,
-    streamFirstByteP50Ms: streaming.firstByteP50Ms,
+    burstFirstByteP50Ms: streaming.firstByteP50Ms,
+    spreadFirstByteP50Ms: spread.firstByteP50Ms,
     chunks: streaming.chunks,
     residentMegabytes: gatewayPids.length === 0 ? null : residentMegabytes(gatewayPids),
-    failed: { latency: latency.failed, throughput: throughput.failed, streaming: streaming.failed },
+    failed: { latency: latency.failed, throughput: throughput.failed, streaming: streaming.failed + spread.failed },
   }
 }
 
@@ -82,7 +86,11 @@ export async function pickLoader(): Promise<Loader> {
   return { kind: 'own', run: (system, ms) => load(system, 'closed', ms) }
 }
 
-async function load({ port, key }: System, mode: 'open' | 'closed' | 'sse', ms: number): Promise<LoadReport> {
+async function load(
+  { port, key }: System,
+  mode: 'open' | 'closed' | 'sse' | 'spread',
+  ms: number,
+): Promise<LoadReport> {
   const job = {
     mode,
     port,

@@ -23,6 +23,9 @@ const columns = [
   'SSE CPU µs/chunk',
   'to nginx',
   'SSE delay p50 ms',
+  'first byte p50 ms, 200 at once',
+  'to nginx',
+  'first byte p50 ms, one by one',
   'RSS MB',
 ]
 
@@ -74,6 +77,18 @@ function renderRow(name: SystemName, all: readonly Round[]): string[] {
       2,
     ),
     show(
+      rounds.map(round => round.burstFirstByteP50Ms),
+      1,
+    ),
+    show(
+      beside('nginx', (mine, nginx) => ratio(mine.burstFirstByteP50Ms, nginx.burstFirstByteP50Ms)),
+      2,
+    ),
+    show(
+      rounds.map(round => round.spreadFirstByteP50Ms),
+      2,
+    ),
+    show(
       rounds.map(round => round.residentMegabytes),
       0,
     ),
@@ -94,6 +109,7 @@ export function renderDocument(table: string, setting: Setting): string {
     'Medians (min–max). Short chats of 1 KB each way over 64 connections; 200 streams of 50 chunks, 20 ms apart; latency at',
     '200 requests a second, less the same without a gateway. CPU is scheduler time of the gateway’s threads. «Per core, to nginx»:',
     'how many requests a core of it serves for each one of nginx, in the same round; for SSE, CPU per chunk against nginx’s.',
+    'First byte: of the same streams, asked for in one moment, and of 200 streams asked for 4 ms apart, all open together.',
     'nginx only forwards; Holdfast also checks the key, picks an engine, counts tokens, measures and keeps a journal.',
     '',
   ].join('\n')

@@ -97,6 +97,7 @@ function renderProgress(round: Round): string {
     `${micros(round.cpuMicrosPerRequest)} µs/request`,
     `${micros(round.streamCpuMicrosPerChunk)} µs/chunk`,
     `p50 ${round.latencyP50Ms.toFixed(3)} ms`,
+    `first byte ${round.burstFirstByteP50Ms.toFixed(1)} / ${round.spreadFirstByteP50Ms.toFixed(2)} ms`,
     ...(countFailed(round) > 0 ? [`FAILED ${JSON.stringify(round.failed)}`] : []),
   ].join('  ')
 }
