@@ -21,6 +21,7 @@ const tools: readonly Tool[] = [
     // Debian keeps the server's programs out of the path.
     probe: ['sh', '-c', 'ls /usr/lib/postgresql/*/bin/initdb || command -v initdb'],
   },
+  { name: 'openssl', debian: 'openssl', usedFor: 'certificates for tests', probe: ['openssl', 'version'] },
   {
     name: 'python3-venv',
     debian: 'python3-venv',
