@@ -307,6 +307,7 @@ describe('erasure', () => {
     await pastEpoch(parts)
     await parts.erasing.begin(anna(clock))
     await parts.eraseOnce()
+    clock += 1
     const once = await parts.keeper.segments(parts.journal.epoch)
     await parts.erasing.begin(anna(clock))
     await parts.eraseOnce()
