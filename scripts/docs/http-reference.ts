@@ -87,5 +87,5 @@ function rowsOf(openapi: unknown): string {
 }
 
 function neverCalled(): unknown {
-  return new Proxy({}, { get: () => neverCalled })
+  return new Proxy(() => {}, { get: () => neverCalled() })
 }
