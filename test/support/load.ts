@@ -1,7 +1,17 @@
 /** A bounded load of model requests, each remembered as its client saw it end. */
 import { Agent, request, type IncomingMessage } from 'node:http'
 
-export type Ask = { url: string; key: string; body: Record<string, unknown>; agent?: Agent; onEvent?: () => void }
+export type Ask = {
+  url: string
+  key: string
+  body: Record<string, unknown>
+  agent?: Agent
+  onEvent?: () => void
+  /** Its own `x-request-id`, by which the journal knows a request whose client never got an answer. */
+  clientId?: string
+  /** When it aborts, the client goes away: `broken`, with `LEFT`. */
+  leaves?: AbortSignal
+}
 
 /**
  * `whole`: a whole body, or a stream up to `[DONE]` · `error-event`: a stream that ended, in order, with an error event ·
@@ -30,7 +40,7 @@ export type Ended = {
 const longestMs = 30_000
 
 /** Sends one chat request on a connection of its own, or on its agent's. Never rejects. */
-export function ask({ url, key, body, agent, onEvent }: Ask): Promise<Ended> {
+export function ask({ url, key, body, agent, onEvent, clientId, leaves }: Ask): Promise<Ended> {
   const startedMs = performance.now()
   const { promise, resolve } = Promise.withResolvers<Ended>()
   const seen: Omit<Ended, 'end' | 'code' | 'totalMs'> = {
@@ -53,11 +63,19 @@ export function ask({ url, key, body, agent, onEvent }: Ask): Promise<Ended> {
     {
       method: 'POST',
       agent: agent ?? false,
-      headers: { 'authorization': `Bearer ${key}`, 'content-type': 'application/json' },
+      headers: {
+        'authorization': `Bearer ${key}`,
+        'content-type': 'application/json',
+        ...(clientId === undefined ? {} : { 'x-request-id': clientId }),
+      },
     },
     onAnswer,
   )
   call.on('error', error => finish('broken', codeOf(error)))
+  leaves?.addEventListener('abort', () => {
+    finish('broken', 'LEFT')
+    call.destroy()
+  })
   const deadline = setTimeout(() => call.destroy(Object.assign(new Error(), { code: 'NO_ANSWER' })), longestMs)
   call.end(JSON.stringify(body))
   return promise

@@ -1,0 +1,38 @@
+/** `npm run soak [-- --requests N --aborts M] [--json]`: a million requests and 100,000 clients who leave, unless told otherwise. */
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { renderFindings } from './finding.ts'
+import { runSoak } from './soak.ts'
+
+const { values } = parseArgs({
+  options: {
+    requests: { type: 'string', default: '1000000' },
+    aborts: { type: 'string', default: '100000' },
+    json: { type: 'boolean', default: false },
+  },
+})
+const count = z.coerce.number().int().min(0)
+const stopping = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
+
+const report = await runSoak({
+  requests: count.min(1).parse(values.requests),
+  aborts: count.parse(values.aborts),
+  signal: stopping.signal,
+  onSample: ({ requests, heap, resident }) => {
+    if (!values.json)
+      console.log(`${requests} requests: heap ${toMib(heap)} MiB after collection, ${toMib(resident)} MiB resident`)
+  },
+})
+if (values.json) console.log(JSON.stringify(report))
+else
+  console.log(
+    `\n${report.requests + report.aborts} requests in ${report.seconds} s\n${renderFindings(report.findings)}`,
+  )
+if (stopping.signal.aborted) console.error('Stopped before the end: these are the findings so far.')
+const isBroken = report.findings.some(({ violations }) => violations.length > 0)
+process.exitCode = isBroken || stopping.signal.aborted ? 1 : 0
+
+function toMib(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(1)
+}
