@@ -24,6 +24,7 @@ import {
   type Notes,
 } from '../services/audit/index.ts'
 import { verifyAudit, type Audit } from '../services/verify-audit.ts'
+import { aborted } from './aborted.ts'
 import type { Serving, SpecState } from './last-good.ts'
 import type { Home } from './paths.ts'
 
@@ -114,14 +115,20 @@ export function openAudit(parts: AuditParts) {
 
   async function erase(): Promise<number> {
     // Acts that the last controller wrote tell whether what it prepared counts.
-    await caughtUp()
+    await upToDate()
     await erasing.recover()
     const pending = (await store.audit.erasures()).some(erasure => erasure.subject !== null)
     if (!pending) return 0
     // What this controller wrote of them need not wait.
     await parts.journal.rotate()
-    await caughtUp()
+    await upToDate()
     return erasing.pass(stop.signal)
+  }
+
+  /** A long way behind, ingestion must not hold up the end of the process. */
+  async function upToDate(): Promise<void> {
+    await Promise.race([caughtUp(), aborted(stop.signal)])
+    stop.signal.throwIfAborted()
   }
 
   async function retainOnce(): Promise<void> {
