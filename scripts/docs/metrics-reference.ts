@@ -2,7 +2,13 @@
 import { openGatewayMetrics } from '../../src/adapters/telemetry/index.ts'
 
 export async function metricsReference(): Promise<Record<string, string>> {
-  const metrics = openGatewayMetrics({ inFlight: () => 0, queued: () => 0, replicas: () => [] })
+  const metrics = openGatewayMetrics({
+    inFlight: () => 0,
+    queued: () => 0,
+    queues: () => [],
+    limits: () => 'local',
+    replicas: () => [],
+  })
   const text = await metrics.text()
   const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]))
   const rows = [...text.matchAll(/^# HELP (holdfast_\S+) (.+)$/gm)].map(

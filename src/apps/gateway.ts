@@ -1,5 +1,5 @@
 /** The gateway process: the data plane. Serves from what it was last told; needs nobody to start or to go on. */
-import { chmodSync, rmSync } from 'node:fs'
+import { chmodSync, renameSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { dialectOf, openWire } from '../adapters/engine/index.ts'
@@ -37,6 +37,11 @@ import type { Home } from './paths.ts'
 const drainMs = 30_000
 /** And once the parent is gone: its engines are gone too, and the next service may be waiting for this state folder. */
 const orphanDrainMs = 1_000
+/** Once another gateway serves, a client's idle connection is good for one more request, or for so long. */
+const lingerMs = 5_000
+/** A successor knows all engines by then, or as many as answer. */
+const knownWithinMs = 5_000
+const lookEveryMs = 20
 /** What requests that were cut may take to tell the journal. */
 const lastWordsMs = 1_000
 const probeEveryMs = 1_000
@@ -57,13 +62,26 @@ export type GatewayOptions = {
   onReady: (scheme: 'http' | 'https') => void
   /** The parent died: there is no time to drain. */
   orphaned: AbortSignal
+  handover: Handover
+}
+
+/** How one gateway follows another at the same socket; the parent says when. docs/design/0018-zero-cut.md. */
+export type Handover = {
+  /** It starts beside one that serves: it gets ready, says so, and takes the socket once `lead` is told. */
+  successor: boolean
+  lead: AbortSignal
+  onPrepared: () => void
+  /** Another one takes over: this one lets go of the socket and finishes what it has. */
+  retired: AbortSignal
+  onRetired: () => void
 }
 
 /** Resolves when the gateway has drained after `signal`. */
 export async function runGateway(
-  { home, env, listen, elsewhere, onReady, orphaned }: GatewayOptions,
-  signal: AbortSignal,
+  { home, env, listen, elsewhere, onReady, orphaned, handover }: GatewayOptions,
+  stopped: AbortSignal,
 ): Promise<void> {
+  const signal = AbortSignal.any([stopped, handover.retired])
   const log = openLog('gateway', env['HOLDFAST_LOG_LEVEL'])
   const now = () => Date.now()
   const link = elsewhere ? (await import('./gateway-elsewhere.ts')).openElsewhere({ home, log }) : openBeside(home)
@@ -106,7 +124,8 @@ export async function runGateway(
     onSpend: budgets.told,
     now,
   })
-  await firstState()
+  const beside = handover.successor && state.complete()
+  if (!beside) await firstState()
 
   const journal = openJournal({
     folder: home.journal,
@@ -137,6 +156,8 @@ export async function runGateway(
   const metrics = openGatewayMetrics({
     inFlight: () => gate.inFlight,
     queued: admission.waiting,
+    queues: admission.counts,
+    limits: () => limits.mode().mode,
     replicas: () =>
       fleet.replicas().map(({ id: replica, version, inFlight, health, load }) => ({
         version,
@@ -206,10 +227,14 @@ export async function runGateway(
     timeoutMs: probeTimeoutMs,
     signal: stopWatching.signal,
   })
+  if (beside) await takeOver()
   const stopLink = new AbortController()
   link.start(stopLink.signal)
-  await openLocal(cleared(home.gatewaySocket))
-  chmodSync(home.gatewaySocket, 0o600)
+  // A name of its own until it listens: what another gateway closes, or left behind when it was killed, is not this one's.
+  const local = `${home.gatewaySocket}.${process.pid}`
+  await openLocal(local)
+  chmodSync(local, 0o600)
+  renameSync(local, home.gatewaySocket)
   await listenOn(server, listen)
   log.info({ gateway: id, snapshot: state.snapshot().id }, 'serving')
   onReady(state.snapshot().edge.tls === null ? 'http' : 'https')
@@ -233,6 +258,17 @@ export async function runGateway(
       log.error({ err: error }, 'gateway.sharedLimits cannot be used: each gateway counts for itself')
       return null
     }
+  }
+
+  /** Ready but for the socket and the link, which are another gateway's; then they are this one's. */
+  async function takeOver(): Promise<void> {
+    const untilMs = performance.now() + knownWithinMs
+    while (fleet.replicas().some(({ health }) => health.state === 'unknown') && performance.now() < untilMs)
+      await pause(lookEveryMs)
+    handover.onPrepared()
+    await Promise.race([aborted(handover.lead), aborted(signal)])
+    state.reread()
+    await firstState()
   }
 
   /** The last good state on disk, or the controller's first word. The link then goes on for good. */
@@ -274,15 +310,24 @@ export async function runGateway(
   }
 
   async function drain(listening: Server): Promise<void> {
-    const closed = new Promise<void>(resolve => listening.close(() => resolve()))
+    const retired = handover.retired.aborted
+    const closed = retired ? closeToNew(listening) : new Promise<void>(resolve => listening.close(() => resolve()))
+    if (retired) {
+      state.follow()
+      handover.onRetired()
+    }
     // Connections whose last answer went out after close() are idle from then on.
-    const sweep = setInterval(() => listening.closeIdleConnections(), 50)
+    const sweepFromMs = performance.now() + (retired ? lingerMs : 0)
+    const sweep = setInterval(() => {
+      if (performance.now() >= sweepFromMs || stopped.aborted) listening.closeIdleConnections()
+    }, 50)
     const cut = (): void => {
       gate.cut()
       // Their last words go out first; who still does not let go is dropped.
       deadlines.push(setTimeout(() => listening.closeAllConnections(), lastWordsMs))
     }
-    const deadlines = [setTimeout(cut, drainMs)]
+    const deadlines = [setTimeout(cut, state.snapshot().limits.request + lastWordsMs)]
+    void aborted(stopped).then(() => deadlines.push(setTimeout(cut, drainMs)))
     void aborted(orphaned).then(() => deadlines.push(setTimeout(cut, orphanDrainMs)))
     await closed
     clearInterval(sweep)
@@ -301,10 +346,13 @@ function setTimer(after: Millis, fire: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
-/** A gateway that was killed leaves its socket behind. */
-function cleared(path: string): string {
-  rmSync(path, { force: true })
-  return path
+/** No new connections, while those that are there stay: closing one that is idle could cross its client's next request. */
+function closeToNew(listening: Server): Promise<void> {
+  const closeIdle = listening.closeIdleConnections
+  listening.closeIdleConnections = () => {}
+  const closed = new Promise<void>(resolve => listening.close(() => resolve()))
+  listening.closeIdleConnections = closeIdle
+  return closed
 }
 
 function listenOn(server: Server, listen: GatewayOptions['listen']): Promise<void> {

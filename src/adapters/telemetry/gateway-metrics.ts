@@ -8,6 +8,10 @@ import { openRequestSeries } from './request-series.ts'
 export type GatewayNumbers = {
   inFlight(): number
   queued(): number
+  /** The queue of each version: places taken, and who waits for one. */
+  queues(): { version: string; running: number; waiting: number }[]
+  /** Where limits are counted now. */
+  limits(): 'local' | 'shared' | 'divided'
   replicas(): { version: string; replica: string; inFlight: number; up: boolean; load: EngineLoad | null }[]
 }
 
@@ -17,7 +21,14 @@ export function openGatewayMetrics(numbers: GatewayNumbers): Meter & { text(): P
   collectDefaultMetrics({ register: registry })
   const requests = openRequestSeries()
   gauge('holdfast_requests_in_flight', 'Requests being served.', () => numbers.inFlight())
-  gauge('holdfast_requests_waiting', 'Requests waiting for a replica that is loading.', () => numbers.queued())
+  gauge('holdfast_requests_waiting', 'Requests waiting for a place on an engine.', () => numbers.queued())
+  queueGauge('holdfast_version_places_taken', 'Places taken on a version’s engines.', ({ running }) => running)
+  queueGauge('holdfast_version_requests_waiting', 'Requests in a version’s queue.', ({ waiting }) => waiting)
+  gauge(
+    'holdfast_limits_divided',
+    '1: several gateways serve and nothing is shared (or it is away), so each grants its part of every limit.',
+    () => (numbers.limits() === 'divided' ? 1 : 0),
+  )
   replicaGauge('holdfast_replica_requests_in_flight', 'Requests being served by a replica.', ({ inFlight }) => inFlight)
   replicaGauge('holdfast_replica_up', '1: the replica may be given requests.', ({ up }) => (up ? 1 : 0))
   replicaGauge(
@@ -36,6 +47,7 @@ export function openGatewayMetrics(numbers: GatewayNumbers): Meter & { text(): P
     ({ load }) => load?.kvUse ?? null,
   )
 
+  type QueueNumbers = ReturnType<GatewayNumbers['queues']>[number]
   type ReplicaNumbers = ReturnType<GatewayNumbers['replicas']>[number]
   /** `null`: this engine does not say, so there is no sample. */
   function replicaGauge(name: string, help: string, read: (replica: ReplicaNumbers) => number | null): void {
@@ -50,6 +62,19 @@ export function openGatewayMetrics(numbers: GatewayNumbers): Meter & { text(): P
           const value = read(numbered)
           if (value !== null) this.set({ version: numbered.version, replica: numbered.replica }, value)
         }
+      },
+    })
+  }
+
+  function queueGauge(name: string, help: string, read: (queue: QueueNumbers) => number): void {
+    void new Gauge({
+      name,
+      help,
+      labelNames: ['version'],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const queue of numbers.queues()) this.set({ version: queue.version }, read(queue))
       },
     })
   }

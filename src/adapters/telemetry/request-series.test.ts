@@ -80,10 +80,19 @@ test('whatever ends, the samples are those that prom-client would tell', async (
 })
 
 test('a scrape tells of every family once, also before the first request', async () => {
-  const metrics = openGatewayMetrics({ inFlight: () => 3, queued: () => 0, replicas: () => [] })
+  const metrics = openGatewayMetrics({
+    inFlight: () => 3,
+    queued: () => 0,
+    queues: () => [{ version: 'v', running: 2, waiting: 1 }],
+    limits: () => 'divided',
+    replicas: () => [],
+  })
   const families = Array.from((await metrics.text()).matchAll(/^# TYPE (\S+)/gm), ([, name]) => name)
   expect(new Set(families).size).toBe(families.length)
   expect(families).toContain('holdfast_requests_in_flight')
   expect(families).toContain('holdfast_request_duration_seconds')
-  expect(await metrics.text()).toMatch(/^holdfast_requests_in_flight 3$/m)
+  const text = await metrics.text()
+  expect(text).toMatch(/^holdfast_requests_in_flight 3$/m)
+  expect(text).toMatch(/^holdfast_version_requests_waiting\{version="v"\} 1$/m)
+  expect(text).toMatch(/^holdfast_limits_divided 1$/m)
 })
