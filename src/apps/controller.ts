@@ -17,7 +17,7 @@ import { readStatus } from './controller-status.ts'
 import { UpOrder } from './desired.ts'
 import { openGatewaysElsewhere } from './gateways-elsewhere.ts'
 import { startIngestWorker, type IngestWorker } from './ingest.ts'
-import { loadServing, type Serving, type SpecState } from './last-good.ts'
+import { loadServing } from './last-good.ts'
 import { listGateways } from './list-gateways.ts'
 import { listenAt } from './listen-at.ts'
 import type { Home } from './paths.ts'
@@ -25,6 +25,7 @@ import { serveInTurn, type Act, type Acting, type InTurn } from './serve-in-turn
 import { openStoreAt, readStorePlace, type StorePlace } from './store.ts'
 import { readServiceFacts } from './service-file.ts'
 import { startSpendPublisher } from './spend-publisher.ts'
+import { openReload, type Current } from './reload.ts'
 import { placeOfTeam } from './team-place.ts'
 import { productVersion } from './version.ts'
 
@@ -55,12 +56,13 @@ export async function openController({ home, env }: ControllerOptions): Promise<
   if (spec.state === 'invalid')
     log.error({ problems: spec.problems }, 'the spec is not valid: the last good one is served')
   const place = readStorePlace(serving.store, { home, env })
-  const act: Act = async parts => openActive({ ...parts, home, env, log, order, serving, spec, place })
+  const current: Current = { serving, spec }
+  const act: Act = async parts => openActive({ ...parts, home, env, log, order, current, place })
   return serveInTurn({ place, socket: home.controllerSocket, log, act })
 }
 
 type ActiveParts = ControllerOptions &
-  Parameters<Act>[0] & { log: Log; order: UpOrder; serving: Serving; spec: SpecState; place: StorePlace }
+  Parameters<Act>[0] & { log: Log; order: UpOrder; current: Current; place: StorePlace }
 
 async function openActive(parts: ActiveParts): Promise<Acting> {
   const store = await openStoreAt(parts.access)
@@ -81,9 +83,10 @@ async function openActive(parts: ActiveParts): Promise<Acting> {
 
 async function openOver(
   { store, recording }: { store: Store; recording: Recording },
-  { home, env, log, order, serving, spec, place, access: storeAccess, problem }: ActiveParts,
+  { home, env, log, order, current, place, access: storeAccess, problem }: ActiveParts,
 ): Promise<Acting> {
   const now = () => instant(Date.now())
+  const { serving } = current
   const adminHash = hashKey(readAdminKey(home.adminKey, env).key)
   const elsewhere = await openGatewaysElsewhere({
     home,
@@ -111,8 +114,8 @@ async function openOver(
     adminHash,
     now,
     randomBytes,
-    models: () => serving.snapshot.models.map(model => model.name),
-    currency: () => currencyIn(serving.snapshot),
+    models: () => current.serving.snapshot.models.map(model => model.name),
+    currency: () => currencyIn(current.serving.snapshot),
     whereDeclared: team => placeOfTeam(order.spec, team),
   })
   for (const change of await access.teams.declare(serving.teams)) {
@@ -139,7 +142,9 @@ async function openOver(
     retention: serving.retention,
     caughtUp: ingest.caughtUp,
   })
-  const told = recordSpec({ serving, spec }, { acts: recording.acts, store, log, fresh })
+  const recordCurrent = () => recordSpec(current, { acts: recording.acts, store, log, fresh })
+  const told = recordCurrent()
+  const reload = openReload({ home, order, current, hub, teams: access.teams, record: recordCurrent, log })
   const gateways = async () =>
     listGateways({
       linked: hub.gateways(),
@@ -156,16 +161,17 @@ async function openOver(
       identify,
       requests,
       tallies,
-      rates: () => serving.snapshot.versions,
+      rates: () => current.serving.snapshot.versions,
       now,
       audit: audit.routes,
       verifyAudit: audit.verify,
       gateways: { ...elsewhere.gateways, list: gateways },
+      reload,
       status: async () =>
         readStatus({
           home,
-          snapshot: serving.snapshot,
-          spec,
+          snapshot: current.serving.snapshot,
+          spec: current.spec,
           gateways: await gateways(),
           requests: store.requests,
           store: { place, problem: problem() },
@@ -173,7 +179,7 @@ async function openOver(
     }),
   )
   await app.register(
-    liteLlmRoutes({ ...access, store: noted, requests, snapshot: () => serving.snapshot, identify, now }),
+    liteLlmRoutes({ ...access, store: noted, requests, snapshot: () => current.serving.snapshot, identify, now }),
   )
   await app.register(linkRoutes(hub, elsewhere.peerOf))
   await elsewhere.register(app)

@@ -32,6 +32,8 @@ export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: St
   /** Why the controller wants nothing more of this gateway. */
   let dismissed: string | null = null
   const spend = openSpendMemory(disk)
+  /** What the disk was when it was read; `null`: another gateway does not write there. */
+  let following: string | null = null
   if (snapshot !== null) onSnapshot(snapshot)
   if (spend.known.length > 0) onSpend(spend.known)
 
@@ -90,14 +92,36 @@ export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: St
     }
   }
 
+  /** What another gateway wrote meanwhile is in force here, too. */
+  function reread(): void {
+    const written = toWhole(disk.snapshot())
+    if (written !== null && written.id !== snapshot?.id) {
+      snapshot = written
+      onSnapshot(written)
+    }
+    savedSnapshot = written?.id ?? null
+    access = fromDisk() ?? access
+  }
+
   return {
     take,
+    /** Takes over from another gateway, which has written its last. */
+    reread,
+    /** Another gateway hears and writes from now on; this one keeps to what is on the disk. */
+    follow(): void {
+      following = disk.stamp()
+    },
     complete: (): boolean => snapshot !== null && access !== null,
     snapshot(): Snapshot {
       if (snapshot === null) throw new Error('this gateway has no snapshot yet')
       return snapshot
     },
     access(): AccessTable {
+      if (following !== null) {
+        const stamp = disk.stamp()
+        if (stamp !== following) reread()
+        following = stamp
+      }
       if (access === null) throw new Error('this gateway has no access image yet')
       return access
     },

@@ -12,6 +12,7 @@ import { compileDesired } from './compile-desired.ts'
 import { readDesired } from './desired.ts'
 import type { Desired, UpOrder } from './desired.ts'
 import type { Home } from './paths.ts'
+import { keepMeanings, meaningProblems } from './known-versions.ts'
 import { replaceFile } from './replace-file.ts'
 
 export type Serving = {
@@ -24,6 +25,8 @@ export type Serving = {
   store: string
   /** How long records are kept. */
   retention: Millis
+  /** What processes take once, when they start: by its place in the spec, as JSON. */
+  fixed: Record<string, string>
 }
 export type SpecState = { path: string | null; state: 'ok' | 'invalid'; problems: string[] }
 
@@ -35,22 +38,76 @@ const Kept = z.object({
   controller: z.custom<Serving['controller']>().default({ addresses: [] }),
   store: z.string().default('sqlite'),
   retention: z.custom<Millis>().default(millis(30 * 86_400_000)),
+  fixed: z.record(z.string(), z.string()).default({}),
 })
 
 /** Throws an Error with the problems when the spec can't be used and there is nothing to fall back to. */
 export async function loadServing(home: Home, order: UpOrder): Promise<{ serving: Serving; spec: SpecState }> {
-  const file = join(home.controller, 'last-good.json')
-  const desired = await readDesired(order)
-  if (desired.ok) {
-    const serving = toServing(desired, home)
-    keep(file, serving)
-    return { serving, spec: { path: order.spec, state: 'ok', problems: [] } }
+  const reading = await readServing(home, order)
+  if (reading.ok) {
+    keepMeanings(home, { spec: reading.spec, order })
+    keepServing(home, reading.serving)
+    return { serving: reading.serving, spec: { path: order.spec, state: 'ok', problems: [] } }
   }
-  const { problems } = desired
-  const serving = readKept(file)
+  const { problems } = reading
+  const serving = readKept(fileOf(home))
   if (serving === null) throw new Error(`The spec can't be used, and none was served before:\n${problems.join('\n')}`)
   return { serving, spec: { path: order.spec, state: 'invalid', problems } }
 }
+
+export type ServingReading = { ok: true; serving: Serving; spec: Spec } | { ok: false; problems: string[] }
+
+/** What the spec's file wants now, or everything that is wrong with it. */
+export async function readServing(home: Home, order: UpOrder): Promise<ServingReading> {
+  const desired = await readDesired(order)
+  if (!desired.ok) return desired
+  const problems = meaningProblems(home, { spec: desired.spec, order })
+  if (problems.length > 0) return { ok: false, problems }
+  return { ok: true, serving: toServing(desired, home), spec: desired.spec }
+}
+
+/** From now on this is what a controller starts with when the spec's file can't be used. */
+export function keepServing(home: Home, serving: Serving): void {
+  replaceFile(fileOf(home), JSON.stringify(serving))
+}
+
+const startAgain = "stop 'holdfast up' and start it again"
+const newProcesses = "'holdfast restart controller', then 'holdfast restart gateway'"
+const howToChange: Readonly<Record<string, string>> = {
+  'gateway.listen': startAgain,
+  'gateway.tls': startAgain,
+  'store': startAgain,
+  'controller.listen': newProcesses,
+  'gateway.sharedLimits': newProcesses,
+  'capture.retention': newProcesses,
+  'capture.whenUnwritable': newProcesses,
+}
+
+/** What `next` wants otherwise, and only a new process can bring. */
+export function fixedProblems(before: Serving, next: Serving): string[] {
+  return Object.keys(howToChange)
+    .filter(place => before.fixed[place] !== undefined && before.fixed[place] !== next.fixed[place])
+    .map(
+      place =>
+        `${place} can't change while the service runs: ${howToChange[place]}. To apply the rest now, put it back as it was.`,
+    )
+}
+
+function toFixed({ gateway, store, controller, capture }: Spec): Serving['fixed'] {
+  const fixed = {
+    'gateway.listen': gateway.listen,
+    // Its files may change, and are read anew.
+    'gateway.tls': gateway.tls !== undefined,
+    store,
+    'controller.listen': controller.listen ?? null,
+    'gateway.sharedLimits': gateway.sharedLimits,
+    'capture.retention': capture.retention,
+    'capture.whenUnwritable': capture.whenUnwritable,
+  }
+  return Object.fromEntries(Object.entries(fixed).map(([place, value]) => [place, JSON.stringify(value)]))
+}
+
+const fileOf = (home: Pick<Home, 'controller'>): string => join(home.controller, 'last-good.json')
 
 function toServing(desired: Extract<Desired, { ok: true }>, home: Home): Serving {
   const teams = desired.spec.teams.map(({ name, models, limits, budget, priority }) => ({
@@ -67,15 +124,12 @@ function toServing(desired: Extract<Desired, { ok: true }>, home: Home): Serving
     controller: desired.spec.controller,
     store: desired.spec.store,
     retention: desired.spec.capture.retention,
+    fixed: toFixed(desired.spec),
   }
 }
 
 function toBudget({ amount, unit, currency, every }: NonNullable<Spec['teams'][number]['budget']>): Budget {
   return { amount, unit, currency: unit === 'money' ? currency : null, every }
-}
-
-function keep(file: string, serving: Serving): void {
-  replaceFile(file, JSON.stringify(serving))
 }
 
 function readKept(file: string): Serving | null {

@@ -13,7 +13,8 @@ export function listGateways({
   stored: readonly KnownGateway[]
   facts: ServiceFacts | null
 }): GatewayRow[] {
-  const pid = facts?.processes.find(({ role }) => role === 'gateway')?.pid ?? null
+  const pid =
+    facts?.processes.find(({ role, state = 'running' }) => role === 'gateway' && state === 'running')?.pid ?? null
   const rows = linked.map((state): GatewayRow => {
     const { gateway, connected, presence, joined, from, seq, snapshot, report } = state
     return {

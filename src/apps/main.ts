@@ -36,7 +36,9 @@ async function runRole(name: string): Promise<void> {
   if (name === 'gateway') {
     const { runGateway } = await import('./gateway.ts')
     const elsewhere = env['HOLDFAST_ELSEWHERE'] === '1'
-    await runGateway({ home, env, listen: { fd: 3 }, elsewhere, onReady, orphaned: orphaned.signal }, stop.signal)
+    const handover = listenForHandover(env)
+    const listen = { fd: 3 }
+    await runGateway({ home, env, listen, elsewhere, onReady, orphaned: orphaned.signal, handover }, stop.signal)
   } else if (name === 'agent') {
     const { runAgent, stopEngines } = await import('./agent.ts')
     process.on('message', () => stop.abort(stopEngines))
@@ -48,4 +50,22 @@ async function runRole(name: string): Promise<void> {
     throw new Error(`there is no role '${name}'`)
   }
   process.exit(0)
+}
+
+/** The parent says when one gateway follows another. */
+function listenForHandover(env: NodeJS.ProcessEnv) {
+  const lead = new AbortController()
+  const retired = new AbortController()
+  process.on('message', (message: unknown) => {
+    if (typeof message !== 'object' || message === null || !('type' in message)) return
+    if (message.type === 'lead') lead.abort()
+    if (message.type === 'retire') retired.abort()
+  })
+  return {
+    successor: env['HOLDFAST_SUCCESSOR'] === '1',
+    lead: lead.signal,
+    onPrepared: () => void process.send?.({ type: 'prepared' }),
+    retired: retired.signal,
+    onRetired: () => void process.send?.({ type: 'retired' }),
+  }
 }

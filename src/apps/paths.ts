@@ -47,6 +47,8 @@ export function openHome(root: string) {
     ...home,
     /** The parent listens here; engines end when it does. */
     parentSocket: join(home.sockets, 'up.sock'),
+    /** And takes orders of this user here. */
+    ordersSocket: join(home.sockets, 'orders.sock'),
     controllerSocket: join(home.sockets, 'controller.sock'),
     /** The gateway, for this user's command line, whatever stands at its front door. */
     gatewaySocket: join(home.sockets, 'gateway.sock'),

@@ -3,13 +3,25 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { replaceFile } from './replace-file.ts'
 
+const ProcessFact = z.object({
+  role: z.string(),
+  pid: z.int(),
+  startedAt: z.string(),
+  restarts: z.int(),
+  /** The version of Holdfast that it runs. */
+  release: z.string().optional(),
+  /** `starting`: not serving yet. `draining`: it finishes what it has, and another serves. */
+  state: z.enum(['starting', 'running', 'draining']).optional(),
+})
+export type ProcessFact = z.output<typeof ProcessFact>
+
 export const ServiceFacts = z.object({
   url: z.string(),
   /** Where this user's command line reaches the gateway without TLS. */
   socket: z.string().optional(),
   pid: z.int(),
   startedAt: z.string(),
-  processes: z.array(z.object({ role: z.string(), pid: z.int(), startedAt: z.string(), restarts: z.int() })),
+  processes: z.array(ProcessFact),
 })
 export type ServiceFacts = z.output<typeof ServiceFacts>
 

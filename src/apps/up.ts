@@ -1,12 +1,12 @@
 /** `holdfast up`: the parent. Owns the listening socket, starts the processes, brings back those that die, drains them in order. */
 import { isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { openArtifactFolder } from '../adapters/artifact-folder/index.ts'
 import { findEngines, usualPorts } from '../adapters/discovery/index.ts'
 import { certificateProblem } from '../adapters/openai-http/index.ts'
-import { bindListeningSocket, holdLifeline, inheritedSocket, spawnRole } from '../adapters/processes/index.ts'
+import { bindListeningSocket, holdLifeline, inheritedSocket, listenForOrders } from '../adapters/processes/index.ts'
 import { openHuggingFace } from '../adapters/registry/hugging-face/index.ts'
-import { supervise } from '../services/supervise.ts'
 import { aborted } from './aborted.ts'
 import { readAdminKey } from './admin-key.ts'
 import { CliError } from './cli/client.ts'
@@ -15,13 +15,18 @@ import { readDesired, type Desired, type UpOrder } from './desired.ts'
 import { readEngines, writeEngines } from './engines-file.ts'
 import { readFetches, writeFetches } from './fetches.ts'
 import { readHubSettings } from './hub.ts'
+import { meaningProblems } from './known-versions.ts'
 import { openHome, homeFolder } from './paths.ts'
 import { readySchemeOf, writeServiceFacts, type ServiceFacts } from './service-file.ts'
 import { readStorePlace } from './store.ts'
 import { awaitModels } from './up/await-models.ts'
+import { applyOnHangUp } from './up/apply-on-hang-up.ts'
 import { renderBanner } from './up/banner.ts'
 import { checkModel } from './up/check-model.ts'
 import { toFragment } from './up/fragment.ts'
+import { takeOrders } from './up/orders.ts'
+import { readRelease } from './up/release.ts'
+import { startRoles } from './up/roles.ts'
 import { tellFetches } from './up/tell-fetches.ts'
 import { productVersion } from './version.ts'
 
@@ -38,7 +43,6 @@ export type UpOptions = {
 
 export type UpWorld = {
   env: NodeJS.ProcessEnv
-  entry: string
   say: (text: string) => void
   terminal: boolean
   signal: AbortSignal
@@ -49,7 +53,7 @@ const mostFailedStarts = 5
 const longestLoadMs = 120_000
 
 /** Serves until `signal`, then drains and resolves. Throws CliError for what the person must mend. */
-export async function runUp(options: UpOptions, { env, entry, say, terminal, signal }: UpWorld): Promise<void> {
+export async function runUp(options: UpOptions, { env, say, terminal, signal }: UpWorld): Promise<void> {
   if (options.model !== undefined) {
     const hub = openHuggingFace(readHubSettings(env))
     await checkModel(options.model, { hub, store: openArtifactFolder(openHome(homeFolder(env)).artifacts), signal })
@@ -66,11 +70,12 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
     ),
   }
   const desired = await readDesired(order)
-  if (!desired.ok)
-    throw new CliError(`The spec can't be used:\n\n${desired.problems.join('\n')}\n\nNothing was started.`, 1)
+  if (!desired.ok) throw specRefused(desired.problems)
   const { spec, notes } = desired
 
   const home = openHome(homeFolder(env))
+  const changed = meaningProblems(home, { spec, order })
+  if (changed.length > 0) throw specRefused(changed)
   const admin = await refuse(() => readAdminKey(home.adminKey, env))
   await refuse(() => readStorePlace(spec.store, { home, env }))
   await refuse(() => requireCertificate(desired))
@@ -91,8 +96,9 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
     socket: home.gatewaySocket,
     pid: process.pid,
     startedAt: now(),
-    processes: [{ role: 'up', pid: process.pid, startedAt: now(), restarts: 0 }],
+    processes: [],
   }
+  const own = { role: 'up', pid: process.pid, startedAt: now(), restarts: 0, release: productVersion() }
   const childEnv = {
     ...env,
     HOLDFAST_HOME: home.root,
@@ -121,10 +127,28 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
   // A start that failed is told where the start is awaited.
   up.promise.catch(() => {})
 
-  const stopGateway = new AbortController()
-  const stopRest = new AbortController()
-  const rest = [keep('controller', stopRest.signal), keep('agent', stopRest.signal)]
-  const gateway = keep('gateway', stopGateway.signal)
+  const roles = startRoles({
+    release: readRelease(fileURLToPath(new URL('../../', import.meta.url))),
+    env: childEnv,
+    fd: socket.fd,
+    onGatewayReady: onGatewayMessage,
+    onChange(processes) {
+      facts.processes = [own, ...processes]
+      writeServiceFacts(home.service, facts)
+    },
+    onRestart(role, restarts) {
+      if (restarts >= mostFailedStarts && !isUp)
+        up.reject(new CliError(`The ${role} does not start; its last words are above.`, 1))
+    },
+    say: text => process.stderr.write(text),
+  })
+  const orders = await listenForOrders(home.ordersSocket, takeOrders(roles))
+  const hangUps = applyOnHangUp({
+    socket: home.controllerSocket,
+    key: admin.key,
+    say: text => process.stderr.write(text),
+    ignored: terminal,
+  })
   try {
     await Promise.race([up.promise, aborted(signal)])
     if (!signal.aborted) await greet()
@@ -134,38 +158,11 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
   } finally {
     stopTelling.abort()
     await telling
-    stopGateway.abort()
-    await gateway
-    stopRest.abort()
-    await Promise.all(rest)
+    orders.close()
+    hangUps.close()
+    await roles.stop()
     await lifeline.close()
     socket.close()
-  }
-
-  function keep(role: 'gateway' | 'controller' | 'agent', stop: AbortSignal): Promise<void> {
-    return supervise({
-      start: () =>
-        spawnRole({
-          entry,
-          role,
-          env: childEnv,
-          ...(role === 'gateway' ? { fd: socket.fd, onMessage: onGatewayMessage } : {}),
-          // The agent's own restart leaves engines running; the service's end does not.
-          ...(role === 'agent' ? { stopMessage: { type: 'stop-engines' } } : {}),
-        }),
-      onStarted: ({ pid }, restarts) => {
-        facts.processes = [
-          ...facts.processes.filter(process => process.role !== role),
-          { role, pid, startedAt: now(), restarts },
-        ]
-        writeServiceFacts(home.service, facts)
-        if (restarts >= mostFailedStarts && !isUp)
-          up.reject(new CliError(`The ${role} does not start; its last words are above.`, 1))
-      },
-      onEnded: (why, againInMs) =>
-        process.stderr.write(`holdfast: the ${role} ended (${why}); started again in ${againInMs} ms\n`),
-      signal: stop,
-    })
   }
 
   function onGatewayMessage(message: unknown): void {
@@ -216,6 +213,9 @@ export async function runUp(options: UpOptions, { env, entry, say, terminal, sig
     )
   }
 }
+
+const specRefused = (problems: readonly string[]): CliError =>
+  new CliError(`The spec can't be used:\n\n${problems.join('\n')}\n\nNothing was started.`, 1)
 
 /** A gateway that can't show its certificate serves nobody. */
 function requireCertificate(desired: Extract<Desired, { ok: true }>): void {

@@ -27,6 +27,7 @@ const samples: { readonly [K in Fault['kind']]: Extract<Fault, { kind: K }> } = 
   'model-not-permitted': { kind: 'model-not-permitted', model: modelName('x') },
   'not-found': { kind: 'not-found', what: 'key', name: 'x' },
   'conflict': { kind: 'conflict', problem: 'x' },
+  'spec-refused': { kind: 'spec-refused', problems: ['x'] },
   'join-refused': { kind: 'join-refused', why: 'token-used' },
   'gateway-refused': { kind: 'gateway-refused', why: 'removed' },
   'overloaded': { kind: 'overloaded', retryAfter: millis(1), inFlight: 1 },

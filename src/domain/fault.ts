@@ -30,6 +30,7 @@ export type Fault =
   // administration
   | { kind: 'not-found'; what: string; name: string }
   | { kind: 'conflict'; problem: string }
+  | { kind: 'spec-refused'; problems: readonly string[] }
   // gateways elsewhere
   | { kind: 'join-refused'; why: keyof typeof joinRefusals }
   | { kind: 'gateway-refused'; why: keyof typeof gatewayRefusals }
@@ -119,7 +120,8 @@ const joinRefusals = {
     "The gateway did not prove that it has the key that it wants a certificate for. Remove the folder 'gateway/identity' of its state folder and join again.",
 } as const
 
-const joinAgain = "To let it in again: 'holdfast gateway token' where the controller is, then 'holdfast gateway --join'."
+const joinAgain =
+  "To let it in again: 'holdfast gateway token' where the controller is, then 'holdfast gateway --join'."
 const gatewayRefusals = {
   'no-certificate': 'Gateways elsewhere need a certificate of this service to ask for this: join first.',
   'another-authority': 'This certificate is from another service. Join this one with a token of its own.',
@@ -296,6 +298,12 @@ const table: Table = {
     code: 'conflict',
     say: f => f.problem,
   },
+  'spec-refused': {
+    status: 409,
+    type: 'invalid_request_error',
+    code: 'spec_refused',
+    say: f => `The spec is not applied; what was served goes on.\n\n${f.problems.join('\n')}`,
+  },
   'join-refused': {
     status: 403,
     type: 'permission_error',
@@ -391,7 +399,7 @@ const table: Table = {
     code: 'journal_unwritable',
     retryAfter: () => millis(10_000),
     say: () =>
-      'The journal cannot be written (disk full?) and the spec says to refuse requests then (capture.whenUnwritable).',
+      'The journal cannot be written (disk full?), and what cannot be recorded is refused: administrative acts always, requests because the spec says so (capture.whenUnwritable).',
   },
   'controller-unavailable': {
     status: 503,

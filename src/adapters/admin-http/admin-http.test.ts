@@ -109,6 +109,11 @@ async function open(over: Partial<AdminParts> = {}) {
       },
       rates: () => [{ name: versionName('v1'), cost: { hourly: 0.5, currency: 'EUR', gpus: 2, estimated: true } }],
       status: async () => status,
+      reload: {
+        path: '/etc/holdfast.yaml',
+        apply: async () => ({ changes: [], snapshot: 's1', inForce: { acknowledged: ['gateway-1'], waitingFor: [] } }),
+        diff: async () => [],
+      },
       gateways: {
         makeToken: async lifetime => ({
           token: 'hf-join-x',
@@ -471,11 +476,16 @@ test('the API describes itself without a key, every route of it', async () => {
   const { body, status } = await (await open()).send('GET', '/api/v1/openapi.json', { key: null })
   expect(status).toBe(200)
   expect(Object.keys(body.paths).toSorted()).toEqual([
+    '/api/v1/apply',
     '/api/v1/audit',
     '/api/v1/audit/erasures',
     '/api/v1/audit/export',
     '/api/v1/audit/person',
     '/api/v1/audit/verify',
+    '/api/v1/diff',
+    '/api/v1/gateways',
+    '/api/v1/gateways/tokens',
+    '/api/v1/gateways/{id}',
     '/api/v1/keys',
     '/api/v1/keys/{id}',
     '/api/v1/keys/{id}/block',

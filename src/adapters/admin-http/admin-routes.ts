@@ -10,6 +10,8 @@ import type { GatewayAdmin } from './gateways.ts'
 import { keyRoutes } from './keys.ts'
 import { recordRoutes } from './records.ts'
 import type { RecordParts } from './records.ts'
+import { specRoutes } from './spec.ts'
+import type { SpecAdmin } from './spec.ts'
 import { spendRoutes } from './spend.ts'
 import type { SpendParts } from './spend.ts'
 import { statusRoutes } from './status.ts'
@@ -22,6 +24,7 @@ export type AdminParts = Omit<RecordParts, 'keys' | 'removals'> &
     access: Access
     identify: Identify
     gateways: GatewayAdmin
+    reload: SpecAdmin
     status: () => Promise<Status>
     now: () => Instant
   }
@@ -46,6 +49,7 @@ export const adminRoutes =
         await guarded.register(auditRoutes(parts))
         await guarded.register(spendRoutes(parts))
         await guarded.register(gatewayRoutes(parts))
+        await guarded.register(specRoutes(parts))
         await guarded.register(statusRoutes(parts))
       },
       { prefix: '/api/v1' },

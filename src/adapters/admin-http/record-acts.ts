@@ -165,6 +165,7 @@ export function nameAct(method: string, pattern: string): string {
   const parts = pattern
     .replace(/^\/link\/v1\//, '/gateways/')
     .replace(/^\/(?:api\/)?v\d+\//, '/')
+    .replace(/^\/apply$/, '/spec/apply')
     .split('/')
     .filter(part => part !== '' && !part.startsWith(':') && part !== '*')
   const [plural = 'service', ...more] = parts

@@ -13,7 +13,19 @@ const StatusAnswer = z.object({
     state: z.enum(['ok', 'invalid']).describe('invalid: the last good one is served.'),
     problems: z.array(z.string()),
   }),
-  processes: z.array(z.object({ role: z.string(), pid: z.number(), startedAt: z.string(), restarts: z.number() })),
+  processes: z.array(
+    z.object({
+      role: z.string(),
+      pid: z.number(),
+      startedAt: z.string(),
+      restarts: z.number(),
+      release: z.string().optional().describe('The version of Holdfast that it runs.'),
+      state: z
+        .enum(['starting', 'running', 'draining'])
+        .optional()
+        .describe('While a gateway is replaced, two run: draining finishes what it has, and takes nothing new.'),
+    }),
+  ),
   engines: z.array(
     z.object({
       replica: z.string(),

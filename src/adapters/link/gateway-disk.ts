@@ -8,6 +8,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -38,6 +39,11 @@ export function openGatewayDisk(folder: string) {
       if (image === null) return null
       const lines = readChanges().filter(({ epoch, seq }) => epoch === image.epoch && seq > image.seq)
       return { image, changes: lines.map(({ seq, change }) => ({ seq, change })) }
+    },
+
+    /** Another one when the snapshot or access was written since. */
+    stamp(): string {
+      return [snapshotFile, accessFile, changesFile].map(stampOf).join(' ')
     },
 
     /** What was spent of budgets when it was told last, by all. */
@@ -98,6 +104,11 @@ export function openGatewayDisk(folder: string) {
     if (good < bytes.length) truncateSync(changesFile, good)
     return changes
   }
+}
+
+function stampOf(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false, bigint: true })
+  return found === undefined ? '-' : `${found.ino}:${found.size}:${found.mtimeNs}`
 }
 
 /** A change as a line of the file. Numbers mean something within one epoch only. */

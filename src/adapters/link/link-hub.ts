@@ -53,7 +53,8 @@ export interface LinkHub extends AccessPublisher {
   report(gateway: string, report: GatewayReport): void
   addAgent(sink: Sink): () => void
   acknowledge(acknowledgement: Acknowledgement): void
-  publishSnapshot(snapshot: Snapshot): void
+  /** Resolves once every connected gateway serves from it, or when the time is up. */
+  publishSnapshot(snapshot: Snapshot, withinMs?: number): Promise<InForce>
   publishEngines(engines: EngineAssignment[]): void
   /** From now on each gateway is told what is new to it, once. */
   publishSpend(book: SpendBook): void
@@ -203,11 +204,11 @@ export async function openLinkHub({
     return session !== null || (!left && now() - lostAt <= Math.max(lostKeptMs, snapshot.maxStale))
   }
 
-  function inForce(seq: number): InForce {
+  function inForce(has: Has): InForce {
     forgetLost()
     const answer: InForce = { acknowledged: [], waitingFor: [] }
     for (const [gateway, state] of known)
-      if (mayServe(state)) (state.seq >= seq ? answer.acknowledged : answer.waitingFor).push(gateway)
+      if (mayServe(state)) (has(state) ? answer.acknowledged : answer.waitingFor).push(gateway)
     return answer
   }
 
@@ -238,14 +239,14 @@ export async function openLinkHub({
     wakeAll()
   }
 
-  function waitAcknowledged(seq: number, withinMs: number): Promise<InForce> {
-    const isDone = () => gateways().every(gateway => !gateway.connected || gateway.seq >= seq)
-    if (isDone()) return Promise.resolve(inForce(seq))
+  function waitAcknowledged(has: Has, withinMs: number): Promise<InForce> {
+    const isDone = () => gateways().every(gateway => !gateway.connected || has(gateway))
+    if (isDone()) return Promise.resolve(inForce(has))
     return new Promise(resolve => {
       const finish = () => {
         clearTimeout(timer)
         waiting.delete(check)
-        resolve(inForce(seq))
+        resolve(inForce(has))
       }
       const check = () => {
         if (isDone()) finish()
@@ -347,11 +348,12 @@ export async function openLinkHub({
     publish(changes: readonly NumberedChange[]) {
       published = Math.max(published, changes.at(-1)?.seq ?? 0)
       wakeAll()
-      return waitAcknowledged(changes.at(-1)?.seq ?? published, publishWithinMs)
+      return waitAcknowledged(hasChange(changes.at(-1)?.seq ?? published), publishWithinMs)
     },
-    publishSnapshot(next) {
+    publishSnapshot(next, withinMs = publishWithinMs) {
       snapshot = next
       wakeAll()
+      return waitAcknowledged(state => state.snapshot === next.id, withinMs)
     },
     publishEngines(next) {
       engines = next
@@ -361,7 +363,7 @@ export async function openLinkHub({
       book = next
       wakeAll()
     },
-    waitAcknowledged,
+    waitAcknowledged: (seq, withinMs) => waitAcknowledged(hasChange(seq), withinMs),
     gateways,
     beat() {
       const gateways = peers()
@@ -399,6 +401,14 @@ function toKnown({ joined, from, presence, sinceMs }: Remembered, now: number): 
     report: null,
   }
 }
+
+/** Whether a gateway has what is waited for. */
+type Has = (state: Pick<GatewayState, 'seq' | 'snapshot'>) => boolean
+
+const hasChange =
+  (seq: number): Has =>
+  state =>
+    state.seq >= seq
 
 function presenceOf({ session, left }: Pick<Known, 'session' | 'left'>): Presence {
   if (session !== null) return 'connected'

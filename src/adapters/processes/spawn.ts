@@ -18,8 +18,17 @@ export type SpawnParts = {
 /** Not this process's own flags: with `node -e …` among them a child would run its parent's program again, and again. */
 const flags = ['--disable-warning=ExperimentalWarning']
 
+/** A process of this program that can be spoken with. */
+export type RoleProcess = Running & {
+  /** Resolves with what it says, or has said, of this type; `null`: it ended before, or the time was up. */
+  said(type: string, withinMs: number): Promise<object | null>
+  /** What can't be sent any more is lost. */
+  send(message: { type: string }): void
+  kill(signal: 'SIGTERM' | 'SIGKILL'): void
+}
+
 /** A child with an IPC channel: when this process ends, the channel closes, and the child ends too. */
-export function spawnRole({ entry, role, env, fd, onMessage, stopMessage }: SpawnParts): Running {
+export function spawnRole({ entry, role, env, fd, onMessage, stopMessage }: SpawnParts): RoleProcess {
   const child = spawn(process.execPath, [...flags, entry, role], {
     env,
     stdio: ['ignore', 'inherit', 'inherit', fd ?? 'ignore', 'ipc'],
@@ -28,12 +37,36 @@ export function spawnRole({ entry, role, env, fd, onMessage, stopMessage }: Spaw
   })
   if (onMessage !== undefined) child.on('message', onMessage)
   const running = toRunning(child)
-  if (stopMessage === undefined) return running
+  const heard = new Map<string, object>()
+  const waiting = new Set<() => void>()
+  child.on('message', message => {
+    if (typeof message !== 'object' || message === null || !('type' in message)) return
+    heard.set(String(message.type), message)
+    for (const look of [...waiting]) look()
+  })
+  const send = (message: { type: string }): void => {
+    if (child.connected) child.send(message, () => {})
+  }
   return {
     ...running,
-    stop: () => {
-      if (child.connected) child.send(stopMessage)
+    stop: stopMessage === undefined ? running.stop : () => send(stopMessage),
+    said(type, withinMs) {
+      const { promise, resolve } = Promise.withResolvers<object | null>()
+      const look = (): void => {
+        const message = heard.get(type)
+        if (message !== undefined) resolve(message)
+      }
+      waiting.add(look)
+      const timer = setTimeout(() => resolve(null), withinMs)
+      void running.ended.then(() => resolve(null))
+      look()
+      return promise.finally(() => {
+        waiting.delete(look)
+        clearTimeout(timer)
+      })
     },
+    send,
+    kill: signal => void child.kill(signal),
   }
 }
 

@@ -43,6 +43,11 @@ async function service() {
       tallies: { now: async () => [] },
       rates: () => [],
       status: () => Promise.reject(new Error('not asked')),
+      reload: {
+        path: null,
+        apply: () => Promise.reject(new Error('not asked')),
+        diff: () => Promise.reject(new Error('not asked')),
+      },
       gateways: {
         makeToken: () => Promise.reject(new Error('not asked')),
         list: async () => [],

@@ -1,6 +1,7 @@
 /** The command line: every command, its options and examples. docs/reference/cli.md is made from it. */
 import { Command, CommanderError } from 'commander'
 import { productVersion } from '../version.ts'
+import { registerApply } from './apply.ts'
 import { registerAudit } from './audit.ts'
 import { registerChat } from './chat.ts'
 import { checkSpec } from './check.ts'
@@ -12,6 +13,7 @@ import { registerImport } from './import.ts'
 import { registerKey } from './key.ts'
 import { registerLogs } from './logs.ts'
 import { examples } from './output.ts'
+import { registerRestart } from './restart.ts'
 import { registerStatus } from './status.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 import { registerTeam } from './team.ts'
@@ -46,8 +48,10 @@ Environment:
 
 Exit codes: 0 done, 1 it said no, 2 wrong usage.`,
     )
-  registerUp(program, { env, entry })
+  registerUp(program, { env })
   registerCheck(program)
+  registerApply(program)
+  registerRestart(program)
   registerStatus(program)
   registerGateway(program, { env, entry })
   registerKey(program)
@@ -118,7 +122,7 @@ type UpFlags = {
   verbose?: boolean
 }
 
-function registerUp(program: Command, { env, entry }: Omit<CommandLine, 'argv'>): void {
+function registerUp(program: Command, { env }: Pick<CommandLine, 'env'>): void {
   program
     .command('up')
     .description('Run the service here: gateway, controller, agent, and the embedded engine when it is needed.')
@@ -156,10 +160,10 @@ function registerUp(program: Command, { env, entry }: Omit<CommandLine, 'argv'>)
         { ...flags, ...(spec === undefined ? {} : { spec }) },
         {
           env,
-          entry,
           say: text => process.stdout.write(text),
           terminal: process.stdout.isTTY === true,
-          signal: stopOnSignals(),
+          // A terminal that goes away ends the service; without one, the signal means what it means to daemons.
+          signal: stopOnSignals({ hangUp: process.stdout.isTTY === true }),
         },
       )
       process.exit(0)

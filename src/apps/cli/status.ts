@@ -9,7 +9,14 @@ type Status = {
   name: string
   url: string | null
   spec: { path: string | null; state: string; problems: string[] }
-  processes: { role: string; pid: number; startedAt: string; restarts: number }[]
+  processes: {
+    role: string
+    pid: number
+    startedAt: string
+    restarts: number
+    release?: string
+    state?: string
+  }[]
   fetches: {
     version: string
     source: string
@@ -43,12 +50,13 @@ export function registerStatus(program: Command, io: CliIo = processIo): void {
       io.out('')
       io.out(
         renderTable(
-          ['PROCESS', 'PID', 'SINCE', 'RESTARTS'],
-          status.processes.map(({ role, pid, startedAt, restarts }) => [
-            role,
+          ['PROCESS', 'PID', 'SINCE', 'RESTARTS', 'RELEASE'],
+          status.processes.map(({ role, pid, startedAt, restarts, release = '-', state = 'running' }) => [
+            state === 'running' ? role : `${role} (${state})`,
             String(pid),
             startedAt,
             String(restarts),
+            release,
           ]),
         ),
       )

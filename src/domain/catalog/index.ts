@@ -1,5 +1,5 @@
 /** Catalog: what a version is made of. Names of versions, quantisations, and where weights come from. */
-export { parseVersionName } from './version-name.ts'
+export { parseVersionName, printVersionName } from './version-name.ts'
 export type { VersionNameParts, VersionNameReading } from './version-name.ts'
 export { nameFor } from './name-for.ts'
 export { quantisations, quantisationsIn, toQuantisation } from './quantisation.ts'

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { inlinePrompts, parseSpec, withDefaults } from '../spec/index.ts'
 import type { Spec } from '../spec/index.ts'
 import { canonicalJson } from './canonical.ts'
-import { compileSnapshot, engineAssignments, versionDigest, versionIdentity } from './compile.ts'
+import { compileSnapshot, engineAssignments, versionIdentity } from './compile.ts'
 import { openEdge, plainModel, unknownCost } from './earlier-snapshot.ts'
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex')
@@ -176,7 +176,8 @@ test('an engine is replaced when its flags change, and not for a prompt or a sam
 })
 
 test('a version’s identity holds everything that changes answers, and nothing else', () => {
-  const identity = (value: Spec): string => value.versions.map(version => versionDigest(value, version, digest)).join()
+  const identity = (value: Spec): string =>
+    value.versions.map(version => digest(versionIdentity(value, version))).join()
   const plain = identity(embedded())
   expect(identity(embedded({ replica: 'other', description: 'other' }))).toBe(plain)
   for (const changed of [

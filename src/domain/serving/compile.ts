@@ -85,13 +85,8 @@ export function versionIdentity(spec: Spec, version: SpecVersion): string {
   })
 }
 
-/** The digest by which a version's name is immutable. */
-export function versionDigest(spec: Spec, version: SpecVersion, digest: (text: string) => string): string {
-  return digest(versionIdentity(spec, version))
-}
-
 /** Those that a model points at, each once, in the spec's order. */
-function liveVersions(spec: Spec): SpecVersion[] {
+export function liveVersions(spec: Spec): SpecVersion[] {
   const live = new Set(spec.models.map(model => model.live))
   return spec.versions.filter(version => live.has(version.name))
 }

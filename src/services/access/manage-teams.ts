@@ -32,8 +32,11 @@ export interface Teams {
   remove(name: string): Promise<{ team: Team; inForce: InForce }>
   get(name: string): Promise<Team>
   list(): Promise<Team[]>
-  /** Makes the spec's teams what the spec says, and drops those gone from it. Answers what changed. */
-  declare(declared: readonly DeclaredTeam[]): Promise<AccessChange[]>
+  /**
+   * Makes the spec's teams what the spec says, and drops those gone from it. Answers what changed. `onCommitted`: it is in
+   * the store, and nobody has heard of it yet.
+   */
+  declare(declared: readonly DeclaredTeam[], onCommitted?: () => void): Promise<AccessChange[]>
 }
 
 const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
@@ -116,7 +119,7 @@ export function manageTeams(parts: AccessParts, turn: InTurn): Teams {
     get: find,
     list: () => store.teams(),
 
-    async declare(declared) {
+    async declare(declared, onCommitted = () => {}) {
       const { wanted, changes } = await turn(async () => {
         const wanted = changesTo(
           await store.teams(),
@@ -124,6 +127,7 @@ export function manageTeams(parts: AccessParts, turn: InTurn): Teams {
         )
         return { wanted, changes: wanted.length === 0 ? [] : await store.commit(wanted) }
       })
+      onCommitted()
       if (changes.length > 0) await publisher.publish(changes)
       return wanted
     },
