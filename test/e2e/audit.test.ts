@@ -50,6 +50,13 @@ test('who, from where, what was decided and why: acts and requests, found by eac
   expect(await search('--who', person, '--what', 'key.*')).toMatchObject([
     { what: 'key.create', who: 'admin', target: id, from: '127.0.0.1', decision: 'done' },
   ])
+  // As scripts for LiteLLM administer.
+  expect((await service.call('/key/generate', { key_alias: 'ci' })).status).toBe(200)
+  expect((await service.call('/key/block', { key: 'no-such-key-anywhere' })).status).toBe(404)
+  expect(await search('--what', 'key.*', '--limit', '2')).toMatchObject([
+    { what: 'key.block', decision: 'refused', target: null, why: expect.not.stringContaining('no-such-key') },
+    { what: 'key.create', decision: 'done', target: expect.stringMatching(/^key_/), who: 'admin' },
+  ])
   const theirs = await search('--who', person, '--what', 'request')
   expect(theirs.map(({ alias, decision, from }) => [alias, decision, from])).toEqual([
     [person, 'refused', '127.0.0.1'],

@@ -122,8 +122,7 @@ test('J4 a segment that is old enough gives way to the next, be it all but empty
 
 test('J14 what was appended before settle is sealed when it resolves, however many wait', async () => {
   const journal = open({ sealAfterMs: 60_000 })
-  const sealedLines = () =>
-    recordsOf(journal).reduce((sum, one) => (one.t === 'block' ? sum + one.lines : sum), 0)
+  const sealedLines = () => recordsOf(journal).reduce((sum, one) => (one.t === 'block' ? sum + one.lines : sum), 0)
   const settled = ['1', '2', '3'].map(async (id, at) => {
     journal.append(record(id))
     await journal.settle()
