@@ -11,6 +11,8 @@ export type Ask = {
   clientId?: string
   /** When it aborts, the client goes away: `broken`, with `LEFT`. */
   leaves?: AbortSignal
+  /** How long it waits for the whole answer. */
+  patienceMs?: number
 }
 
 /**
@@ -40,7 +42,7 @@ export type Ended = {
 const longestMs = 30_000
 
 /** Sends one chat request on a connection of its own, or on its agent's. Never rejects. */
-export function ask({ url, key, body, agent, onEvent, clientId, leaves }: Ask): Promise<Ended> {
+export function ask({ url, key, body, agent, onEvent, clientId, leaves, patienceMs = longestMs }: Ask): Promise<Ended> {
   const startedMs = performance.now()
   const { promise, resolve } = Promise.withResolvers<Ended>()
   const seen: Omit<Ended, 'end' | 'code' | 'totalMs'> = {
@@ -76,7 +78,7 @@ export function ask({ url, key, body, agent, onEvent, clientId, leaves }: Ask): 
     finish('broken', 'LEFT')
     call.destroy()
   })
-  const deadline = setTimeout(() => call.destroy(Object.assign(new Error(), { code: 'NO_ANSWER' })), longestMs)
+  const deadline = setTimeout(() => call.destroy(Object.assign(new Error(), { code: 'NO_ANSWER' })), patienceMs)
   call.end(JSON.stringify(body))
   return promise
 

@@ -36,6 +36,7 @@ type Running = Work & { signal: AbortSignal; hangUp: () => void; progress: Progr
 type Progress = { startedMs: number; firstMs: number | null; made: number; thought: number }
 
 const whileLoadingMs = 20
+const prefillStepMs = 250
 
 /** Resolves when the request is over, also when the client left. Rejects only on a bug of this program. */
 export async function serveAsk(work: Work): Promise<void> {
@@ -94,11 +95,22 @@ async function answer(running: Running): Promise<void> {
     limit === null ? null : dialect.contextExceeded({ prompt: ask.words.length, output: ask.maxTokens, limit })
   if (tooLong !== null) return send(running, tooLong)
   if (behaviour.garbage) return sendGarbage(running)
-  ledger.add('promptTokens', ask.words.length)
+  await takeIn(running)
   ledger.add('cachedTokens', cached)
   await (isGenerating(ask) ? generate(running) : sendResult(running))
   signal.throwIfAborted()
   if (res.writableEnded) ledger.reach('longestSequence', ask.words.length + running.progress.made)
+}
+
+async function takeIn(running: Running): Promise<void> {
+  const { ask, behaviour, ledger } = running
+  const all = ask.words.length
+  const steps = Math.min(all, Math.ceil(behaviour.prefillMs / prefillStepMs))
+  for (let step = 1; step <= steps; step++) {
+    await pause(behaviour.prefillMs / steps, running)
+    ledger.add('promptTokens', Math.floor((all * step) / steps) - Math.floor((all * (step - 1)) / steps))
+  }
+  if (steps === 0) ledger.add('promptTokens', all)
 }
 
 /** Its answer is made of tokens, one after another. */

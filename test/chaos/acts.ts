@@ -1,0 +1,85 @@
+/** Administration while things break: keys are made and revoked all the time, and what was acknowledged is remembered. */
+import { setTimeout as pause } from 'node:timers/promises'
+import { ask } from '../support/load.ts'
+import { adminKey, type Service } from '../support/service.ts'
+import type { Finding } from './finding.ts'
+
+type Made = { id: string; key: string; revoked: boolean }
+
+const betweenMs = 300
+const patienceMs = 10_000
+const trifle = { model: 'coder', messages: [{ role: 'user', content: 'Am I in?' }] }
+
+export function startActs(service: Pick<Service, 'call' | 'url'>) {
+  const made: Made[] = []
+  let unanswered = 0
+  let stopping = false
+  const over = run()
+
+  async function run(): Promise<void> {
+    for (let n = 0; !stopping; n++) {
+      await makeOne(n)
+      const next = made.find(({ revoked }) => !revoked)
+      if (n % 2 === 1 && next !== undefined) await revoke(next)
+      await pause(betweenMs)
+    }
+  }
+
+  async function makeOne(n: number): Promise<void> {
+    const answer = await send('/api/v1/keys', { method: 'POST', body: JSON.stringify({ alias: `act-${n}` }) })
+    if (answer === null) return
+    const { id, key } = answer as Made
+    made.push({ id, key, revoked: false })
+  }
+
+  async function revoke(one: Made): Promise<void> {
+    if ((await send(`/api/v1/keys/${one.id}`, { method: 'DELETE' })) !== null) one.revoked = true
+  }
+
+  /** `null`: it was not acknowledged, so it may be done or not. */
+  async function send(path: string, init: RequestInit): Promise<unknown> {
+    try {
+      const answer = await service.call(path, undefined, {
+        ...init,
+        headers: {
+          authorization: `Bearer ${adminKey}`,
+          ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        signal: AbortSignal.timeout(patienceMs),
+      })
+      const body: unknown = await answer.json()
+      if (answer.ok) return body
+    } catch {
+      // Its gateway or controller died under it.
+    }
+    unanswered++
+    return null
+  }
+
+  return {
+    /** Looks for everything that was acknowledged. */
+    async finding(): Promise<Finding> {
+      stopping = true
+      await over
+      const { keys } = (await (await service.call('/api/v1/keys')).json()) as { keys: { id: string; status: string }[] }
+      const violations: string[] = []
+      for (const { id, key, revoked } of made) {
+        const listed = keys.find(one => one.id === id)
+        const { status } = await ask({ url: service.url, key, body: trifle })
+        if (!revoked && listed === undefined) violations.push(`key ${id} was made and acknowledged, and is gone`)
+        if (revoked && status !== 401) violations.push(`key ${id} was revoked, and a request with it got ${status}`)
+        if (!revoked && status !== 200 && !isInDoubt(id)) violations.push(`key ${id} is in force, and got ${status}`)
+      }
+      return {
+        promise: 'what administration acknowledged is there after every kill; revoked keys stay revoked',
+        violations,
+        evidence: `${made.length} keys made, ${made.filter(({ revoked }) => revoked).length} revoked, ${unanswered} acts not acknowledged`,
+      }
+
+      /** Its revocation was not acknowledged, and may have been done. */
+      function isInDoubt(id: string): boolean {
+        return keys.find(one => one.id === id)?.status === 'revoked'
+      }
+    },
+  }
+}
