@@ -37,8 +37,8 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
   }
 }
 
-/** How long an answer that is complete waits for a client that reads none of it, before its connection is dropped. */
-const unreadMs = 60_000
+/** How long an answer waits for a client that does not read what was sent, before its connection is dropped. */
+export const unreadMs = 60_000
 
 /** What of a refused body is read and thrown away, so that its sender gets to read the answer. */
 const mostDiscardedBytes = 256 * 1024 * 1024

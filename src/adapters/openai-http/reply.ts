@@ -1,12 +1,14 @@
 /** A reply over node:http. */
 import type { ServerResponse } from 'node:http'
 import type { Reply } from '../../services/serve/index.ts'
-import { endAnswer } from './body.ts'
+import { endAnswer, unreadMs } from './body.ts'
 
 /** A class: it owns the response's life, and one is made for each request. */
 export class HttpReply implements Reply {
   readonly #response: ServerResponse
   #sentBytes = 0
+  /** Runs while what was written waits for the client. */
+  #unread: NodeJS.Timeout | null = null
 
   constructor(response: ServerResponse) {
     this.#response = response
@@ -30,7 +32,9 @@ export class HttpReply implements Reply {
 
   write(bytes: Uint8Array): boolean {
     this.#sentBytes += bytes.length
-    return this.#response.write(bytes)
+    const more = this.#response.write(bytes)
+    if (!more) this.#dropUnread()
+    return more
   }
 
   end(bytes: Uint8Array | null): void {
@@ -44,5 +48,20 @@ export class HttpReply implements Reply {
 
   onDrain(listener: () => void): void {
     this.#response.on('drain', listener)
+  }
+
+  /** What is buffered is little; a client that takes longer for it holds an engine for nothing. */
+  #dropUnread(): void {
+    if (this.#unread !== null) return
+    const response = this.#response
+    const timer = setTimeout(() => response.destroy(), unreadMs)
+    const stop = (): void => {
+      clearTimeout(timer)
+      this.#unread = null
+      response.off('drain', stop).off('close', stop)
+    }
+    this.#unread = timer
+    // Before those who write again on it.
+    response.prependListener('drain', stop).on('close', stop)
   }
 }

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { FaultError } from '../../domain/fault.ts'
 import { openEdge } from '../../domain/serving/index.ts'
 import type { Exchange, Serve } from '../../services/serve/index.ts'
@@ -222,4 +222,43 @@ test('an answer that nobody reads is not waited for without an end, and one that
   expect(sockets[1]?.timeout).toBe(0)
   await (await fetch(`${url}/small`)).text()
   expect(sockets[2]?.timeout).toBeGreaterThan(60_000)
+})
+
+test('a stream that its client reads too slowly is given up after a minute, and one that is read goes on', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  closers.push(async () => vi.useRealTimers())
+  const streams: Exchange[] = []
+  const { port } = await start({
+    serve: async exchange => {
+      streams.push(exchange)
+      exchange.reply.head(200, { 'content-type': 'text/event-stream' })
+      const fill = (): void => {
+        while (!exchange.gone && exchange.reply.write(Buffer.alloc(64 * 1024, 'x')));
+      }
+      exchange.reply.onDrain(fill)
+      fill()
+    },
+  })
+  const post = 'POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n'
+  const open = (): Socket => connect(port, '127.0.0.1').on('error', () => {})
+  const [slow, quick] = [open(), open()]
+  let read = 0
+  quick.on('data', data => {
+    read += data.length
+  })
+  slow.pause().write(post)
+  quick.write(post)
+  await vi.waitFor(() => expect(streams).toHaveLength(2))
+  await vi.waitFor(() => expect(read).toBeGreaterThan(64 * 1024 * 1024), { timeout: 20_000 })
+  const stalled = streams.filter(({ gone }) => !gone)
+  expect(stalled).toHaveLength(2)
+  vi.advanceTimersByTime(59_000)
+  const before = read
+  await vi.waitFor(() => expect(read).toBeGreaterThan(before + 8 * 1024 * 1024), { timeout: 20_000 })
+  vi.advanceTimersByTime(2_000)
+  await vi.waitFor(() => expect(streams.map(({ gone }) => gone).toSorted()).toEqual([false, true]))
+  const after = read
+  await vi.waitFor(() => expect(read).toBeGreaterThan(after + 8 * 1024 * 1024), { timeout: 20_000 })
+  slow.destroy()
+  quick.destroy()
 })
