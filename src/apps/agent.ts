@@ -1,4 +1,6 @@
 /** The agent process: one a host. Starts the engines the controller assigns, takes over those that run, brings back those that die. */
+import { existsSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import { keepDialling, socketLine } from '../adapters/link/index.ts'
 import { adopt, spawnIndependent, startTimeOf } from '../adapters/processes/index.ts'
 import { openLog, type Log } from '../adapters/telemetry/index.ts'
@@ -55,8 +57,10 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
     const wanted = new Map(assignments.map(assignment => [assignment.replica as string, assignment]))
     for (const [replica, engine] of running) {
       if (wanted.get(replica)?.digest === engine.digest) continue
+      const known = processes.get(replica)
       engine.stop.abort()
-      await engine.over
+      // It finishes what it has, and nobody waits for that but who needs its socket.
+      if (known !== undefined) await untilFree(known.socket, engine.over)
       running.delete(replica)
       processes.delete(replica)
     }
@@ -115,6 +119,17 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
     writeEngines(home.engines, { engines: assignments, processes: [...processes.values()] })
   }
 }
+
+/** An engine that takes nothing more has removed its socket. */
+async function untilFree(socket: string, over: Promise<void>): Promise<void> {
+  let isOver = false
+  void over.then(() => {
+    isOver = true
+  })
+  while (!isOver && existsSync(socket)) await pause(socketLookMs)
+}
+
+const socketLookMs = 50
 
 function takeOver(known: EngineProcess | undefined, assignment: EngineAssignment, log: Log): Running | null {
   if (known === undefined || known.digest !== assignment.digest || known.startTime === null) return null

@@ -7,8 +7,8 @@ import { openCounters, openServer, openWeights } from '../adapters/llama-cpp/ind
 import type { EngineAssignment } from '../domain/serving/index.ts'
 import { replicaId, versionName } from '../domain/units.ts'
 
-/** Running requests have this long once the engine is asked to stop. */
-const graceMs = 10_000
+/** Running requests have this long once the engine is asked to stop: as long as requests may take where the spec says nothing else. */
+const graceMs = 900_000
 
 const Assignment = z.object({
   replica: z.string().transform(replicaId),

@@ -39,6 +39,8 @@ const drainMs = 30_000
 const orphanDrainMs = 1_000
 /** Once another gateway serves, a client's idle connection is good for one more request, or for so long. */
 const lingerMs = 5_000
+/** No answer ended for so long: whoever is idle then has been for a while. */
+const quietMs = 1_000
 /** A successor knows all engines by then, or as many as answer. */
 const knownWithinMs = 5_000
 const lookEveryMs = 20
@@ -318,8 +320,15 @@ export async function runGateway(
     }
     // Connections whose last answer went out after close() are idle from then on.
     const sweepFromMs = performance.now() + (retired ? lingerMs : 0)
+    let { inFlight } = gate
+    let changedMs = performance.now()
     const sweep = setInterval(() => {
-      if (performance.now() >= sweepFromMs || stopped.aborted) listening.closeIdleConnections()
+      const now = performance.now()
+      if (gate.inFlight !== inFlight) changedMs = now
+      inFlight = gate.inFlight
+      // A stream that began before ends with its connection open, and its client may send the next request at once.
+      const isQuiet = now >= sweepFromMs && now - changedMs >= quietMs
+      if (!retired || stopped.aborted || isQuiet) listening.closeIdleConnections()
     }, 50)
     const cut = (): void => {
       gate.cut()

@@ -92,32 +92,35 @@ test('what a served version name means can not change, not even after a restart 
     }
     const before = await status()
     writeFileSync(service.specFile, specOf(2).replaceAll('Answer in one word.', 'Answer in many words.'))
-    const { exitCode, stderr } = await service.cli('apply')
-    expect(exitCode).toBe(1)
-    expect(stderr).toContain('Answer in one word.')
-    expect(stderr).toContain('production-v2.2-m-8b-fp16-p1')
+    const refused = await service.call('/api/v1/apply', {})
+    expect(refused.status).toBe(409)
+    const text = await refused.text()
+    expect(text).toContain('Answer in one word.')
+    expect(text).toContain('production-v2.2-m-8b-fp16-p1')
     expect((await status()).snapshot).toBe(before.snapshot)
   }
 }, 60_000)
 
 test('what only new processes can take is refused by name', async () => {
   writeFileSync(service.specFile, `${specOf(2)}capture:\n  retention: 3d\n`)
-  const { exitCode, stderr } = await service.cli('apply')
-  expect(exitCode).toBe(1)
-  expect(stderr).toContain('capture.retention')
-  expect(stderr).toContain('holdfast restart controller')
+  const refused = await service.call('/api/v1/apply', {})
+  expect(refused.status).toBe(409)
+  const text = await refused.text()
+  expect(text).toContain('capture.retention')
+  expect(text).toContain('holdfast restart controller')
 })
 
 test('diff tells what apply would change, and SIGHUP applies too', async () => {
   writeFileSync(service.specFile, specOf(2))
   await apply()
-  expect(await service.cli('diff')).toMatchObject({ exitCode: 0 })
   writeFileSync(service.specFile, specOf(3))
   const { exitCode, stdout } = await service.cli('diff')
   expect(exitCode).toBe(1)
   expect(stdout).toContain('~ model m')
   process.kill(service.pid, 'SIGHUP')
-  await expect.poll(async () => (await service.cli('diff')).exitCode, { timeout: 20_000 }).toBe(0)
+  const differences = async () => ((await (await service.call('/api/v1/diff')).json()) as { changes: object[] }).changes
+  await expect.poll(differences, { timeout: 20_000 }).toEqual([])
+  expect(await service.cli('diff')).toMatchObject({ exitCode: 0 })
 }, 40_000)
 
 /** Each differs from the one before in several ways; odd and even ones serve different versions. */

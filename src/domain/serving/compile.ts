@@ -53,7 +53,9 @@ export function engineAssignments(
       const from = version.artifact?.from ?? ''
       const gguf = pathOf(from)
       const { kind, version: engineVersion, flags } = version.engine
-      const depends = digest(canonicalJson({ from: version.artifact?.from, gguf, kind, engineVersion, flags }))
+      // What comes with Holdfast is the same in the folder of another release.
+      const weights = from.startsWith('builtin:') ? null : gguf
+      const depends = digest(canonicalJson({ from, gguf: weights, kind, engineVersion, flags }))
       return version.replicas.map(({ id }) => ({
         replica: replicaId(id),
         version: versionName(version.name),
