@@ -36,6 +36,8 @@ const crowdedConnections = 9_000
 const makeRoomEveryMs = 1_000
 /** For a trusted proxy's first bytes: as long as a head may take. */
 const firstBytesMs = 10_000
+/** Whose spelling is remembered. */
+const mostSubscribers = 4_096
 /** Refused connections that are still being told so. */
 const mostLingering = 100
 const lingerMs = 1_000
@@ -54,6 +56,7 @@ export function openDoor({ edge, warn }: DoorParts): Door {
   const known = new WeakMap<Socket, Known>()
   const connections = new Map<string, number>()
   const counts = openAddressCounts()
+  const subscribers = new Map<string, string>()
   /** Not HTTP's yet: nobody else would end them. */
   const waiting = new Set<Socket>()
   /** Before their TLS is settled, by name. */
@@ -244,7 +247,7 @@ export function openDoor({ edge, warn }: DoorParts): Door {
       return { kind: 'client-certificate-required' }
     const limit = perAddress.requestsPerMinute
     if (limit === null || isExempt({ address: from, isTrusted: trustNow().isTrusted(from) })) return null
-    const subscriber = toSubscriber(from)
+    const subscriber = subscriberOf(from)
     const retryAfter = counts.take(subscriber, limit, performance.now())
     if (retryAfter === null) return null
     noteRefusal('requests')
@@ -266,6 +269,15 @@ export function openDoor({ edge, warn }: DoorParts): Door {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     local.once('error', reject).listen(path, resolve)
     await promise
+  }
+
+  function subscriberOf(address: string): string {
+    const found = subscribers.get(address)
+    if (found !== undefined) return found
+    if (subscribers.size >= mostSubscribers) subscribers.clear()
+    const subscriber = toSubscriber(address)
+    subscribers.set(address, subscriber)
+    return subscriber
   }
 
   function trustNow(): Trust {

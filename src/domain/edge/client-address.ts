@@ -9,13 +9,20 @@ export interface Trust {
   clientOf(peer: string, forwarded: string | undefined): string
 }
 
+/** An IPv6 address with an IPv4 address in it, in brackets, with a port. */
+const longestHop = 53
+const mostRemembered = 4_096
+
 /** A chain of proxies is short. Whoever writes more wants the gateway to work. */
 const mostHops = 32
 
 /** Addresses and networks as the spec has them; what is neither is believed by nobody. */
 export function openTrust(trustedProxies: readonly string[]): Trust {
   const networks: Network[] = trustedProxies.flatMap(text => parseNetwork(text) ?? [])
-  const isTrusted = (address: string): boolean => isWithin(address, networks)
+  /** Reading an address costs more than all else at the door, and the same few come again and again. */
+  const trusted = new Map<string, boolean>()
+  const hops = new Map<string, string | null>()
+  const isTrusted = (address: string): boolean => remembered(trusted, address, text => isWithin(text, networks))
 
   return {
     any: networks.length > 0,
@@ -26,7 +33,7 @@ export function openTrust(trustedProxies: readonly string[]): Trust {
       let end = forwarded.length
       for (let hop = 0; hop < mostHops && end >= 0; hop += 1) {
         const comma = end === 0 ? -1 : forwarded.lastIndexOf(',', end - 1)
-        const address = readHop(forwarded.slice(comma + 1, end))
+        const address = remembered(hops, forwarded.slice(comma + 1, end).trim(), readHop)
         if (address === null) return client
         client = address
         if (!isTrusted(address)) return client
@@ -39,10 +46,20 @@ export function openTrust(trustedProxies: readonly string[]): Trust {
 
 /** Some proxies add the port; `null`: no address. */
 function readHop(text: string): string | null {
-  const written = text.trim()
-  const [, six, four] = /^(?:\[([^\]]*)\](?::\d{1,5})?|([\d.]+):\d{1,5})$/.exec(written) ?? []
-  const address = six ?? four ?? written
-  // Longer than any address; a prefix is no address either.
-  if (address.length > 45 || address.includes('/')) return null
+  // A prefix is no address.
+  if (text.length > longestHop || text.includes('/')) return null
+  const [, six, four] = /^(?:\[([^\]]*)\](?::\d{1,5})?|([\d.]+):\d{1,5})$/.exec(text) ?? []
+  const address = six ?? four ?? text
   return parseNetwork(address) === null ? null : address
+}
+
+/** Forgets everything when it is full: whoever comes often is soon known again. */
+function remembered<V>(known: Map<string, V>, text: string, find: (text: string) => V): V {
+  const found = known.get(text)
+  if (found !== undefined) return found
+  const value = find(text)
+  if (text.length > longestHop) return value
+  if (known.size >= mostRemembered) known.clear()
+  known.set(text, value)
+  return value
 }
