@@ -45,7 +45,7 @@ const sane: BehaviourChange = {
   cutBody: false,
   garbage: false,
   status: null,
-  prefillMs: 0,
+  perPromptTokenMs: 0,
 }
 
 export const faults: readonly Fault[] = [
@@ -90,7 +90,8 @@ export const faults: readonly Fault[] = [
       await pause(shortMs / flaps)
     }
   }),
-  behaving('long-prefill', { prefillMs: 25_000 }, 30_000),
+  // The load's long prompts have 480 words: about 25 s until their first token.
+  behaving('long-prefill', { perPromptTokenMs: 52 }, 30_000),
   ...(['gateway', 'controller', 'agent'] as const).map(role => ({
     name: `${role}-killed`,
     strikes: role,

@@ -25,7 +25,9 @@ export const Behaviour = z.strictObject({
   finish: z.string().nullable().default(null).describe('The finish reason told, whatever the real one.'),
 
   firstMs: count.default(0).describe('Wait before the first byte.'),
-  prefillMs: count.default(0).describe('Takes the prompt in for so long after that, its counter moving all the while.'),
+  perPromptTokenMs: count
+    .default(0)
+    .describe('Takes the prompt in that slowly after that; its counter moves all the while.'),
   gapMs: count.default(0).describe('Wait between tokens.'),
   slow: z.number().positive().default(1).describe('Factor on every wait.'),
   loadingMs: count.default(0).describe('Loads for so long from when it is set: 503, or what the engine does then.'),

@@ -195,3 +195,12 @@ test('the finish reason can be any', async () => {
   expect((await json(await chat(engine))).choices[0].finish_reason).toBe('content_filter')
   expect(await (await chat(engine, { stream: true })).text()).toContain('"finish_reason":"content_filter"')
 })
+
+test('a prompt that is taken in slowly moves its counter before the first token', async () => {
+  const engine = await start({ perPromptTokenMs: 300 })
+  const asked = chat(engine)
+  const begun = await engine.until(({ promptTokens }) => promptTokens > 0)
+  expect(begun.firstTokens).toBe(0)
+  expect((await asked).status).toBe(200)
+  expect(engine.state().promptTokens).toBeGreaterThan(begun.promptTokens)
+})

@@ -36,7 +36,7 @@ type Running = Work & { signal: AbortSignal; hangUp: () => void; progress: Progr
 type Progress = { startedMs: number; firstMs: number | null; made: number; thought: number }
 
 const whileLoadingMs = 20
-const prefillStepMs = 250
+const takeInMs = 250
 
 /** Resolves when the request is over, also when the client left. Rejects only on a bug of this program. */
 export async function serveAsk(work: Work): Promise<void> {
@@ -102,15 +102,16 @@ async function answer(running: Running): Promise<void> {
   if (res.writableEnded) ledger.reach('longestSequence', ask.words.length + running.progress.made)
 }
 
+/** In pieces of about `takeInMs`, as engines that chunk their prefill do. */
 async function takeIn(running: Running): Promise<void> {
   const { ask, behaviour, ledger } = running
-  const all = ask.words.length
-  const steps = Math.min(all, Math.ceil(behaviour.prefillMs / prefillStepMs))
-  for (let step = 1; step <= steps; step++) {
-    await pause(behaviour.prefillMs / steps, running)
-    ledger.add('promptTokens', Math.floor((all * step) / steps) - Math.floor((all * (step - 1)) / steps))
+  const perStep = behaviour.perPromptTokenMs === 0 ? Infinity : Math.ceil(takeInMs / behaviour.perPromptTokenMs)
+  for (let left = ask.words.length; left > 0;) {
+    const tokens = Math.min(left, perStep)
+    await pause(tokens * behaviour.perPromptTokenMs, running)
+    ledger.add('promptTokens', tokens)
+    left -= tokens
   }
-  if (steps === 0) ledger.add('promptTokens', all)
 }
 
 /** Its answer is made of tokens, one after another. */
