@@ -1,18 +1,23 @@
 /** Load from a process of its own, over raw TCP; takes one JSON argument, prints one JSON line. */
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
-import { chunksPerStream, path, renderBody, streams } from './workload.ts'
+import { chunksPerStream, path, renderBody, renderIdleBody, streams } from './workload.ts'
 
 const Job = z.strictObject({
-  mode: z.enum(['closed', 'open', 'sse', 'spread']),
+  mode: z.enum(['closed', 'open', 'sse', 'spread', 'hold']),
   port: z.int(),
   key: z.string(),
+  /** What some gateways want beside the key. */
+  headers: z.record(z.string(), z.string()).default({}),
   connections: z.int().positive(),
   /** For `open`. */
   perSecond: z.int().positive(),
   ms: z.int().positive(),
+  /** How many, for `sse`, `spread` and `hold`. */
+  streams: z.int().positive().default(streams),
 })
 
 export const LoadReport = z.object({
@@ -24,19 +29,25 @@ export const LoadReport = z.object({
   p99Ms: z.number(),
   chunks: z.int(),
   firstByteP50Ms: z.number(),
+  firstByteP99Ms: z.number(),
 })
 export type LoadReport = z.output<typeof LoadReport>
 
 const headEnd = '\r\n\r\n'
 /** Between the beginnings of two streams of `spread`: all are open before the first ends. */
 const spreadMs = 4
+/** Streams of `hold` that are asked for and not up yet. */
+const atOnce = 100
 
 type Client = { ask: () => Promise<number>; close: () => void }
 
 if (import.meta.main) {
   const job = Job.parse(JSON.parse(process.argv[2] ?? '{}'))
-  const report = await { closed: runClosed, open: runOpen, sse: runStreams, spread: runStreams }[job.mode](job)
+  const run = { closed: runClosed, open: runOpen, sse: runStreams, spread: runStreams, hold: holdStreams }[job.mode]
+  const report = await run(job)
   process.stdout.write(`${JSON.stringify(report)}\n`)
+  // What is held can be measured until whoever started this closes its standard input.
+  if (job.mode === 'hold') await once(process.stdin.resume(), 'end')
   process.exit(0)
 }
 
@@ -84,7 +95,7 @@ async function runOpen(job: Job): Promise<LoadReport> {
 
 /** Reads all streams to their ends. `sse` asks for them at once, on connections that are open; `spread` one after the other. */
 async function runStreams(job: Job): Promise<LoadReport> {
-  const sockets = await Promise.all(Array.from({ length: streams }, () => open(job.port)))
+  const sockets = await Promise.all(Array.from({ length: job.streams }, () => open(job.port)))
   const start = performance.now()
   const seen = await Promise.all(
     sockets.map(async (socket, index) => {
@@ -93,19 +104,54 @@ async function runStreams(job: Job): Promise<LoadReport> {
     }),
   )
   const good = seen.filter(stream => stream !== null && stream.delays.length === chunksPerStream)
+  const firstBytes = good.map(stream => stream?.firstByteMs ?? 0)
   const delays = seen.flatMap(stream => stream?.delays ?? [])
   return {
-    requests: streams,
-    failed: streams - good.length,
+    requests: job.streams,
+    failed: job.streams - good.length,
     seconds: (performance.now() - start) / 1000,
     p50Ms: quantile(delays, 0.5),
     p99Ms: quantile(delays, 0.99),
     chunks: delays.length,
-    firstByteP50Ms: quantile(
-      good.map(stream => stream?.firstByteMs ?? 0),
-      0.5,
-    ),
+    firstByteP50Ms: quantile(firstBytes, 0.5),
+    firstByteP99Ms: quantile(firstBytes, 0.99),
   }
+}
+
+/** Opens streams that fall silent after one chunk, and leaves them open. As many as come up within `ms` are `requests`. */
+async function holdStreams(job: Job): Promise<LoadReport> {
+  const start = performance.now()
+  let up = 0
+  let asked = 0
+  const inAll = (): boolean => up === job.streams || performance.now() - start > job.ms
+  while (!inAll()) {
+    // A few at a time: this is about what silence costs, and no listen queue is to overflow.
+    while (asked < job.streams && asked - up < atOnce) {
+      asked++
+      void holdOne(job).then(
+        () => up++,
+        () => {},
+      )
+    }
+    await pause(2)
+  }
+  const seconds = (performance.now() - start) / 1000
+  const none = { p50Ms: 0, p99Ms: 0, firstByteP50Ms: 0, firstByteP99Ms: 0 }
+  return { requests: up, failed: job.streams - up, seconds, chunks: up, ...none }
+}
+
+/** Resolves with its first chunk. */
+async function holdOne({ port, key, headers }: Job): Promise<void> {
+  const socket = await open(port)
+  socket.write(renderRequest({ key, headers, body: renderIdleBody() }))
+  let text = ''
+  await new Promise<void>((resolve, reject) => {
+    socket.on('data', data => {
+      text = (text + data.toString('latin1')).slice(-4096)
+      if (text.includes('"sent":"')) resolve()
+    })
+    socket.on('close', () => reject(new Error('It was closed.')))
+  })
 }
 
 function openBook() {
@@ -134,14 +180,15 @@ function openBook() {
       p99Ms: quantile(latencies, 0.99),
       chunks: 0,
       firstByteP50Ms: 0,
+      firstByteP99Ms: 0,
     }),
   }
 }
 
 /** One keep-alive connection, one request at a time. `ask` resolves with milliseconds; rejects on anything but 200. */
-async function openClient({ port, key }: Job): Promise<Client> {
+async function openClient({ port, key, headers }: Job): Promise<Client> {
   const socket = await open(port)
-  const request = renderRequest(key, false)
+  const request = renderRequest({ key, headers, body: renderBody(false) })
   let over: ((error: Error | null) => void) | null = null
   let answer = ''
   const settle = (error: Error | null): void => {
@@ -171,12 +218,15 @@ async function openClient({ port, key }: Job): Promise<Client> {
   }
 }
 
-async function readStream(socket: Socket, { key, ms }: Job): Promise<{ delays: number[]; firstByteMs: number }> {
+async function readStream(
+  socket: Socket,
+  { key, headers, ms }: Job,
+): Promise<{ delays: number[]; firstByteMs: number }> {
   const delays: number[] = []
   const start = performance.now()
   let firstByteMs = 0
   let rest = ''
-  socket.write(renderRequest(key, true))
+  socket.write(renderRequest({ key, headers, body: renderBody(true) }))
   return new Promise((resolve, reject) => {
     const giveUp = setTimeout(() => socket.destroy(), ms)
     socket.on('data', data => {
@@ -204,10 +254,10 @@ function open(port: number): Promise<Socket> {
   })
 }
 
-function renderRequest(key: string, stream: boolean): string {
-  const body = renderBody(stream)
+function renderRequest({ key, headers, body }: Pick<Job, 'key' | 'headers'> & { body: string }): string {
+  const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   return (
-    `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${key}\r\ncontent-type: application/json\r\n` +
+    `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${key}\r\ncontent-type: application/json\r\n${more.join('')}` +
     `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
   )
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LoadReport } from './load.main.ts'
-import { cores, cpuMicros, residentMegabytes, runToEnd } from './proc.ts'
+import { cores, cpuMicros, firstLine, residentMegabytes, runToEnd, start } from './proc.ts'
 import type { System, SystemName } from './systems.ts'
 import { path, renderBody } from './workload.ts'
 
@@ -30,9 +30,11 @@ export type Round = {
   /** Requests and streams that were not answered whole with 200. A round with any is worthless. */
   failed: { latency: number; throughput: number; streaming: number }
 }
+/** Where load goes. `connections` when it is not what most systems get: slow ones would only queue. */
+export type Target = Pick<System, 'port' | 'key' | 'headers'> & { connections?: number }
 export type Loader = {
   kind: 'wrk' | 'own'
-  run: (system: System, ms: number) => Promise<{ requests: number; failed: number; seconds: number }>
+  run: (target: Target, ms: number) => Promise<{ requests: number; failed: number; seconds: number }>
 }
 
 const loadProgram = fileURLToPath(new URL('./load.main.ts', import.meta.url))
@@ -83,34 +85,54 @@ export async function measureRound(
 export async function pickLoader(): Promise<Loader> {
   const wrk = await runToEnd(['sh', '-c', 'command -v wrk'], { core: cores.rest, withinMs: 5000 }).catch(() => null)
   if (wrk !== null) return { kind: 'wrk', run: runWrk }
-  return { kind: 'own', run: (system, ms) => load(system, 'closed', ms) }
+  return { kind: 'own', run: (target, ms) => load(target, 'closed', ms) }
 }
 
-async function load(
-  { port, key }: System,
-  mode: 'open' | 'closed' | 'sse' | 'spread',
-  ms: number,
-): Promise<LoadReport> {
-  const job = {
-    mode,
-    port,
-    key,
-    ms,
-    connections: mode === 'open' ? openConnections : connections,
-    perSecond: openPerSecond,
-  }
-  const command = [process.execPath, '--disable-warning=ExperimentalWarning', loadProgram, JSON.stringify(job)]
+export async function load(target: Target, mode: Exclude<Aim['mode'], 'hold'>, ms: number): Promise<LoadReport> {
+  const command = loadCommand(target, { mode, ms })
   return LoadReport.parse(JSON.parse(await runToEnd(command, { core: cores.rest, withinMs: ms + 30_000 })))
 }
 
-async function runWrk({ port, key }: System, ms: number) {
+/** Opens silent streams and measures while they are open. */
+export async function whileHolding<Seen>(
+  target: Target,
+  { streams, ms }: { streams: number; ms: number },
+  look: (report: LoadReport) => Seen | Promise<Seen>,
+): Promise<Seen> {
+  const holder = start(loadCommand(target, { mode: 'hold', ms, streams }), { core: cores.rest, input: true })
+  try {
+    return await look(LoadReport.parse(JSON.parse(await firstLine(holder, ms + 30_000))))
+  } finally {
+    await holder.stop()
+  }
+}
+
+type Aim = { mode: 'open' | 'closed' | 'sse' | 'spread' | 'hold'; ms: number; streams?: number }
+
+function loadCommand({ port, key, headers, connections: asked }: Target, aim: Aim): string[] {
+  const most = aim.mode === 'open' ? openConnections : (asked ?? connections)
+  const job = { ...aim, port, key, headers, connections: most, perSecond: openPerSecond }
+  return [process.execPath, '--disable-warning=ExperimentalWarning', loadProgram, JSON.stringify(job)]
+}
+
+async function runWrk(target: Target, ms: number) {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-wrk-'))
   try {
     const script = join(folder, 'post.lua')
-    writeFileSync(script, renderLua(key))
+    writeFileSync(script, renderLua(target))
     const seconds = Math.max(1, Math.round(ms / 1000))
-    const url = `http://127.0.0.1:${port}${path}`
-    const command = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script, url]
+    const url = `http://127.0.0.1:${target.port}${path}`
+    const command = [
+      'wrk',
+      '-t1',
+      `-c${target.connections ?? connections}`,
+      `-d${seconds}s`,
+      '--timeout',
+      '10s',
+      '-s',
+      script,
+      url,
+    ]
     return readWrk(await runToEnd(command, { core: cores.rest, withinMs: ms + 30_000 }))
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -118,12 +140,15 @@ async function runWrk({ port, key }: System, ms: number) {
 }
 
 /** JSON strings are Lua strings too, for the characters used here. */
-function renderLua(key: string): string {
+function renderLua({ key, headers = {} }: Target): string {
   return [
     'wrk.method = "POST"',
     `wrk.body = ${JSON.stringify(renderBody(false))}`,
     'wrk.headers["content-type"] = "application/json"',
     `wrk.headers["authorization"] = ${JSON.stringify(`Bearer ${key}`)}`,
+    ...Object.entries(headers).map(
+      ([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`,
+    ),
     'done = function(summary)',
     '  local errors = summary.errors',
     '  local failed = errors.status + errors.connect + errors.read + errors.write + errors.timeout',

@@ -1,10 +1,11 @@
 /**
  * The model server behind every system: raw HTTP/1.1 over TCP, so that it costs as little of its core as possible.
- * `"stream":true` gets 50 chunks, 20 ms apart, each with the time it was sent; everything else one JSON of 1 KB.
+ * `"stream":true` gets 50 chunks, 20 ms apart, each with the time it was sent, or one and then silence; everything else
+ * one JSON of 1 KB.
  */
 import { createServer } from 'node:net'
 import type { Socket } from 'node:net'
-import { chunkGapMs, chunksPerStream, model } from './workload.ts'
+import { chunkGapMs, chunksPerStream, idleMark, model } from './workload.ts'
 
 const words = 'The quick brown fox jumps over the lazy dog. '.repeat(16).trimEnd()
 const answer = JSON.stringify({
@@ -20,6 +21,7 @@ const models = toResponse(JSON.stringify({ object: 'list', data: [{ id: model, o
 const streamHead = Buffer.from(
   'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n',
 )
+const idleBytes = Buffer.from(idleMark)
 const streamMark = Buffer.from('"stream":true')
 const post = 'P'.charCodeAt(0)
 let phase = 0
@@ -36,6 +38,7 @@ const server = createServer({ noDelay: true }, socket => {
       const request = pending.subarray(0, length)
       pending = pending.subarray(length)
       if (request[0] !== post) socket.write(models)
+      else if (request.includes(idleBytes)) startIdle(socket)
       else if (request.includes(streamMark)) stream(socket)
       else socket.write(whole)
     }
@@ -78,6 +81,11 @@ function stream(socket: Socket): void {
     send()
   }, nextPhaseMs())
   socket.write(streamHead)
+}
+
+function startIdle(socket: Socket): void {
+  socket.write(streamHead)
+  socket.write(toChunk(`data: ${renderEvent(1)}\n\n`))
 }
 
 /** Streams that begin together still send at different moments, as engines do. */

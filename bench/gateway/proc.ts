@@ -9,13 +9,13 @@ export const cores = { measured: 0, rest: 1 }
 export const canPin = spawnSync('taskset', ['--version'], { stdio: 'ignore' }).status === 0
 
 export type Started = { pid: number; child: ChildProcess; stop: () => Promise<void> }
-type StartOptions = { core: number; env?: NodeJS.ProcessEnv; quiet?: boolean; cwd?: string }
+type StartOptions = { core: number; env?: NodeJS.ProcessEnv; quiet?: boolean; cwd?: string; input?: boolean }
 
 /** Starts a long-lived process. `stop` sends SIGTERM, after 10 s SIGKILL. */
 export function start(command: readonly string[], options: StartOptions): Started {
   const [program = '', ...args] = pinned(command, options.core)
   const child = spawn(program, args, {
-    stdio: ['ignore', 'pipe', options.quiet ? 'ignore' : 'inherit'],
+    stdio: [options.input ? 'pipe' : 'ignore', 'pipe', options.quiet ? 'ignore' : 'inherit'],
     env: options.env ?? process.env,
     cwd: options.cwd,
   })
@@ -53,11 +53,11 @@ export function runToEnd(
   })
 }
 
-/** The first line a process prints. Rejects when it ends, or says nothing for 30 s. */
-export function firstLine({ child }: Started): Promise<string> {
+/** The first line a process prints. Rejects when it ends, or says nothing in time. */
+export function firstLine({ child }: Started, withinMs = 30_000): Promise<string> {
   return new Promise((resolve, reject) => {
     let seen = ''
-    const timer = setTimeout(() => reject(new Error(`Nothing was printed within 30 s: ${seen}`)), 30_000)
+    const timer = setTimeout(() => reject(new Error(`Nothing was printed within ${withinMs} ms: ${seen}`)), withinMs)
     child.stdout?.on('data', data => {
       seen += String(data)
       const end = seen.indexOf('\n')

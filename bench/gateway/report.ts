@@ -115,11 +115,11 @@ export function renderDocument(table: string, setting: Setting): string {
   ].join('\n')
 }
 
-function ratio(top: number | null, bottom: number | null): number | null {
+export function ratio(top: number | null, bottom: number | null): number | null {
   return top === null || bottom === null || bottom === 0 ? null : top / bottom
 }
 
-function show(values: readonly (number | null)[], digits: number): string {
+export function show(values: readonly (number | null)[], digits: number): string {
   const known = values.filter(value => value !== null)
   const middle = median(known)
   if (middle === null) return '–'

@@ -13,6 +13,8 @@ export type System = {
   name: SystemName
   port: number
   key: string
+  /** What it wants with each request beside the key. */
+  headers?: Readonly<Record<string, string>>
   /** The processes on the path of a request. Empty for `direct`. */
   gatewayPids: readonly number[]
   /** Those and the ones that work behind them (journal, parent). */
@@ -20,15 +22,24 @@ export type System = {
   stop: () => Promise<void>
 }
 
+/** More for `/key/generate`: bounds of Holdfast's key. */
+type KeyFields = Readonly<Record<string, unknown>>
+type HoldfastPlace = { mockPort: number; folder: string; keyFields: KeyFields }
+
 const root = resolve(fileURLToPath(new URL('../..', import.meta.url)))
 
 /** `folder` is empty and the system's own. Throws when the system can't be started. */
 export async function openSystem(
   name: SystemName,
-  { mockPort, folder }: { mockPort: number; folder: string },
+  { mockPort, folder, keyFields = {} }: { mockPort: number; folder: string; keyFields?: KeyFields },
 ): Promise<System> {
   mkdirSync(folder, { recursive: true })
-  const system = await { direct: openDirect, nginx: openNginx, holdfast: openHoldfast }[name](mockPort, folder)
+  const open = {
+    direct: () => openDirect(mockPort),
+    nginx: () => openNginx(mockPort, folder),
+    holdfast: () => openHoldfast({ mockPort, folder, keyFields }),
+  }
+  const system = await open[name]()
   try {
     await answers(system)
     return system
@@ -62,7 +73,7 @@ function renderNginx({ mockPort, port, folder }: { mockPort: number; port: numbe
     ...(process.getuid?.() === 0 ? ['user root;'] : []),
     'worker_processes 1;',
     `pid ${folder}/nginx.pid;`,
-    'events { worker_connections 4096; }',
+    'events { worker_connections 8192; }',
     'http {',
     '  access_log off;',
     ...temporary,
@@ -90,7 +101,7 @@ const Status = z.looseObject({ processes: z.array(z.looseObject({ role: z.string
 const NewKey = z.looseObject({ key: z.string() })
 
 /** As a user would: `holdfast up` with one engine, and a key that may use one model. */
-async function openHoldfast(mockPort: number, folder: string): Promise<System> {
+async function openHoldfast({ mockPort, folder, keyFields }: HoldfastPlace): Promise<System> {
   const port = await freePort()
   const spec = join(folder, 'holdfast.yaml')
   writeFileSync(spec, renderSpec(mockPort))
@@ -109,7 +120,7 @@ async function openHoldfast(mockPort: number, folder: string): Promise<System> {
     if (gatewayPids.length === 0) throw new Error('holdfast status names no gateway process.')
     for (const pid of gatewayPids) pin(pid, cores.measured)
     const allPids = Array.from(new Set([...status.processes.map(one => one.pid), up.pid]))
-    return { name: 'holdfast', port, key: await makeKey(port), gatewayPids, allPids, stop: up.stop }
+    return { name: 'holdfast', port, key: await makeKey(port, keyFields), gatewayPids, allPids, stop: up.stop }
   } catch (error) {
     await up.stop()
     throw error
@@ -133,25 +144,27 @@ function renderSpec(mockPort: number): string {
   ].join('\n')
 }
 
-async function makeKey(port: number): Promise<string> {
+async function makeKey(port: number, fields: KeyFields): Promise<string> {
   const response = await fetch(`http://127.0.0.1:${port}/key/generate`, {
     method: 'POST',
     headers: { 'authorization': `Bearer ${adminKey}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ models: [model], key_alias: 'bench' }),
+    body: JSON.stringify({ models: [model], key_alias: 'bench', ...fields }),
   })
   const text = await response.text()
   if (!response.ok) throw new Error(`No key could be made: ${response.status} ${text}`)
   return NewKey.parse(JSON.parse(text)).key
 }
 
+type Answering = Pick<System, 'port' | 'key' | 'headers'> & { name: string }
+
 /** Proves that the system answers as the mock does, before anything is timed. Engines may still be found healthy. */
-async function answers({ name, port, key }: System): Promise<void> {
+export async function answers({ name, port, key, headers }: Answering): Promise<void> {
   let last = ''
   for (const deadline = Date.now() + 30_000; Date.now() < deadline; await new Promise(next => setTimeout(next, 100))) {
     try {
       const response = await fetch(`http://127.0.0.1:${port}${path}`, {
         method: 'POST',
-        headers: { 'authorization': `Bearer ${key}`, 'content-type': 'application/json' },
+        headers: { 'authorization': `Bearer ${key}`, 'content-type': 'application/json', ...headers },
         body: renderBody(false),
       })
       last = `${response.status} ${await response.text()}`
@@ -163,18 +176,18 @@ async function answers({ name, port, key }: System): Promise<void> {
   throw new Error(`${name} did not answer as the mock does: ${last.slice(0, 500)}`)
 }
 
-async function listening(port: number): Promise<void> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await new Promise(next => setTimeout(next, 50))) {
+export async function listening(port: number, withinMs = 30_000): Promise<void> {
+  for (const deadline = Date.now() + withinMs; Date.now() < deadline; await new Promise(next => setTimeout(next, 50))) {
     const up = await fetch(`http://127.0.0.1:${port}/health`).then(
       response => response.body?.cancel().then(() => true) ?? true,
       () => false,
     )
     if (up) return
   }
-  throw new Error(`Nothing listens on port ${port} after 30 s.`)
+  throw new Error(`Nothing listens on port ${port} after ${withinMs / 1000} s.`)
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)

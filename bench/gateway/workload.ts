@@ -5,6 +5,11 @@ export const streams = 200
 export const chunksPerStream = 50
 export const chunkGapMs = 20
 
+/** The mock looks for it: such a stream has one chunk, and then silence. */
+export const idleMark = 'bench-idle-stream'
+export const renderIdleBody = (): string =>
+  JSON.stringify({ model, messages: [{ role: 'user', content: idleMark }], stream: true })
+
 /** About 1.08 KB of JSON. */
 export function renderBody(stream: boolean): string {
   const content = 'Explain how a gateway relays the answers of a model server, and what it costs. '.repeat(12).trimEnd()
