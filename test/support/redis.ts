@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -52,14 +52,22 @@ export async function startRedis(args: readonly string[] = []) {
   }
 }
 
+/**
+ * Below the ports that the kernel gives to connections: one that is tried while nothing listens there could be connected
+ * to itself, and keep the port from the server that is to come back.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A TCP server's address is an object; it is a string only for pipes.
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const server = createServer().listen(port, '127.0.0.1')
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    server.on('listening', () => resolve(true))
+    server.on('error', () => resolve(false))
+    if (!(await promise)) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
 
 async function listens(port: number): Promise<boolean> {

@@ -47,8 +47,9 @@ export type Account = {
   limits: Limits
   readonly requests: Gauge
   readonly tokens: Gauge
-  /** Requests under way. */
+  /** Requests under way, and the most of late. */
   leases: number
+  peak: number
   readonly places: Places
   /** The blocks and spare places may be used until then. */
   heldUntil: number
@@ -68,6 +69,7 @@ export function openAccount(id: string, limits: Limits): Account {
     requests: openGauge(),
     tokens: openGauge(),
     leases: 0,
+    peak: 0,
     places: { spare: 0, others: 0, wanted: 0, closedUntil: 0 },
     heldUntil: 0,
     told: null,

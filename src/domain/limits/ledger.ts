@@ -40,7 +40,7 @@ export type Call = {
 
 /**
  * `unknown`: the store has not heard of this gateway for a while, and did nothing. `early`: other gateways have yet to tell
- * it everything; it grants nothing before, so the gateway stands alone until it has asked again.
+ * it everything; it grants nothing before, and counts on what it was told here: so nothing more is granted here either for a while.
  */
 export type Reply = { status: 'done' | 'unknown' | 'early'; answers: Answer[] }
 
@@ -170,7 +170,7 @@ export function leavingCall(ledger: Ledger, now: number): Call {
 export function hearReply(ledger: Ledger, { call, reply }: { call: Call; reply: Reply }, now: number): void {
   if (ledger.phase === 'alone' || ledger.phase === 'paused') return
   if (reply.status === 'unknown') return beginJoin(ledger, now)
-  if (reply.status === 'early') return ledger.wasAlone ? standAlone(ledger, now) : pause(ledger)
+  if (reply.status === 'early') return pause(ledger)
   if (call.kind === 'join') {
     ledger.phase = 'shared'
     ledger.wasAlone = false
@@ -189,6 +189,7 @@ export function beat(ledger: Ledger, now: number): void {
   for (const account of ledger.open) {
     account.idle = !account.used
     account.used = false
+    account.peak = Math.max(account.leases, Math.floor(account.peak / 2))
     if (ledger.phase === 'shared' && hasNews(account, now)) ledger.dirty.add(account)
     if (isForgettable(account, now)) ledger.open.delete(account)
   }

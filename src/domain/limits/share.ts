@@ -1,6 +1,6 @@
 /**
- * A gateway's share: what it may grant by itself, because it is alone or because the store is gone. What was used before
- * it stood alone counts whole; of what is left and becomes free, each gateway has an equal part.
+ * A gateway's share: what it may grant by itself, because it is alone or because the store is gone. Rule L11: an equal part
+ * of the limit, and of what was left of it when it began to stand alone and has become free since.
  */
 import { millis, type Millis } from '../units.ts'
 import type { Account, Gauge } from './account.ts'
@@ -13,24 +13,34 @@ export type Standing = { gateways: number; since: number }
 export function roomAlone(gauge: Gauge, limit: number, { gateways, since }: Standing, now: number): number {
   const own = totalOf(gauge.own, now)
   const others = gauge.others === null ? 0 : totalOf(gauge.others, now)
-  if (gateways === 1) return limit - own - others
-  const before = totalBefore(gauge.own, since)
-  return partOf(limit, before + others, gateways) - (own - before)
+  const before = gateways === 1 ? 0 : totalBefore(gauge.own, since)
+  return roomOf({ before, fresh: own - before, others }, limit, gateways)
 }
 
 /** How long until `amount` fits; a minute for one that is larger than the share. */
 export function fitsAloneIn(gauge: Gauge, { limit, amount }: Bound, standing: Standing, now: number): Millis {
   if (roomAlone(gauge, limit, standing, now) >= amount) return millis(0)
-  const { gateways } = standing
-  const since = gateways === 1 ? 0 : standing.since
-  let before = totalBefore(gauge.own, since) + (gauge.others === null ? 0 : totalOf(gauge.others, now))
-  let fresh = totalOf(gauge.own, now) - totalBefore(gauge.own, since)
+  const since = standing.gateways === 1 ? 0 : standing.since
+  const before = totalBefore(gauge.own, since)
+  const others = gauge.others === null ? 0 : totalOf(gauge.others, now)
+  const used = { before, fresh: totalOf(gauge.own, now) - before, others }
   for (const leaving of inOrder(gauge, since)) {
-    if (leaving.fresh) fresh -= leaving.count
-    else before -= leaving.count
-    if (partOf(limit, before, gateways) - fresh >= amount) return millis(Math.max(1, leaving.at - now))
+    used[leaving.of] -= leaving.count
+    if (roomOf(used, limit, standing.gateways) >= amount) return millis(Math.max(1, leaving.at - now))
   }
   return millis(windowSpan)
+}
+
+/** `before`, `fresh`: used here before it stood alone, and since; `others`: known of the others. */
+type Used = { before: number; fresh: number; others: number }
+
+/**
+ * What the others have used since the last word is not known here. So beside the part of what is left there is a second
+ * bound: no more than an equal part of the whole. Where the load was even, that alone keeps all of them within the limit.
+ */
+function roomOf({ before, fresh, others }: Used, limit: number, gateways: number): number {
+  if (gateways === 1) return limit - before - fresh - others
+  return Math.min(partOf(limit, before + others, gateways) - fresh, partOf(limit, 0, gateways) - before - fresh)
 }
 
 type Bound = { limit: number; amount: number }
@@ -49,14 +59,14 @@ function partOf(limit: number, before: number, gateways: number): number {
   return Math.max(before === 0 ? 1 : 0, Math.floor((limit - before) / gateways))
 }
 
-function inOrder({ own, others }: Gauge, since: number): { at: number; count: number; fresh: boolean }[] {
-  const all: { at: number; count: number; fresh: boolean }[] = []
+function inOrder({ own, others }: Gauge, since: number): { at: number; count: number; of: keyof Used }[] {
+  const all: { at: number; count: number; of: keyof Used }[] = []
   for (let at = own.first; at < own.slices.length; at += 1) {
     const slice = own.slices[at] ?? 0
-    all.push({ at: leavesAt(slice), count: own.counts[at] ?? 0, fresh: slice >= since })
+    all.push({ at: leavesAt(slice), count: own.counts[at] ?? 0, of: slice < since ? 'before' : 'fresh' })
   }
   if (others !== null)
     for (let at = others.first; at < others.slices.length; at += 1)
-      all.push({ at: leavesAt(others.slices[at] ?? 0), count: others.counts[at] ?? 0, fresh: false })
+      all.push({ at: leavesAt(others.slices[at] ?? 0), count: others.counts[at] ?? 0, of: 'others' })
   return all.toSorted((a, b) => a.at - b.at)
 }

@@ -65,7 +65,8 @@ export function take(
   const known = short.flatMap(({ bound, what, wait }) => (wait === 'ask' ? [] : [{ bound, what, wait }]))
   const tightest = known.toSorted((a, b) => b.wait - a.wait)[0]
   if (tightest !== undefined) return { verdict: 'refused', fault: refusal(tightest) }
-  for (const { bound, what } of short) want(ledger, bound, what)
+  // Of everything, not only of what is short: others may take the rest before the answer comes.
+  for (const bound of bounds) want(ledger, bound)
   return { verdict: 'asking' }
 }
 
@@ -122,16 +123,19 @@ function lastWait({ account, amount }: Bound, what: LimitedWhat, now: number): M
   return closed === null ? placeWait : millis(Math.max(1, closed.fitsAt - now))
 }
 
-function want(ledger: Ledger, { account, amount }: Bound, what: LimitedWhat): void {
+function want(ledger: Ledger, { account, amount }: Bound): void {
+  const { limits, requests, tokens: ofTokens, places } = account
   account.used = true
   account.idle = false
   ledger.dirty.add(account)
-  if (what === 'parallel') account.places.wanted += 1
-  else {
-    const { gauge, wanted } = gaugeOf(account, what, amount)
-    gauge.wanted += wanted
-    gauge.smallest = Math.min(gauge.smallest, wanted)
-  }
+  if (limits.parallel !== undefined) places.wanted += 1
+  if (limits.requestsPerMinute !== undefined) wish(requests, 1)
+  if (limits.tokensPerMinute !== undefined && amount > 0) wish(ofTokens, amount)
+}
+
+function wish(gauge: Gauge, amount: number): void {
+  gauge.wanted += amount
+  gauge.smallest = Math.min(gauge.smallest, amount)
 }
 
 function hold(ledger: Ledger, { account, amount }: Bound, now: number): Hold {
@@ -139,6 +143,7 @@ function hold(ledger: Ledger, { account, amount }: Bound, now: number): Hold {
   account.used = true
   account.idle = false
   account.leases += 1
+  account.peak = Math.max(account.peak, account.leases)
   if (parallel !== undefined && ledger.phase !== 'alone') account.places.spare -= 1
   const requestSlice = requestsPerMinute === undefined ? null : count(account.requests, now, 1)
   const tokenSlice = tokensPerMinute === undefined ? null : count(account.tokens, now, amount)

@@ -143,8 +143,8 @@ export function ahead(gauge: Gauge, now: number): number {
   return recent === 0 ? 0 : Math.max(Math.ceil(recent / 4), gauge.latest)
 }
 
-function placesAhead({ leases, used }: Account): number {
-  return used ? 1 + Math.ceil(leases / 8) : 0
+function placesAhead({ peak, idle }: Account): number {
+  return idle ? 0 : 1 + Math.ceil(peak / 4)
 }
 
 const wantedPlaces = (account: Account): number =>

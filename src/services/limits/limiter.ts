@@ -70,14 +70,14 @@ export type LimiterParts = {
 const gather = 20
 const beatEvery = 200
 const forgetEvery = 10_000
-/** A request whose block went to others meanwhile asks once more. */
-const mostAsks = 2
+/** A request whose block went to others meanwhile asks again. */
+const mostAsks = 8
 /** Without an answer for this long after a failure, the gateway stands alone. */
 const pauseFor = 100
 /** For the other gateways, after the store forgot everything. */
 const gatherFor = 300
 const joinAgainAfter = 50
-const reachAgain = { first: 50, most: 1_000 }
+const reachAgain = { first: 50, most: 500 }
 
 type Waiter = {
   subjects: readonly Subject[]
@@ -95,10 +95,11 @@ export function openLimiter({ shared, onMode }: LimiterParts): Limiter {
   let waiters: Waiter[] = []
   let mode: LimiterMode = { mode: shared === null ? 'local' : 'divided', why: shared === null ? null : notReached }
   let talking = false
+  let reaching = false
   let closed = false
   let soon: NodeJS.Timeout | null = null
   let again: NodeJS.Timeout | null = null
-  let patience: NodeJS.Timeout | null = null
+  let patience: { timer: NodeJS.Timeout; span: number } | null = null
   let backoff = reachAgain.first
 
   const beating = setInterval(() => {
@@ -241,19 +242,19 @@ export function openLimiter({ shared, onMode }: LimiterParts): Limiter {
   /** The others are a fifth of a second away, if they are there: most requests can wait for that. */
   function joinAgain(): void {
     const waits = new Error('the shared counts wait for the other gateways to tell what they have used')
-    if (ledger.phase !== 'alone') bePatient({ span: gatherFor, error: waits })
-    else if (mode.why !== notReached) changeMode({ mode: 'divided', why: waits.message })
-    again = setTimeout(() => {
+    bePatient({ span: gatherFor, error: waits })
+    later(joinAgainAfter, () => {
+      if (reaching) return
       beginJoin(ledger, now())
       talk()
-    }, joinAgainAfter)
-    again.unref()
+    })
   }
 
   /** One late answer is not the end: often the next try succeeds within milliseconds. */
   function hesitate(counts: SharedCounts, error: unknown): void {
     if (closed) return
     pause(ledger)
+    clearTimeout(again ?? undefined)
     const all = waiters
     waiters = []
     // What was wanted with the lost command is wanted again.
@@ -267,9 +268,19 @@ export function openLimiter({ shared, onMode }: LimiterParts): Limiter {
 
   /** Only what is held is granted, for so long; then the gateway stands alone. `null`: no need any more. */
   function bePatient(wait: { span: number; error: unknown } | null): void {
-    if (wait !== null && patience !== null) return
-    clearTimeout(patience ?? undefined)
-    patience = wait === null ? null : setTimeout(() => lose(wait.error), wait.span)
+    if (wait !== null && patience !== null && wait.span <= patience.span) return
+    clearTimeout(patience?.timer)
+    patience = null
+    if (wait === null) return
+    const { span, error } = wait
+    const timer = setTimeout(() => {
+      // A process that was held up itself looks first at what has come meanwhile.
+      setImmediate(() => {
+        if (patience?.timer === timer) lose(error)
+      })
+    }, span)
+    timer.unref()
+    patience = { timer, span }
   }
 
   function lose(error: unknown): void {
@@ -281,19 +292,29 @@ export function openLimiter({ shared, onMode }: LimiterParts): Limiter {
   }
 
   async function reach(counts: SharedCounts): Promise<void> {
+    if (reaching || closed) return
+    reaching = true
     try {
       await counts.reach()
+      reaching = false
       if (closed) return
       backoff = reachAgain.first
       beginJoin(ledger, now())
       talk()
     } catch (error) {
-      if (closed) return
+      reaching = false
       lose(error)
-      again = setTimeout(() => void reach(counts), backoff)
-      again.unref()
+      later(backoff, () => void reach(counts))
       backoff = Math.min(backoff * 2, reachAgain.most)
     }
+  }
+
+  /** There is one thing to try next, never two. */
+  function later(span: number, attempt: () => void): void {
+    clearTimeout(again ?? undefined)
+    if (closed) return
+    again = setTimeout(attempt, span)
+    again.unref()
   }
 
   function changeMode(next: LimiterMode): void {

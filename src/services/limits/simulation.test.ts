@@ -114,6 +114,7 @@ function simulate(gateways: number, events: readonly At[], limits: Limits = boun
       if (now < one.triedAt + step) return
       one.patientSince ??= now
       if (ledger.phase === 'paused' && now >= one.patientSince + (reachable ? 300 : 100)) {
+        one.patientSince = null
         standAlone(ledger, now + one.offset)
         for (const wanted of one.waiting.splice(0)) attempt(one, wanted, true)
       }

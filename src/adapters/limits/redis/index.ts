@@ -101,7 +101,9 @@ async function run(client: Client, keys: readonly string[], payload: object, pat
 
 async function within<T>(span: number, work: Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error(`no answer within ${span} ms`)), span)
+  // A process that was held up itself looks first at what has come meanwhile.
+  const late = (): NodeJS.Immediate => setImmediate(() => reject(new Error(`no answer within ${span} ms`)))
+  const timer = setTimeout(() => setImmediate(late), span)
   // The loser's rejection is nobody's business any more.
   work.catch(() => undefined)
   return Promise.race([work, promise]).finally(() => clearTimeout(timer))
