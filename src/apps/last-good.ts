@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { DeclaredTeam } from '../services/access/index.ts'
 import type { Budget } from '../domain/access/index.ts'
 import type { Spec } from '../domain/spec/index.ts'
+import { completeSnapshot } from '../domain/serving/index.ts'
 import type { EngineAssignment, Snapshot } from '../domain/serving/index.ts'
 import { millis, modelName, teamName } from '../domain/units.ts'
 import type { Millis } from '../domain/units.ts'
@@ -134,7 +135,8 @@ function toBudget({ amount, unit, currency, every }: NonNullable<Spec['teams'][n
 
 function readKept(file: string): Serving | null {
   try {
-    return Kept.parse(JSON.parse(readFileSync(file, 'utf8')))
+    const kept = Kept.parse(JSON.parse(readFileSync(file, 'utf8')))
+    return { ...kept, snapshot: completeSnapshot(kept.snapshot) }
   } catch {
     return null
   }
