@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { supervise, type Running } from './supervise.ts'
+import { keepRunning, supervise, type Running } from './supervise.ts'
 
 // Node's promises of timers, on the clock that a test can move.
 vi.mock('node:timers/promises', () => ({
@@ -118,4 +118,61 @@ test('a service that has ended already starts nothing', async () => {
   const start = vi.fn<() => Running>()
   await supervise({ start, onStarted: () => {}, onEnded: () => {}, signal: AbortSignal.abort() })
   expect(start).not.toHaveBeenCalled()
+})
+
+test('one that is replaced is let go of, not stopped and not started again; from then on the other is kept', async () => {
+  const events: string[] = []
+  const ends: ((why: string) => void)[] = []
+  const process = (pid: number): Running => {
+    const { promise, resolve } = Promise.withResolvers<string>()
+    ends[pid] = resolve
+    return {
+      pid,
+      ended: promise,
+      stop: () => {
+        events.push(`stop ${pid}`)
+        resolve('SIGTERM')
+      },
+    }
+  }
+  const stop = new AbortController()
+  let next = 1
+  const kept = keepRunning({
+    start: () => process(next++),
+    onStarted: ({ pid }, restarts) => events.push(`${pid} runs, ${restarts} restarts`),
+    onEnded: why => events.push(why),
+    signal: stop.signal,
+  })
+  kept.replace(process(7))
+  await vi.advanceTimersByTimeAsync(0)
+  expect(kept.running().pid).toBe(7)
+  ends[1]?.('over')
+  ends[7]?.('SIGKILL')
+  await vi.advanceTimersByTimeAsync(100)
+  expect(kept.running().pid).toBe(2)
+  stop.abort()
+  await kept.over
+  expect(events).toEqual(['1 runs, 0 restarts', '7 runs, 0 restarts', 'SIGKILL', '2 runs, 1 restarts', 'stop 2'])
+})
+
+test('one that comes while the dead one is waited for is taken instead of a new start', async () => {
+  const stop = new AbortController()
+  const dead = { pid: 1, ended: Promise.resolve('SIGKILL'), stop() {} }
+  const ended = Promise.withResolvers<string>()
+  let starts = 0
+  const kept = keepRunning<Running>({
+    start: () => {
+      starts++
+      return dead
+    },
+    onStarted() {},
+    onEnded() {},
+    signal: stop.signal,
+  })
+  await vi.advanceTimersByTimeAsync(10)
+  kept.replace({ pid: 2, ended: ended.promise, stop: () => ended.resolve('SIGTERM') })
+  await vi.advanceTimersByTimeAsync(0)
+  expect([kept.running().pid, starts]).toEqual([2, 1])
+  stop.abort()
+  await kept.over
 })
