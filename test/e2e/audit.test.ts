@@ -1,9 +1,11 @@
 /** Audit as an operator meets it: the command line against a whole service. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startService, type Service } from '../support/service.ts'
+import { repository, startService, type Service } from '../support/service.ts'
 
 const person = 'anna-of-the-canaries'
 let service: Service
@@ -85,6 +87,16 @@ test('everything is exported, as JSON lines and as CSV, to a pipe and to a file'
   expect(csv[0]).toBe('time,what,decision,who,alias,team,model,from,target,why,id,detail')
   expect(csv.length).toBe(lines.length + 1)
   expect((await service.cli('audit', 'export', '--format', 'xls')).exitCode).toBe(2)
+  // Whoever reads the pipe has seen enough at once.
+  const cut = spawn('sh', ['-c', `"${join(repository, 'bin/holdfast')}" audit export | head -c 1`], {
+    env: service.env,
+  })
+  let said = ''
+  cut.stderr.on('data', (text: Buffer) => {
+    said += text.toString()
+  })
+  await once(cut, 'close')
+  expect(said).toBe('')
 })
 
 test('only the administrator may read it', async () => {

@@ -1,5 +1,4 @@
 /** An audit export on its way from the service to a file or a pipe; only a piece of it is ever held. */
-import { once } from 'node:events'
 import { open, rename, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { CliError, type Client } from './client.ts'
@@ -15,15 +14,29 @@ export async function exportAudit(
   const progress = openProgress()
   try {
     if (output === null) {
-      for await (const bytes of client.download(path)) {
-        progress.saw(bytes)
-        if (!process.stdout.write(bytes)) await once(process.stdout, 'drain')
-      }
+      await pipe(client.download(path), progress.saw)
     } else {
       await writeFile(client, { path, output, progress })
     }
   } finally {
     progress.end()
+  }
+}
+
+/** Whoever reads the pipe may have seen enough (`| head`): that is no mistake of anybody's. */
+async function pipe(pieces: AsyncIterable<Uint8Array>, saw: (bytes: Uint8Array) => void): Promise<void> {
+  const { stdout } = process
+  const { promise: closed, resolve: close } = Promise.withResolvers<void>()
+  let isClosed = false
+  stdout.on('error', () => {
+    isClosed = true
+    close()
+  })
+  for await (const bytes of pieces) {
+    if (isClosed) return
+    saw(bytes)
+    if (stdout.write(bytes)) continue
+    await Promise.race([new Promise(resume => stdout.once('drain', resume)), closed])
   }
 }
 
