@@ -41,7 +41,9 @@ else
     `\n${[null, ...report.lines].map(renderLine).join('\n')}\n\n${report.seconds} s, seed ${seed}\n${renderFindings(report.findings)}`,
   )
 if (!values.json && report.skipped.length > 0)
-  console.log(`skipped, as mounting a small disk is not allowed here: ${report.skipped.join(', ')}`)
+  console.log(
+    `skipped, as redis-server, PostgreSQL or the right to mount a small disk is missing here: ${report.skipped.join(', ')}`,
+  )
 process.exitCode = report.findings.some(({ violations }) => violations.length > 0) ? 1 : 0
 
 function renderLine(line: FaultLine | null): string {

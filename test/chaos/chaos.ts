@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { ask } from '../support/load.ts'
+import { startPostgres } from '../support/postgres.ts'
+import { startRedis } from '../support/redis.ts'
 import { repository, startService, type Service } from '../support/service.ts'
 import { until } from '../support/settled.ts'
 import { startActs } from './acts.ts'
@@ -69,19 +71,26 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const folder = mkdtempSync(join(tmpdir(), 'holdfast-chaos-'))
     closers.push(() => rmSync(folder, { recursive: true, force: true }))
     const home = join(folder, 'home')
-    const disk = options.faults === undefined || options.faults.includes('disk-full') ? mountJournal(home) : null
+    const wants = (part: string): boolean => options.faults?.some(name => name.startsWith(part)) ?? true
+    const disk = wants('disk-') ? mountJournal(home) : null
     closers.push(() => disk?.unmount())
     const clockFile = join(folder, 'clock')
+    const redis = wants('redis-') ? await startRedis().catch(() => null) : null
+    closers.push(() => redis?.stop())
+    const postgres = wants('postgres-') ? await startPostgres().catch(() => null) : null
+    closers.push(() => postgres?.close())
     const service = await startService({
       home,
-      spec: specFor(engines),
+      spec: specFor(engines, { redis: redis !== null, postgres: postgres !== null }),
       env: {
+        ...(redis === null ? {} : { HOLDFAST_CHAOS_REDIS: redis.url }),
+        ...(postgres === null ? {} : { HOLDFAST_CHAOS_DATABASE: await postgres.newDatabase() }),
         HOLDFAST_TEST_CLOCK: clockFile,
         NODE_OPTIONS: `--import ${pathToFileURL(join(repository, 'test/chaos/shift-clock.ts')).href}`,
       },
     })
     closers.push(service.stop)
-    return await breakThings(options, { engines, service, world: { home, disk, clockFile } })
+    return await breakThings(options, { engines, service, world: { home, disk, redis, postgres, clockFile } })
   } finally {
     for (const close of closers.toReversed()) await close()
   }
@@ -92,7 +101,10 @@ type Broken = Parts & { world: World }
 
 async function breakThings(options: ChaosOptions, { engines, service, world }: Broken): Promise<ChaosReport> {
   const { seed, minutes, onFault, signal } = options
-  const skipped = world.disk === null ? ['disk-full'] : []
+  const missing = Object.entries({ 'disk-': world.disk, 'redis-': world.redis, 'postgres-': world.postgres })
+    .filter(([, part]) => part === null)
+    .map(([prefix]) => prefix)
+  const skipped = faultNames.filter(name => missing.some(prefix => name.startsWith(prefix)))
   const wanted = (options.faults ?? faultNames).filter(name => !skipped.includes(name))
   const startedMs = performance.now()
   const random = openRandom(seed)
@@ -124,7 +136,12 @@ async function breakThings(options: ChaosOptions, { engines, service, world }: B
     skipped: (options.faults ?? faultNames).filter(name => skipped.includes(name)),
     seconds: Math.round((performance.now() - startedMs) / 1000),
     lines: injected.map((one, at) => toLine(one, recovered[at] ?? null, { seen, closes })),
-    findings: [...judge({ seen, records, injected, limits }), rest, kept, await chainFinding(service)],
+    findings: [
+      ...judge({ seen, records, injected, limits, limitsAreShared: world.redis !== null }),
+      rest,
+      kept,
+      await chainFinding(service),
+    ],
   }
 }
 
@@ -202,7 +219,7 @@ async function makeHolders(service: Service): Promise<Holder[]> {
   ])
 }
 
-function specFor(engines: readonly EngineProcess[]): string {
+function specFor(engines: readonly EngineProcess[], uses: { redis: boolean; postgres: boolean }): string {
   const replicas = (from: number): string =>
     engines
       .slice(from, from + 2)
@@ -212,6 +229,8 @@ function specFor(engines: readonly EngineProcess[]): string {
   return `name: chaos
 gateway:
   health: { stall: 5s }
+  sharedLimits: ${uses.redis ? '${env:HOLDFAST_CHAOS_REDIS}' : 'local'}
+store: ${uses.postgres ? '${env:HOLDFAST_CHAOS_DATABASE}' : 'sqlite'}
 versions:
   - { name: dev-v1.0-coder-fp16-p0, engine: { kind: vllm, servedName: fake }, replicas: [${replicas(0)}] }
   - { name: dev-v1.0-general-fp16-p0, engine: { kind: vllm, servedName: fake }, replicas: [${replicas(2)}] }

@@ -4,6 +4,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { BehaviourChange } from '../../tools/fake-engine/index.ts'
 import type { EngineProcess } from './engine-process.ts'
 import { killRole, pidOf, type Role } from './processes.ts'
+import type { Postgres } from '../support/postgres.ts'
+import type { Redis } from '../support/redis.ts'
 import type { SmallDisk } from './small-disk.ts'
 
 /** What a fault did, by the wall clock, as the journal tells time. */
@@ -21,12 +23,16 @@ export type World = {
   home: string
   /** `null`: mounting is not allowed here. */
   disk: SmallDisk | null
+  /** Where limits are shared; `null`: they are counted in the gateway. */
+  redis: Redis | null
+  /** Where keys are kept; `null`: in a file. */
+  postgres: Postgres | null
   /** What `shift-clock.ts` reads. */
   clockFile: string
 }
 export type Fault = {
   name: string
-  strikes: 'replica' | 'disk' | Role
+  strikes: 'replica' | 'disk' | 'redis' | 'postgres' | Role
   inject: (world: World, engine: EngineProcess) => Promise<string[] | null>
 }
 
@@ -111,6 +117,36 @@ export const faults: readonly Fault[] = [
       disk?.fill()
       await pause(shortMs)
       disk?.free()
+      return null
+    },
+  },
+  {
+    name: 'redis-killed',
+    strikes: 'redis',
+    async inject({ redis }) {
+      await redis?.kill()
+      await pause(shortMs)
+      await redis?.restart()
+      return null
+    },
+  },
+  {
+    name: 'redis-stopped',
+    strikes: 'redis',
+    async inject({ redis }) {
+      redis?.hang()
+      await pause(shortMs)
+      redis?.resume()
+      return null
+    },
+  },
+  {
+    name: 'postgres-killed',
+    strikes: 'postgres',
+    async inject({ postgres }) {
+      await postgres?.stop('SIGQUIT')
+      await pause(shortMs)
+      await postgres?.start()
       return null
     },
   },
