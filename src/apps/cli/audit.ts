@@ -86,19 +86,23 @@ export function registerAudit(program: Command, io: CliIo = processIo): void {
     })
 
   addBounds(audit.command('export').description('Write everything that matches, as JSON lines or CSV.'))
-    .option('--format <format>', 'jsonl or csv (safe to open in a spreadsheet).', 'jsonl')
+    .option('--format <format>', 'jsonl (default) or csv (safe to open in a spreadsheet).')
+    .option('--json', 'The same as --format jsonl.')
     .option('-o, --output <file>', 'Into a file, which appears once it is whole (default: standard output).')
     .addHelpText(
       'after',
       examples('audit export --since 30d -o audit.jsonl', 'audit export --format csv --what "key.*"'),
     )
-    .action(async ({ format, output, ...bounds }: Bounds & { format: string; output?: string }) => {
-      if (format !== 'jsonl' && format !== 'csv')
-        throw new CliError(`--format is '${format}'; it should be jsonl or csv.`, 2)
-      const query = toQuery(bounds)
-      query.set('format', format)
-      await exportAudit(openClient(io), { path: `/api/v1/audit/export?${query}`, output: output ?? null })
-    })
+    .action(
+      async ({ format = 'jsonl', json, output, ...bounds }: Bounds & Json & { format?: string; output?: string }) => {
+        if (json === true && format === 'csv') throw new CliError('--json and --format csv exclude each other.', 2)
+        if (format !== 'jsonl' && format !== 'csv')
+          throw new CliError(`--format is '${format}'; it should be jsonl or csv.`, 2)
+        const query = toQuery(bounds)
+        query.set('format', format)
+        await exportAudit(openClient(io), { path: `/api/v1/audit/export?${query}`, output: output ?? null })
+      },
+    )
 
   audit
     .command('erase')
