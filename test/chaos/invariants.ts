@@ -31,7 +31,7 @@ export function judge(evidence: Evidence): Finding[] {
 }
 
 /** 1. No record is lost or doubled. */
-export function everyRequestOnce({ seen, records, injected }: Evidence): Finding {
+function everyRequestOnce({ seen, records, injected }: Evidence): Finding {
   const violations: string[] = []
   let missing = 0
   const closes = Map.groupBy(records.filter(isClose), ({ id }) => String(id))
@@ -65,7 +65,7 @@ export function everyRequestOnce({ seen, records, injected }: Evidence): Finding
 }
 
 /** 3. No 60 seconds hold more than a limit and 1 %. Counts kept in a gateway alone die with it: then each life counts anew. */
-export function limitsHold({ records, injected, limits, limitsAreShared }: Evidence): Finding {
+function limitsHold({ records, injected, limits, limitsAreShared }: Evidence): Finding {
   const violations: string[] = []
   let fullest = 0
   const killed = injected.filter(({ name }) => name === 'gateway-killed' && !limitsAreShared)
@@ -96,7 +96,7 @@ export function limitsHold({ records, injected, limits, limitsAreShared }: Evide
 }
 
 /** 4. One thing is broken at a time, so a healthy replica always exists: of this model, or of the one that stands in. */
-export function nothingFailsBeforeItsFirstByte({ seen, records, injected }: Evidence): Finding {
+function nothingFailsBeforeItsFirstByte({ seen, records, injected }: Evidence): Finding {
   const closes = new Map(records.filter(isClose).map(record => [String(record.id), record]))
   const violations = seen
     .filter(one => !one.left && one.events === 0 && !overlapsGatewayKill(one, injected))
@@ -115,7 +115,7 @@ export function nothingFailsBeforeItsFirstByte({ seen, records, injected }: Evid
 }
 
 /** 5. A hung engine is given nothing more after ten seconds; one that takes in a long prompt goes on. */
-export function hungIsLeftAlone({ records, injected }: Evidence): Finding {
+function hungIsLeftAlone({ records, injected }: Evidence): Finding {
   const hung = injected.filter(({ givenWhileHung }) => givenWhileHung !== null)
   const long = injected.filter(({ name }) => name === 'long-prefill')
   const closes = records.filter(isClose)
@@ -142,7 +142,7 @@ export function hungIsLeftAlone({ records, injected }: Evidence): Finding {
 }
 
 /** 6. A stream that breaks after its first byte ends with an error event. */
-export function brokenStreamsSaySo({ seen, injected }: Evidence): Finding {
+function brokenStreamsSaySo({ seen, injected }: Evidence): Finding {
   const broken = seen.filter(one => one.stream && one.events > 0 && !one.left && one.end !== 'whole')
   return {
     promise: 'a stream that breaks after its first byte ends with an error event',
