@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { hasLlamaServer, llamaServerPath, startLlamaServer } from '../../test/support/llama-server.ts'
+import { stopChildren } from '../gateway/proc.ts'
 import { drive, timeOne } from './drive.ts'
 import type { Target } from './drive.ts'
 import { renderDocument, renderTable } from './report.ts'
@@ -183,6 +184,7 @@ function beside(name: string): string {
 function cleanUp(): Promise<void> {
   cleaning ??= (async () => {
     for (const stop of running) await stop().catch((error: unknown) => console.error(String(error)))
+    await stopChildren()
     rmSync(folder, { recursive: true, force: true })
   })()
   return cleaning

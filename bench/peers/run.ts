@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { pickLoader } from '../gateway/measure.ts'
 import type { Loader } from '../gateway/measure.ts'
-import { canPin, cores, firstLine, residentMegabytes, runToEnd, start } from '../gateway/proc.ts'
+import { canPin, cores, firstLine, residentMegabytes, runToEnd, start, stopChildren } from '../gateway/proc.ts'
 import { measureIdle, measureRequests, measureStreams } from './measure.ts'
 import type { Round, Scenario } from './measure.ts'
 import { renderDocument, renderTables } from './report.ts'
@@ -164,9 +164,12 @@ async function measureSilence(programs: ReadonlyMap<PeerName, string>): Promise<
       if (seconds() > until.idle) return
       await attempt(name, async () => {
         const mock = await openMock()
-        const peer = await open(name, program, mock.port)
-        keep(await measureIdle(peer, round))
-        for (const one of [peer, mock]) await close(one)
+        try {
+          const peer = await open(name, program, mock.port)
+          keep(await measureIdle(peer, round).finally(() => close(peer)))
+        } finally {
+          await close(mock)
+        }
       })
     }
   }
@@ -239,6 +242,7 @@ function beside(name: string): string {
 function cleanUp(): Promise<void> {
   cleaning ??= (async () => {
     for (const one of running) await one.stop().catch((error: unknown) => console.error(String(error)))
+    await stopChildren()
     rmSync(folder, { recursive: true, force: true })
   })()
   return cleaning
