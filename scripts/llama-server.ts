@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { llamaServerPath } from '../test/support/llama-server.ts'
 
@@ -38,7 +38,15 @@ function build(): void {
     run('git', 'clone', '--quiet', '-c', 'advice.detachedHead=false', bundle, join(folder, 'source'))
     const flags = Object.entries(settings).map(([name, value]) => `-D${name}=${value}`)
     run('cmake', '-S', join(folder, 'source'), '-B', join(folder, 'build'), ...flags)
-    run('cmake', '--build', join(folder, 'build'), '--target', 'llama-server', '--parallel')
+    run(
+      'cmake',
+      '--build',
+      join(folder, 'build'),
+      '--target',
+      'llama-server',
+      '--parallel',
+      String(availableParallelism()),
+    )
     mkdirSync(join(llamaServerPath, '..'), { recursive: true })
     // Whole or not at all: tests look for it by its name.
     copyFileSync(join(folder, 'build/bin/llama-server'), `${llamaServerPath}.new`)

@@ -148,7 +148,7 @@ async function holdOne({ port, key, headers }: Job): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     socket.on('data', data => {
       text = (text + data.toString('latin1')).slice(-4096)
-      if (text.includes('"sent":"')) resolve()
+      if (text.includes(' sent:')) resolve()
     })
     socket.on('close', () => reject(new Error('It was closed.')))
   })
@@ -233,7 +233,7 @@ async function readStream(
       if (firstByteMs === 0) firstByteMs = performance.now() - start
       const now = process.hrtime.bigint()
       rest += data.toString('latin1')
-      const marks = Array.from(rest.matchAll(/"sent":"(\d+)"/g))
+      const marks = Array.from(rest.matchAll(/ sent:(\d+)"/g))
       for (const [, sent = '0'] of marks) delays.push(Number(now - BigInt(sent)) / 1e6)
       if (rest.includes('[DONE]')) socket.destroy()
       const last = marks.at(-1)

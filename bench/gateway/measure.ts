@@ -30,8 +30,8 @@ export type Round = {
   /** Requests and streams that were not answered whole with 200. A round with any is worthless. */
   failed: { latency: number; throughput: number; streaming: number }
 }
-/** Where load goes. `connections` when it is not what most systems get: slow ones would only queue. */
-export type Target = Pick<System, 'port' | 'key' | 'headers'> & { connections?: number }
+/** Where load goes. `connections` and `streams` when they are not what most systems get: slow ones would only queue. */
+export type Target = Pick<System, 'port' | 'key' | 'headers'> & { connections?: number; streams?: number }
 export type Loader = {
   kind: 'wrk' | 'own'
   run: (target: Target, ms: number) => Promise<{ requests: number; failed: number; seconds: number }>
@@ -109,9 +109,9 @@ export async function whileHolding<Seen>(
 
 type Aim = { mode: 'open' | 'closed' | 'sse' | 'spread' | 'hold'; ms: number; streams?: number }
 
-function loadCommand({ port, key, headers, connections: asked }: Target, aim: Aim): string[] {
+function loadCommand({ port, key, headers, streams, connections: asked }: Target, aim: Aim): string[] {
   const most = aim.mode === 'open' ? openConnections : (asked ?? connections)
-  const job = { ...aim, port, key, headers, connections: most, perSecond: openPerSecond }
+  const job = { streams, ...aim, port, key, headers, connections: most, perSecond: openPerSecond }
   return [process.execPath, '--disable-warning=ExperimentalWarning', loadProgram, JSON.stringify(job)]
 }
 

@@ -94,10 +94,11 @@ function nextPhaseMs(): number {
   return phase
 }
 
+/** The time is in the text: some gateways pass on nothing that they do not know. */
 function renderEvent(index: number): string {
   return (
     `{"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"${model}",` +
-    `"choices":[{"index":0,"delta":{"content":" word${index}"},"finish_reason":null}],"sent":"${process.hrtime.bigint()}"}`
+    `"choices":[{"index":0,"delta":{"content":" word${index} sent:${process.hrtime.bigint()}"},"finish_reason":null}]}`
   )
 }
 

@@ -101,6 +101,19 @@ export function childrenOf(pid: number): number[] {
     .map(Number)
 }
 
+/** Ends everything that this process has started, what was still starting too. Resolves when it is gone, or after 15 s. */
+export async function stopChildren(): Promise<void> {
+  for (const pid of childrenOf(process.pid)) {
+    try {
+      process.kill(pid, 'SIGTERM')
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  const deadline = Date.now() + 15_000
+  while (childrenOf(process.pid).length > 0 && Date.now() < deadline) await new Promise(next => setTimeout(next, 50))
+}
+
 function threadsOf(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/task`)

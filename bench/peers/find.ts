@@ -9,7 +9,7 @@ export type Found = { program: string; version: string } | { problem: string }
 const tools = resolve(fileURLToPath(new URL('../../.tools', import.meta.url)))
 const installMs = 420_000
 const portkey = '1.15.2'
-const litellm = '1.108.11'
+const litellm = '1.106.2'
 
 export async function findHaproxy(): Promise<Found> {
   const script = 'PATH="$PATH:/usr/sbin"; command -v haproxy && haproxy -v'

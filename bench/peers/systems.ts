@@ -10,13 +10,15 @@ import type { Found } from './find.ts'
 
 export const peerNames = ['nginx', 'haproxy', 'holdfast', 'portkey', 'litellm', 'bifrost'] as const
 export type PeerName = (typeof peerNames)[number]
-export type Peer = Omit<System, 'name'> & { name: PeerName; connections?: number }
+export type Peer = Omit<System, 'name'> & { name: PeerName; connections?: number; streams?: number }
 
 /** `warmUpMs`: what it takes until a round costs what the one before did; a compiler works behind some. */
 export type PeerKind = {
   warmUpMs: number
   /** Connections for whole answers; left out: as many as for all. A slow gateway would only let more of them queue. */
   connections?: number
+  /** Streams at once; left out: 200. */
+  streams?: number
   does: string
 }
 export const peerKinds: Readonly<Record<PeerName, PeerKind>> = {
@@ -24,7 +26,12 @@ export const peerKinds: Readonly<Record<PeerName, PeerKind>> = {
   haproxy: { warmUpMs: 1000, does: 'forwards' },
   holdfast: { warmUpMs: 6000, does: 'key, limits, routing, token counts, metrics, journal' },
   portkey: { warmUpMs: 40_000, connections: 16, does: 'forwards by its headers; checks no key, counts nothing' },
-  litellm: { warmUpMs: 6000, connections: 16, does: 'master key, routing; without its database' },
+  litellm: {
+    warmUpMs: 6000,
+    connections: 16,
+    streams: 50,
+    does: 'master key, routing; without its database; 50 streams at once instead of 200',
+  },
   bifrost: { warmUpMs: 6000, does: '' },
 }
 
@@ -56,11 +63,11 @@ export async function findPeer(name: PeerName): Promise<Found> {
 /** `folder` is the system's own. Throws when it can't be started or does not answer as the mock does. */
 export async function openPeer(name: PeerName, program: string, place: Place): Promise<Peer> {
   mkdirSync(place.folder, { recursive: true })
-  const { connections } = peerKinds[name]
+  const { connections, streams } = peerKinds[name]
   const peer = await openOne(name, program, place)
   try {
     await answers(peer)
-    return { ...peer, ...(connections !== undefined && { connections }) }
+    return { ...peer, ...(connections !== undefined && { connections }), ...(streams !== undefined && { streams }) }
   } catch (error) {
     await peer.stop()
     throw error

@@ -10,14 +10,14 @@ const betweenMs = 300
 const patienceMs = 10_000
 const trifle = { model: 'coder', messages: [{ role: 'user', content: 'Am I in?' }] }
 
-export function startActs(service: Pick<Service, 'call' | 'url'>) {
+export function startActs(service: Pick<Service, 'call' | 'url'>, signal: AbortSignal | undefined) {
   const made: Made[] = []
   let unanswered = 0
   let stopping = false
   const over = run()
 
   async function run(): Promise<void> {
-    for (let n = 0; !stopping; n++) {
+    for (let n = 0; !stopping && signal?.aborted !== true; n++) {
       await makeOne(n)
       const next = made.find(({ revoked }) => !revoked)
       if (n % 2 === 1 && next !== undefined) await revoke(next)

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { faultNames, runChaos, type FaultLine } from './chaos.ts'
 import { renderFindings } from './finding.ts'
+import { untilStopped } from './stopped.ts'
 
 const { values } = parseArgs({
   options: {
@@ -17,24 +18,19 @@ if (unknown !== undefined) {
   console.error(`There is no fault '${unknown}'. Faults: ${faultNames.join(', ')}`)
   process.exit(2)
 }
-const stopping = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => {
-    console.error('Stopping: the fault under way is mended, the promises are judged, and everything is ended.')
-    stopping.abort()
-  })
-
 const seed = z.coerce.number().int().parse(values.seed)
 if (!values.json) console.log(`seed ${seed}`)
-const report = await runChaos({
-  seed,
-  minutes: z.coerce.number().min(0).parse(values.minutes),
-  signal: stopping.signal,
-  ...(values.faults === undefined ? {} : { faults: values.faults.split(',') }),
-  onFault: ({ fault, struck }) => {
-    if (!values.json) console.log(`… ${fault} (${struck})`)
-  },
-})
+const report = await untilStopped(signal =>
+  runChaos({
+    seed,
+    minutes: z.coerce.number().min(0).parse(values.minutes),
+    signal,
+    ...(values.faults === undefined ? {} : { faults: values.faults.split(',') }),
+    onFault: ({ fault, struck }) => {
+      if (!values.json) console.log(`… ${fault} (${struck})`)
+    },
+  }),
+)
 if (values.json) console.log(JSON.stringify(report))
 else
   console.log(

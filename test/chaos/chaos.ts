@@ -19,6 +19,7 @@ import { startChaosLoad, type Holder, type Seen } from './load.ts'
 import { readMetric } from './metrics.ts'
 import { openRandom, type Random } from './random.ts'
 import { mountJournal } from './small-disk.ts'
+import { unlessStopped } from './stopped.ts'
 import type { CloseRecord, JournalRecord } from '../../src/domain/journal/index.ts'
 
 export type ChaosOptions = {
@@ -90,7 +91,15 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       },
     })
     closers.push(service.stop)
-    return await breakThings(options, { engines, service, world: { home, disk, redis, postgres, clockFile } })
+    const over = new AbortController()
+    closers.push(() => over.abort())
+    return await unlessStopped(
+      options.signal,
+      breakThings(
+        { ...options, signal: over.signal },
+        { engines, service, world: { home, disk, redis, postgres, clockFile } },
+      ),
+    )
   } finally {
     for (const close of closers.toReversed()) await close()
   }
@@ -109,8 +118,8 @@ async function breakThings(options: ChaosOptions, { engines, service, world }: B
   const startedMs = performance.now()
   const random = openRandom(seed)
   const holders = await makeHolders(service)
-  const load = startChaosLoad({ url: () => service.url, holders })
-  const acts = startActs(service)
+  const load = startChaosLoad({ url: service.url, holders, signal })
+  const acts = startActs(service, signal)
   const injected: Injected[] = []
   const recovered: (number | null)[] = []
   await pause(2 * betweenMs)

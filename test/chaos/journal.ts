@@ -2,7 +2,7 @@
 import { createReadStream, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { CloseRecord, JournalRecord } from '../../src/domain/journal/index.ts'
+import type { JournalRecord } from '../../src/domain/journal/index.ts'
 
 /** Every line, epoch by epoch, in the order it was written. A last line without its end is one that was never written. */
 export async function eachRecord(home: string, take: (record: JournalRecord) => void): Promise<void> {
@@ -17,14 +17,6 @@ export async function eachRecord(home: string, take: (record: JournalRecord) => 
       }
     }
   }
-}
-
-export async function closesOf(home: string): Promise<CloseRecord[]> {
-  const closes: CloseRecord[] = []
-  await eachRecord(home, record => {
-    if (record.t === 'close') closes.push(record)
-  })
-  return closes
 }
 
 function parse(line: string): JournalRecord | null {

@@ -6,7 +6,7 @@ import { ask, type Ended } from '../support/load.ts'
 export type Holder = { alias: string; key: string; isLimited: boolean }
 /** A request as its client saw it, with its times by the wall clock. */
 export type Seen = Ended & { holder: Holder; n: number; from: number; until: number; left: boolean }
-export type ChaosLoad = ReturnType<typeof startChaosLoad>
+type ChaosLoadParts = { url: string; holders: readonly Holder[]; signal: AbortSignal | undefined }
 
 const clients = 12
 /** One of so many leaves before its answer is whole. */
@@ -17,7 +17,7 @@ const refusedPauseMs = 150
 const patienceMs = 90_000
 const longPrompt = 'Read all of this. '.repeat(120)
 
-export function startChaosLoad({ url, holders }: { url: () => string; holders: readonly Holder[] }) {
+export function startChaosLoad({ url, holders, signal }: ChaosLoadParts) {
   const seen: Seen[] = []
   let started = 0
   let stopping = false
@@ -25,7 +25,7 @@ export function startChaosLoad({ url, holders }: { url: () => string; holders: r
 
   async function run(keepsConnection: boolean): Promise<void> {
     const agent = keepsConnection ? new Agent({ keepAlive: true, maxSockets: 1 }) : undefined
-    while (!stopping) {
+    while (!stopping && signal?.aborted !== true) {
       const one = await send(started++, agent)
       seen.push(one)
       // As clients do; else a refused one would ask as fast as it can.
@@ -41,7 +41,7 @@ export function startChaosLoad({ url, holders }: { url: () => string; holders: r
     const leaves = n % leaver === leaver - 1
     const from = Date.now()
     const ended = await ask({
-      url: url(),
+      url,
       key: holder.key,
       clientId: `chaos-${n}`,
       patienceMs,

@@ -14,6 +14,7 @@ import { startEngineProcess, type EngineProcess } from './engine-process.ts'
 import type { Finding } from './finding.ts'
 import { eachRecord } from './journal.ts'
 import { readMetric } from './metrics.ts'
+import { unlessStopped } from './stopped.ts'
 import { slopeOf, type Sample } from './trend.ts'
 
 export type SoakOptions = {
@@ -51,7 +52,10 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
     closers.push(...engines.map(engine => engine.stop))
     const service = await startService({ spec: specFor(engines), env: insideEnv(folder) })
     closers.push(service.stop)
-    return await soak(options, { folder, engines, service })
+    const over = new AbortController()
+    closers.push(() => over.abort())
+    const parts = { folder, engines, service }
+    return await unlessStopped(options.signal, soak({ ...options, signal: over.signal }, parts))
   } finally {
     for (const close of closers.toReversed()) await close()
   }

@@ -1,4 +1,4 @@
-/** The bench works: one short round of every system, no failed request, and the table with its ratios. */
+/** The benches work: one short round of every system, no failed request, and the tables with their ratios. */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -19,4 +19,20 @@ test.skipIf(missing && process.env['CI'] !== 'true')(
     expect(stdout).toMatch(/^\| holdfast \|.*\d\.\d\d/m)
   },
   120_000,
+)
+
+test.skipIf(missing && process.env['CI'] !== 'true')(
+  'npm run bench:peers measures whole answers, streams, memory and silence, and says why a peer is not there',
+  async () => {
+    const { stdout } = await promisify(execFile)(
+      join(repository, 'bin/node24'),
+      ['bench/peers/run.ts', '--quick', '--rounds', '1', '--systems', 'nginx,holdfast,bifrost'],
+      { cwd: repository, maxBuffer: 16 * 1024 * 1024 },
+    )
+    // Every table has a row with a number and no failure for each.
+    expect(stdout.match(/^\| nginx \| \d.* \| 1 \| 0 \|$/gm)).toHaveLength(4)
+    expect(stdout.match(/^\| holdfast \| \d.* \| 1 \| 0 \|$/gm)).toHaveLength(4)
+    expect(stdout).toMatch(/^\| bifrost \| not measured: not reachable: /m)
+  },
+  240_000,
 )

@@ -129,7 +129,10 @@ export function beginJoin(ledger: Ledger, now: number): void {
       [account.tokens, tokensPerMinute],
     ] as const)
       if (limit !== undefined)
-        gauge.block = Math.max(0, Math.min(ahead(gauge, now), roomAlone(gauge, limit, ledger.standing, now)))
+        gauge.block = Math.max(
+          0,
+          Math.min(ahead(gauge, now), roomAlone(gauge, { limit, standing: ledger.standing }, now)),
+        )
   }
 }
 

@@ -8,9 +8,11 @@ import { leavesAt, totalBefore, totalOf, windowSpan } from './window.ts'
 
 /** `since`: the slice from which on it stands so. */
 export type Standing = { gateways: number; since: number }
+type Bounds = { limit: number; standing: Standing }
 
 /** How much more may be used now. */
-export function roomAlone(gauge: Gauge, limit: number, { gateways, since }: Standing, now: number): number {
+export function roomAlone(gauge: Gauge, { limit, standing }: Bounds, now: number): number {
+  const { gateways, since } = standing
   const own = totalOf(gauge.own, now)
   const others = gauge.others === null ? 0 : totalOf(gauge.others, now)
   const before = gateways === 1 ? 0 : totalBefore(gauge.own, since)
@@ -18,8 +20,9 @@ export function roomAlone(gauge: Gauge, limit: number, { gateways, since }: Stan
 }
 
 /** How long until `amount` fits; a minute for one that is larger than the share. */
-export function fitsAloneIn(gauge: Gauge, { limit, amount }: Bound, standing: Standing, now: number): Millis {
-  if (roomAlone(gauge, limit, standing, now) >= amount) return millis(0)
+export function fitsAloneIn(gauge: Gauge, { amount, ...bounds }: Bounds & { amount: number }, now: number): Millis {
+  if (roomAlone(gauge, bounds, now) >= amount) return millis(0)
+  const { limit, standing } = bounds
   const since = standing.gateways === 1 ? 0 : standing.since
   const before = totalBefore(gauge.own, since)
   const others = gauge.others === null ? 0 : totalOf(gauge.others, now)
@@ -43,13 +46,12 @@ function roomOf({ before, fresh, others }: Used, limit: number, gateways: number
   return Math.min(partOf(limit, before + others, gateways) - fresh, partOf(limit, 0, gateways) - before - fresh)
 }
 
-type Bound = { limit: number; amount: number }
-
 /**
  * Whether one more may be served at once. Places that others had count for a minute: then they have had the time to
  * come down to their own share.
  */
-export function hasPlaceAlone(account: Account, limit: number, { gateways, since }: Standing, now: number): boolean {
+export function hasPlaceAlone(account: Account, { limit, standing }: Bounds, now: number): boolean {
+  const { gateways, since } = standing
   const others = leavesAt(since) > now ? account.places.others : 0
   return account.leases < partOf(limit, 0, gateways) && account.leases + others < limit
 }

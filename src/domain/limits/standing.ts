@@ -19,17 +19,19 @@ export function allowancesOf(ledger: Ledger, subjects: readonly Subject[], now: 
     if (!isBounded(subject.limits)) continue
     const account = accountOf(ledger, subject)
     if (requestsPerMinute !== undefined)
-      requests = tighter(requests, allowanceOf(ledger, account.requests, requestsPerMinute, now))
+      requests = tighter(requests, allowanceOf(account.requests, { ledger, limit: requestsPerMinute }, now))
     if (tokensPerMinute !== undefined)
-      tokens = tighter(tokens, allowanceOf(ledger, account.tokens, tokensPerMinute, now))
+      tokens = tighter(tokens, allowanceOf(account.tokens, { ledger, limit: tokensPerMinute }, now))
   }
   return { requests, tokens }
 }
 
-function allowanceOf(ledger: Ledger, gauge: Gauge, limit: number, now: number): Allowance {
+function allowanceOf(gauge: Gauge, { ledger, limit }: { ledger: Ledger; limit: number }, now: number): Allowance {
   const others = gauge.others === null ? 0 : totalOf(gauge.others, now)
   const room =
-    ledger.phase === 'alone' ? roomAlone(gauge, limit, ledger.standing, now) : limit - totalOf(gauge.own, now) - others
+    ledger.phase === 'alone'
+      ? roomAlone(gauge, { limit, standing: ledger.standing }, now)
+      : limit - totalOf(gauge.own, now) - others
   const othersClearIn = gauge.others === null ? 0 : clearsIn(gauge.others, now)
   return {
     limit,

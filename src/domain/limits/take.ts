@@ -33,6 +33,7 @@ export type Hold = {
 const placeWait = millis(1_000)
 
 type Bound = { account: Account; subject: Subject; amount: number }
+type Asked = Bound & { what: LimitedWhat }
 type Wait = Millis | 'ask'
 
 /** `last`: the store has been asked; what it did not give now is refused. */
@@ -56,7 +57,7 @@ export function take(
   const short: { bound: Bound; what: LimitedWhat; wait: Wait }[] = []
   for (const bound of bounds)
     for (const what of kinds) {
-      const wait = waitFor(ledger, bound, what, now)
+      const wait = waitFor(ledger, { ...bound, what }, now)
       if (wait !== 0) short.push({ bound, what, wait: last && wait === 'ask' ? lastWait(bound, what, now) : wait })
     }
   if (short.length === 0) return { verdict: 'taken', holds: bounds.map(bound => hold(ledger, bound, now)) }
@@ -98,19 +99,19 @@ export function release(ledger: Ledger, held: Hold): void {
 
 const kinds = ['requests', 'tokens', 'parallel'] as const
 
-function waitFor(ledger: Ledger, { account, amount }: Bound, what: LimitedWhat, now: number): Wait | 0 {
+function waitFor(ledger: Ledger, { account, amount, what }: Asked, now: number): Wait | 0 {
   const { limits, places } = account
   const alone = ledger.phase === 'alone'
   const held = now < account.heldUntil
   if (what === 'parallel') {
     if (limits.parallel === undefined) return 0
-    if (alone) return hasPlaceAlone(account, limits.parallel, ledger.standing, now) ? 0 : placeWait
+    if (alone) return hasPlaceAlone(account, { limit: limits.parallel, standing: ledger.standing }, now) ? 0 : placeWait
     if (held && places.spare > 0) return 0
     return now < places.closedUntil ? placeWait : 'ask'
   }
   const { gauge, limit, wanted } = gaugeOf(account, what, amount)
   if (limit === undefined || wanted === 0) return 0
-  if (alone) return fitsAloneIn(gauge, { limit, amount: wanted }, ledger.standing, now)
+  if (alone) return fitsAloneIn(gauge, { limit, amount: wanted, standing: ledger.standing }, now)
   if (held && gauge.block >= wanted) return 0
   const { closed } = gauge
   const isClosed = closed !== null && now < closed.until && wanted >= closed.amount

@@ -80,8 +80,8 @@ export function hearAnswer(account: Account, { word, answer, sentAt }: Heard, no
     return
   }
   account.heldUntil = sentAt + blockSpan
-  hearGauge(account.requests, word.requests, answer.requests, now)
-  hearGauge(account.tokens, word.tokens, answer.tokens, now)
+  hearGauge(account.requests, { word: word.requests, answer: answer.requests }, now)
+  hearGauge(account.tokens, { word: word.tokens, answer: answer.tokens }, now)
   const { places } = account
   places.spare += answer.places.granted
   places.others = answer.places.others
@@ -119,7 +119,7 @@ function gaugeWord(
   return word
 }
 
-function hearGauge(gauge: Gauge, word: GaugeWord | null, answer: Granted, now: number): void {
+function hearGauge(gauge: Gauge, { word, answer }: { word: GaugeWord | null; answer: Granted }, now: number): void {
   if (word === null) return
   gauge.block += answer.granted
   if (gauge.others !== null || answer.others > 0) mirrorTotal((gauge.others ??= openWindow()), now, answer.others)

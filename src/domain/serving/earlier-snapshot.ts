@@ -2,7 +2,7 @@
 import { millis } from '../units.ts'
 import type { CostRate, Edge, HealthLimits, ModelRoute, ReplicaRoute, Snapshot, VersionRoute } from './snapshot.ts'
 
-export const noHealthProof: HealthLimits = { stall: millis(30_000), canary: null }
+const noHealthProof: HealthLimits = { stall: millis(30_000), canary: null }
 export const openEdge: Edge = {
   trustedProxies: [],
   perAddress: { requestsPerMinute: null, connections: null },

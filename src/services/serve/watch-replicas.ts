@@ -21,6 +21,8 @@ const hurry = 4
 const silentProbesToFail = 3
 /** One token takes an idle engine no longer, even one that swaps its weights in. */
 const canaryMs = 30_000
+/** One that comes back is asked again, and what it was asked while it still hung must not hold that up. */
+const comesBackMs = 8_000
 
 /** Runs until `signal`. A slow probe delays nobody else's. */
 export function watchReplicas({ fleet, wire, health, everyMs, timeoutMs, signal }: WatchParts): void {
@@ -64,7 +66,10 @@ export function watchReplicas({ fleet, wire, health, everyMs, timeoutMs, signal 
     const wantsProof = canary !== null && !isBusy(seen) && (idleMs >= canary || replica.unproven || comesBack)
     // One that loads models on demand must not load one for us.
     if (!wantsProof || !isLoaded(replica, probe)) return probe
-    const why = await askCanary(replica, { wire, signal: AbortSignal.any([signal, AbortSignal.timeout(canaryMs)]) })
+    const why = await askCanary(replica, {
+      wire,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(comesBack ? comesBackMs : canaryMs)]),
+    })
     if (signal.aborted) return probe
     fleet.proven(replica, why === null)
     return why === null ? probe : { state: 'failed', why }

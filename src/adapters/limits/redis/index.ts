@@ -34,7 +34,7 @@ export function openRedisCounts(address: string): SharedCounts {
       try {
         await within(reachWithin, fresh.connect())
         const sentAt = performance.now()
-        const [, theirs = 0] = await run(fresh, [], { kind: 'look' }, reachWithin)
+        const [, theirs = 0] = await within(reachWithin, run(fresh, [], { kind: 'look' }))
         clock = { theirs, ours: sentAt }
       } catch (error) {
         drop()
@@ -49,7 +49,7 @@ export function openRedisCounts(address: string): SharedCounts {
         // A command that waited longer than we did was taken for lost here: it must not grant anything.
         const deadline = Math.ceil(clock.theirs + sentAt - clock.ours) + answerWithin
         const keys = [`${keyPrefix}:gateways`, ...call.words.map(word => `${keyPrefix}:${word.id}`)]
-        const numbers = await run(client, keys, toPayload(call, { gateway, deadline }), answerWithin)
+        const numbers = await within(answerWithin, run(client, keys, toPayload(call, { gateway, deadline })))
         if (numbers[0] === status.late) throw new Error('it was late, or its clock jumped')
         clock = { theirs: numbers[1] ?? 0, ours: sentAt }
         return toReply(numbers, call)
@@ -85,16 +85,12 @@ function toClient(url: string) {
   return client
 }
 
-async function run(client: Client, keys: readonly string[], payload: object, patience: number): Promise<number[]> {
+async function run(client: Client, keys: readonly string[], payload: object): Promise<number[]> {
   const rest = [String(keys.length), ...keys, JSON.stringify(payload)]
-  const reply = within(
-    patience,
-    client.sendCommand(['EVALSHA', digest, ...rest]).catch((error: unknown) => {
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return client.sendCommand(['EVAL', script, ...rest])
-    }),
-  )
-  const numbers: unknown = await reply
+  const numbers: unknown = await client.sendCommand(['EVALSHA', digest, ...rest]).catch((error: unknown) => {
+    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+    return client.sendCommand(['EVAL', script, ...rest])
+  })
   if (!Array.isArray(numbers)) throw new Error('it answered something else than the script does')
   return numbers.map(Number)
 }
