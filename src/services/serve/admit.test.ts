@@ -25,6 +25,7 @@ describe('limits', () => {
     expect(statuses).toEqual([200, 200, 429])
     const refused = await post(chat, ask('Hi'))
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(refused.headers.get('x-ratelimit-remaining-requests')).toBe('0')
     expect(await refused.json()).toMatchObject({
       error: { code: 'rate_limit_exceeded', type: 'rate_limit_error', message: expect.stringContaining("key 'test'") },
     })

@@ -53,8 +53,22 @@ export const admit =
     const prompt = promptTokens(ask)
     const bound = answerBound(ask)
     const counted = { characters: prompt * charactersPerToken, maxTokens: bound }
-    const taken = limiter.take(subjects, usual.need(model.name, counted))
-    return taken instanceof Promise ? taken.then(serve) : serve(taken)
+    const taken = take()
+    return taken instanceof Promise ? taken.then(serve, refused) : serve(taken)
+
+    function take(): LimitLease | Promise<LimitLease> {
+      try {
+        return limiter.take(subjects, usual.need(asking, counted))
+      } catch (error) {
+        return refused(error)
+      }
+    }
+
+    /** Also who is refused hears what is left. */
+    function refused(error: unknown): never {
+      exchange.limitHeaders = limiter.headers(subjects, exchange.head.surface)
+      throw error
+    }
 
     async function serve(limits: LimitLease): Promise<void> {
       exchange.limitHeaders = limits.headers(exchange.head.surface)
