@@ -149,6 +149,8 @@ describe.skipIf(withoutPostgres)('controllers on one PostgreSQL', { timeout: 90_
   test('one is active, the other says so at every door and takes over when it is killed', async () => {
     const { active, standby, url } = await startTwo()
     expect((await active.call('POST', '/api/v1/keys', { alias: 'slack' })).status).toBe(201)
+    // Who that is it hears with its next look at the database.
+    await vi.waitUntil(() => /standby: .* is active since 20/.test(standby.said()), soon)
     for (const [method, path] of [
       ['GET', '/api/v1/keys'],
       ['POST', '/api/v1/keys'],
@@ -160,7 +162,6 @@ describe.skipIf(withoutPostgres)('controllers on one PostgreSQL', { timeout: 90_
       expect([path, status, body.error?.code]).toEqual([path, 503, 'standby'])
       expect(body.error?.message).toMatch(/\(process \d+\) is the active one since 20/)
     }
-    expect(standby.said()).toMatch(/standby: .* is active since 20/)
 
     await active.end('SIGKILL')
     await until(standby, 'active')
