@@ -81,6 +81,7 @@ Exit codes: 0 done, 1 it said no, 2 wrong usage.`,
 export async function runCommandLine({ argv, env, entry }: CommandLine): Promise<number> {
   const program = defineProgram({ env, entry })
   for (const command of withSubcommands(program)) command.exitOverride()
+  process.stdout.on('error', ignoreClosedPipe)
   try {
     await program.parseAsync(argv)
     return Number(process.exitCode ?? 0)
@@ -92,6 +93,11 @@ export async function runCommandLine({ argv, env, entry }: CommandLine): Promise
     }
     throw error
   }
+}
+
+/** Whoever reads the output has seen enough (`| head`): that is no mistake of anybody's. */
+function ignoreClosedPipe(error: Error): void {
+  if (!('code' in error) || error.code !== 'EPIPE') throw error
 }
 
 function withSubcommands(command: Command): Command[] {
