@@ -131,6 +131,8 @@ function specFor(one: string, other: string): string {
   const [equal, guarded] = ['production-v1.0-fake-fp16-p0', 'production-v2.0-fake-fp16-p0']
   return `apiVersion: holdfast/v1
 name: failover
+# Engines count every request, and these are to count those of clients alone.
+gateway: { health: { canary: off } }
 versions:${version(equal, '')}${version(guarded, '-backed')}
 models:
   - { name: coder, live: ${equal} }
