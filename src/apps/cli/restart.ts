@@ -25,10 +25,12 @@ export function registerRestart(program: Command, io: CliIo = processIo): void {
   program
     .command('upgrade')
     .description('Make the service here another release of Holdfast, newer or older. No request is cut.')
-    .argument('[folder]', 'The folder of the release (default: the one of this program).', ownFolder)
+    .argument('[folder]', 'The folder of the release (default: the one of this program).')
     .option('--json', 'As JSON.')
     .addHelpText('after', examples('upgrade', 'upgrade /opt/holdfast-0.5.0'))
-    .action((folder: string, options: Json) => order({ do: 'upgrade', folder: resolve(folder) }, options))
+    .action((folder: string | undefined, options: Json) =>
+      order({ do: 'upgrade', folder: resolve(folder ?? ownFolder) }, options),
+    )
 
   async function order(asked: Order, { json = false }: Json): Promise<void> {
     const folder = homeFolder(io.env)
