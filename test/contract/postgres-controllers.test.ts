@@ -143,14 +143,15 @@ describe.skipIf(withoutPostgres)('controllers on one PostgreSQL', { timeout: 90_
       return now.toSorted().join(' ') === 'active standby' ? now : null
     }, soon)
     const [one, other] = two
-    return roles[0] === 'active' ? { url, active: one, standby: other } : { url, active: other, standby: one }
+    const [active, standby] = roles[0] === 'active' ? [one, other] : [other, one]
+    // Who is active it hears with its next look at the database.
+    await vi.waitUntil(() => /standby: .*process \d+.* is active since 20/.test(standby.said()), soon)
+    return { url, active, standby }
   }
 
   test('one is active, the other says so at every door and takes over when it is killed', async () => {
     const { active, standby, url } = await startTwo()
     expect((await active.call('POST', '/api/v1/keys', { alias: 'slack' })).status).toBe(201)
-    // Who that is it hears with its next look at the database.
-    await vi.waitUntil(() => /standby: .* is active since 20/.test(standby.said()), soon)
     for (const [method, path] of [
       ['GET', '/api/v1/keys'],
       ['POST', '/api/v1/keys'],
