@@ -26,24 +26,29 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true })
 })
 
-const start = (more: { spec?: string; env?: Record<string, string>; model?: string } = {}) => {
-  const { spec, env = {}, model = source } = more
+type More = { spec?: string; env?: Record<string, string>; model?: string; said?: { stdout: string; stderr: string } }
+
+const start = ({ spec, env = {}, model = source, said = { stdout: '', stderr: '' } }: More = {}) => {
   return startService({
     home,
+    said,
     env: { HF_ENDPOINT: hub.url, HF_TOKEN: token, ...env },
     ...(spec === undefined ? { flags: ['--model', model] } : { spec }),
   })
 }
 
-/** Starts a service whose download stands still after `bytes` more; resolves when they are on the disk. */
+/** Starts a service whose download stands still after `bytes` more; resolves when they are on the disk and told. */
 async function startHeld(bytes: number): Promise<{ ended: Promise<string> }> {
   const from = partBytes()
   hub.behave({ gatedFor: token, holdAfter: bytes })
-  const ended = start().then(
+  const said = { stdout: '', stderr: '' }
+  const ended = start({ said }).then(
     () => 'it serves',
     (error: Error) => error.message,
   )
   await until(`${bytes} bytes more`, () => partBytes() >= from + bytes, 30_000)
+  const percent = Math.floor((partBytes() / weights.length) * 100)
+  await until(`${percent} % is told`, () => said.stderr.includes(`${percent} % of`), 30_000)
   held.push(pidOf('up'))
   return { ended }
 }

@@ -15,6 +15,8 @@ export type ServiceOptions = {
   env?: Record<string, string>
   /** A state folder to go on with; left out: a new one, removed by `stop`. */
   home?: string
+  /** Where what it says is gathered, for whoever watches it before it serves. */
+  said?: { stdout: string; stderr: string }
 }
 
 export type Process = { role: string; pid: number; restarts: number; startedAt: string }
@@ -28,7 +30,8 @@ const startMs = 60_000
 const stopMs = 45_000
 
 /** Resolves when the service has printed that it serves. Rejects with everything it said when it ends before. */
-export async function startService({ spec, flags = [], env = {}, home }: ServiceOptions = {}) {
+export async function startService(options: ServiceOptions = {}) {
+  const { spec, flags = [], env = {}, home, said = { stdout: '', stderr: '' } } = options
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-test-'))
   const state = home ?? join(folder, 'home')
   const specFile = join(folder, 'holdfast.yaml')
@@ -46,7 +49,6 @@ export async function startService({ spec, flags = [], env = {}, home }: Service
     ['up', ...(spec === undefined ? [] : [specFile]), '--port', '0', '--json', ...flags],
     { env: environment, stdio: ['ignore', 'pipe', 'pipe'] },
   )
-  const said = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said.stdout += text
   })
