@@ -43,6 +43,7 @@ const snapshot = (id: string): Snapshot => ({
   id,
   service: 'test',
   models: [],
+  flags: [],
   versions: [],
   limits: { body: bytes(1), inFlight: 1, firstByte: millis(1), idle: millis(1), request: millis(1) },
   maxStale: millis(60_000),

@@ -25,6 +25,8 @@ export type TeamName = Tagged<string, 'TeamName'>
 export type RequestId = Tagged<string, 'RequestId'>
 /** An administrative act's id, a UUIDv7. */
 export type ActId = Tagged<string, 'ActId'>
+/** A release's id, a UUIDv7. */
+export type ReleaseId = Tagged<string, 'ReleaseId'>
 
 // The brands exist only for the compiler: these constructors are the one place that asserts them.
 export const millis = (value: number): Millis => value as Millis
@@ -39,3 +41,4 @@ export const keyId = (value: string): KeyId => value as KeyId
 export const teamName = (value: string): TeamName => value as TeamName
 export const requestId = (value: string): RequestId => value as RequestId
 export const actId = (value: string): ActId => value as ActId
+export const releaseId = (value: string): ReleaseId => value as ReleaseId

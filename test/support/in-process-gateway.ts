@@ -192,6 +192,7 @@ export const emptySnapshot: Snapshot = {
   id: 'empty',
   service: 'test',
   models: [],
+  flags: [],
   versions: [],
   limits: {
     body: bytes(1024 * 1024),

@@ -55,6 +55,7 @@ const snapshot: Snapshot = {
   id: 's1',
   service: 'test',
   models: [],
+  flags: [],
   versions: [],
   limits: { body: bytes(1), inFlight: 1, firstByte: millis(1), idle: millis(1), request: millis(1) },
   maxStale: millis(1),

@@ -20,6 +20,7 @@ const aSnapshot = (id: string): Snapshot => ({
   id,
   service: 'lab',
   models: [],
+  flags: [],
   versions: [],
   maxStale: millis(1),
   health: { stall: millis(1), canary: null },

@@ -6,7 +6,7 @@ import { bytes, instant, millis } from '../../domain/units.ts'
 import { openLinkHub, type SpendBook } from './link-hub.ts'
 
 const snapshot: Snapshot = {
-  ...{ id: 's1', service: 'lab', models: [], versions: [], jwt: [], edge: openEdge, sharedLimits: 'local' },
+  ...{ id: 's1', service: 'lab', models: [], flags: [], versions: [], jwt: [], edge: openEdge, sharedLimits: 'local' },
   ...{ maxStale: millis(1), health: { stall: millis(1), canary: null }, whenUnwritable: 'serve' },
   limits: { body: bytes(1), inFlight: 1, firstByte: millis(1), idle: millis(1), request: millis(1) },
 }

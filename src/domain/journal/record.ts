@@ -5,6 +5,7 @@ import type {
   KeyId,
   Millis,
   ModelName,
+  ReleaseId,
   ReplicaId,
   RequestId,
   TeamName,
@@ -74,6 +75,19 @@ export type CloseRecord = {
   currency: string | null
   /** About how many tokens, prompt and answer, where the engine did not say: budgets count them. */
   estimatedTokens?: Tokens | null
+  /** What it was to the release that its model was in. */
+  release?: ReleaseMark
+}
+
+/** Assigned once, before anything was tried: an answer by another version than the arm's is the arm's failure. */
+export type ReleaseMark = {
+  id: ReleaseId
+  step: number
+  arm: 'live' | 'candidate'
+  /** The version that this arm stands for. */
+  version: VersionName
+  /** What was assigned: a digest of the conversation, user, key or request. */
+  unit: string
 }
 
 /** So many records could not be written (disk full), from one moment to another. */

@@ -48,6 +48,7 @@ test('the empty spec becomes smoke on its socket, with the limits of the schema'
   expect(snapshot).toEqual({
     id: expect.stringMatching(/^[0-9a-f]{64}$/),
     service: 'holdfast',
+    flags: [],
     models: [
       { name: 'smoke', live: 'dev-v1.0-smoke-2m-q8-0-p0', queue: { waiting: 200, deadline: 30_000 }, ...plainModel },
     ],

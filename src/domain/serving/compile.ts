@@ -1,13 +1,34 @@
 /** From the spec to what gateways and agents are told: the snapshot, and the embedded engines to run. */
 import { ggufFiles, parseArtifactSource, parseVersionName } from '../catalog/index.ts'
 import type { Spec, SpecReplica, SpecVersion } from '../spec/index.ts'
-import { modelName, replicaId, versionName } from '../units.ts'
-import type { ReplicaId } from '../units.ts'
+import { modelName, replicaId, teamName, versionName } from '../units.ts'
+import type { ReplicaId, VersionName } from '../units.ts'
 import { canonicalJson } from './canonical.ts'
 import type { EngineAssignment } from './link.ts'
 import { costRate } from './cost-rate.ts'
 import { embeddedPlaces, placesOf } from './places.ts'
-import type { Edge, ModelRoute, Prompt, ReplicaRoute, Snapshot, VersionRoute } from './snapshot.ts'
+import type {
+  Edge,
+  FlagRoute,
+  ModelRoute,
+  Prompt,
+  ReleaseRoute,
+  ReplicaRoute,
+  Snapshot,
+  VersionRoute,
+} from './snapshot.ts'
+
+/** What releases have made of the spec's models: by model name. One that is not here is as the spec says. */
+export type Reality = Readonly<Record<string, ModelReality>>
+
+export type ModelReality = {
+  live: VersionName
+  /** Those whose engines run besides: a candidate, the old version while the new one bakes. */
+  beside: readonly VersionName[]
+  /** The live version's engines stand still: there is no room for both, and the other one's turn is now. */
+  liveRests: boolean
+  release: ReleaseRoute | null
+}
 
 /** What compiling needs from outside. */
 export type CompilePorts = {
@@ -15,6 +36,7 @@ export type CompilePorts = {
   socketFor: (replica: ReplicaId) => string
   /** SHA-256 of a text, as hex. */
   digest: (text: string) => string
+  reality?: Reality
 }
 
 /**
@@ -26,8 +48,9 @@ export function compileSnapshot(spec: Spec, ports: CompilePorts): Snapshot {
   const { body, inFlight, firstByte, idle, request } = spec.gateway.limits
   const content: Omit<Snapshot, 'id'> = {
     service: spec.name,
-    models: spec.models.map(toModelRoute),
-    versions: liveVersions(spec).map(version => toVersionRoute(spec, version, ports)),
+    models: spec.models.map(model => toModelRoute(model, ports.reality ?? {})),
+    flags: spec.flags.map(toFlagRoute),
+    versions: servedVersions(spec, ports.reality).map(version => toVersionRoute(spec, version, ports)),
     limits: { body, inFlight, firstByte, idle, request },
     health: spec.gateway.health,
     edge: toEdge(spec.gateway),
@@ -40,15 +63,16 @@ export function compileSnapshot(spec: Spec, ports: CompilePorts): Snapshot {
 }
 
 /**
- * The embedded engines to run, for live versions. `digest` covers what the engine's process depends on (weights, engine, flags):
+ * The embedded engines to run, for the versions that are served. `digest` covers what the engine's process depends on (weights, engine, flags):
  * a change of prompt, sampling or name alone does not restart it. `pathOf` gets sources as written.
  */
 export function engineAssignments(
   spec: Spec,
-  { socketFor, digest, pathOf }: CompilePorts & { pathOf: (artifactFrom: string) => string },
+  { socketFor, digest, reality = {}, pathOf }: CompilePorts & { pathOf: (artifactFrom: string) => string },
 ): EngineAssignment[] {
-  return liveVersions(spec)
-    .filter(runsEmbedded)
+  const resting = new Set(Object.values(reality).flatMap(({ live, liveRests }) => (liveRests ? [live] : [])))
+  return servedVersions(spec, reality)
+    .filter(version => runsEmbedded(version) && !resting.has(versionName(version.name)))
     .flatMap(version => {
       const from = version.artifact?.from ?? ''
       const gguf = pathOf(from)
@@ -87,22 +111,38 @@ export function versionIdentity(spec: Spec, version: SpecVersion): string {
   })
 }
 
-/** Those that a model points at, each once, in the spec's order. */
-export function liveVersions(spec: Spec): SpecVersion[] {
-  const live = new Set(spec.models.map(model => model.live))
-  return spec.versions.filter(version => live.has(version.name))
+/** Those that a model points at or a release tries, each once, in the spec's order. */
+export function servedVersions(spec: Spec, reality: Reality = {}): SpecVersion[] {
+  const served = new Set(
+    spec.models.flatMap(({ name, live }): string[] => {
+      const real = reality[name]
+      return real === undefined ? [live] : [real.live, ...real.beside]
+    }),
+  )
+  return spec.versions.filter(version => served.has(version.name))
 }
 
-function toModelRoute(model: Spec['models'][number]): ModelRoute {
+function toModelRoute(model: Spec['models'][number], reality: Reality): ModelRoute {
   const { name, live, queue, routing, fallbacks, contextFallbacks, limits } = model
+  const real = reality[name]
   return {
     name: modelName(name),
-    live: versionName(live),
+    live: real?.live ?? versionName(live),
+    release: real?.release ?? null,
     queue,
     routing,
     fallbacks: fallbacks.map(modelName),
     contextFallbacks: contextFallbacks.map(modelName),
     limits: limits ?? null,
+  }
+}
+
+function toFlagRoute({ name, teams, share, answers }: Spec['flags'][number]): FlagRoute {
+  return {
+    name,
+    teams: teams.map(teamName),
+    share,
+    answers: answers === undefined ? null : { model: modelName(answers.model), by: modelName(answers.by) },
   }
 }
 

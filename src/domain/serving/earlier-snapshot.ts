@@ -13,6 +13,7 @@ export const plainModel: Omit<ModelRoute, 'name' | 'live' | 'queue'> = {
   fallbacks: [],
   contextFallbacks: [],
   limits: null,
+  release: null,
 }
 /** Where nobody says what a machine costs: a card of about 2,500 written off in three years, and 350 W at 0.30 a kilowatt-hour. */
 export const unknownCost: CostRate = { hourly: 0.2, currency: 'EUR', gpus: 1, estimated: true }
@@ -20,7 +21,7 @@ export const unknownCost: CostRate = { hourly: 0.2, currency: 'EUR', gpus: 1, es
 /** The same with everything that this program asks of a snapshot. */
 export function completeSnapshot(written: Snapshot): Snapshot {
   return {
-    ...{ jwt: [], health: noHealthProof, edge: openEdge, sharedLimits: 'local' },
+    ...{ flags: [], jwt: [], health: noHealthProof, edge: openEdge, sharedLimits: 'local' },
     ...written,
     models: written.models.map((model): ModelRoute => ({ ...plainModel, ...model })),
     versions: written.versions.map((version): VersionRoute => ({

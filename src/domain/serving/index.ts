@@ -4,6 +4,7 @@ export { answerProblem } from './answer-shape.ts'
 export { parseAsk, toEngineBody } from './ask.ts'
 export type { Ask, EnginePath, ModelPath } from './ask.ts'
 export { compileSnapshot, engineAssignments } from './compile.ts'
+export type { ModelReality, Reality } from './compile.ts'
 export { conversationOf } from './conversation.ts'
 export { completeSnapshot, openEdge, plainModel, unknownCost } from './earlier-snapshot.ts'
 export { currencyIn } from './cost-rate.ts'
@@ -28,12 +29,15 @@ export type {
   CostRate,
   Edge,
   EngineKind,
+  FlagRoute,
   GatewayLimits,
   HealthLimits,
   ModelRoute,
   Prompt,
+  ReleaseRoute,
   ReplicaRoute,
   RoutingStrategy,
+  ShadowRoute,
   Snapshot,
   Task,
   VersionRoute,

@@ -1,14 +1,15 @@
 /** What versions that were served are, so that a name never comes to mean something else. */
 import { parseVersionName, printVersionName } from '../catalog/index.ts'
 import type { Spec, SpecVersion } from '../spec/index.ts'
-import { liveVersions, versionIdentity } from './compile.ts'
+import { servedVersions, versionIdentity, type Reality } from './compile.ts'
 
 /** Identities (`versionIdentity`) by version name. */
 export type KnownVersions = Readonly<Record<string, string>>
 
 /** With those that `spec` serves. */
-export function learnVersions(known: KnownVersions, spec: Spec): KnownVersions {
-  return { ...known, ...Object.fromEntries(liveVersions(spec).map(each => [each.name, versionIdentity(spec, each)])) }
+export function learnVersions(known: KnownVersions, spec: Spec, reality: Reality = {}): KnownVersions {
+  const served = servedVersions(spec, reality).map(each => [each.name, versionIdentity(spec, each)])
+  return { ...known, ...Object.fromEntries(served) }
 }
 
 /**

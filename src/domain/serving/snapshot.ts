@@ -1,6 +1,6 @@
 /** The snapshot: the compiled, immutable routing table that a gateway serves from. */
 import type { Limits, TokenIssuer } from '../access/index.ts'
-import type { Bytes, Millis, ModelName, ReplicaId, VersionName } from '../units.ts'
+import type { Bytes, Millis, ModelName, ReleaseId, ReplicaId, Share, TeamName, VersionName } from '../units.ts'
 
 export type Snapshot = {
   /** Digest of everything below: the same id, the same behaviour. */
@@ -8,6 +8,7 @@ export type Snapshot = {
   /** The service's name in the spec. */
   service: string
   models: ModelRoute[]
+  flags: FlagRoute[]
   versions: VersionRoute[]
   limits: GatewayLimits
   health: HealthLimits
@@ -35,6 +36,44 @@ export type ModelRoute = {
   contextFallbacks: ModelName[]
   /** For everybody together. */
   limits: Limits | null
+  /** A version that may replace the live one; `null`: none. */
+  release: ReleaseRoute | null
+}
+
+/** What a release asks of gateways. */
+export type ReleaseRoute = {
+  id: ReleaseId
+  candidate: VersionName
+  /** Which of the canary's steps: evidence is told apart by it. */
+  step: number
+  /** Part of the units that the candidate answers. */
+  share: Share
+  /** What always gets the same version. */
+  stick: 'conversation' | 'user' | 'key' | 'request'
+  /** Makes the order in which units come to the candidate this release's own. */
+  salt: string
+  /** Copies of requests, answered by the candidate and judged; `null`: none. */
+  shadow: ShadowRoute | null
+}
+
+export type ShadowRoute = {
+  /** Part of the requests. */
+  share: Share
+  /** Copies under way at once, in each gateway. */
+  parallel: number
+  /** Public key (X25519, base64) that both texts are sealed for: only the controller reads them, once. */
+  sealFor: string
+  /** Teams whose requests are not copied. */
+  without: TeamName[]
+}
+
+/** A feature that is on for some: of `teams` (none: of all), this part. */
+export type FlagRoute = {
+  name: string
+  teams: TeamName[]
+  share: Share
+  /** Requests for `model` are answered by `by` while it is on; `null`: it only tells engines and clients. */
+  answers: { model: ModelName; by: ModelName } | null
 }
 
 export type RoutingStrategy = 'least-loaded' | 'round-robin' | 'sticky' | 'prefix-affinity'

@@ -40,8 +40,16 @@ export function checkReferences(document: unknown): SpecProblem[] {
         .filter(fallback => fallback.value === nameOf(value))
         .map(fallback => problem(fallback.path, 'a model cannot be its own fallback')),
     ]),
-    ...entries(document, ['releases']).flatMap(({ path }) => one([...path, 'shadow', 'judge'], models, 'model')),
-    ...items(document, ['flags']).flatMap(({ path }) => each([...path, 'teams'], teams, 'team')),
+    ...entries(document, ['releases']).flatMap(({ path }) => [
+      ...one([...path, 'shadow', 'judge'], models, 'model'),
+      ...one([...path, 'golden', 'judge'], models, 'model'),
+      ...one([...path, 'golden', 'embed'], models, 'model'),
+    ]),
+    ...items(document, ['flags']).flatMap(({ path }) => [
+      ...each([...path, 'teams'], teams, 'team'),
+      ...one([...path, 'answers', 'model'], models, 'model'),
+      ...one([...path, 'answers', 'by'], models, 'model'),
+    ]),
     ...items(document, ['teams']).flatMap(({ path }) => each([...path, 'models'], models, 'model')),
     ...one(['rag', 'embed'], models, 'model'),
     ...items(document, ['rag', 'collections']).flatMap(({ path }) => each([...path, 'teams'], teams, 'team')),

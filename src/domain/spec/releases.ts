@@ -1,6 +1,6 @@
 /** The spec's `releases` and `flags` sections. */
 import { z } from 'zod'
-import { count, model, name, text } from './fields.ts'
+import { count, flag, model, name, secret, text, web } from './fields.ts'
 import { duration, margin, share } from './measures.ts'
 
 const ratio = (meaning: string) =>
@@ -28,6 +28,9 @@ export const release = z.strictObject({
     .strictObject({
       set: text('The golden set, a file relative to the spec.'),
       margin: margin('How much worse than the live version it may be.').prefault('2%'),
+      repeats: count('How often each case is asked.').default(1),
+      judge: model('The model that gives marks from 1 to 10 where a case asks for it.').optional(),
+      embed: model('The model whose embeddings tell how close two answers are.').optional(),
     })
     .describe('The candidate answers the golden set.')
     .optional(),
@@ -37,6 +40,9 @@ export const release = z.strictObject({
       judge: model('The model that compares both answers.').optional(),
       margin: margin('How much more often it may lose than win.').prefault('10%'),
       maxPairs: count('Pairs of answers after which the phase ends.').default(600),
+      allowExternal: flag('Whether the judge may be outside of our own hosts: both answers are sent there.').default(
+        false,
+      ),
     })
     .describe('Copies of requests, judged; clients never see the answers.')
     .optional(),
@@ -70,9 +76,23 @@ export const release = z.strictObject({
         .optional(),
       firstToken: ratio('Time to the first token.'),
       perToken: ratio('Time for each token after it.'),
+      feedback: ratio('Share of people who were not content.'),
     })
     .describe('What must hold in every phase. None: only hard stops.')
     .optional(),
+  hooks: z
+    .array(
+      z.strictObject({
+        kind: z
+          .enum(['event', 'confirm'])
+          .default('event')
+          .describe('`event`: told of every transition. `confirm`: asked before promotion, which waits for its 2xx.'),
+        url: web('Where it is posted, as JSON.'),
+        secret: secret('Signs the body (HMAC-SHA256, in `x-holdfast-signature`).').optional(),
+      }),
+    )
+    .default([])
+    .describe('Who else is told or asked.'),
   onTimeout: z
     .enum(['hold', 'rollback'])
     .default('hold')
@@ -83,4 +103,11 @@ export const featureFlag = z.strictObject({
   name: name('The flag.'),
   teams: z.array(name('A team.')).default([]).describe('Teams that it is on for.'),
   share: share('Part of their requests.').prefault('100%'),
+  answers: z
+    .strictObject({
+      model: model('The model that clients ask for.'),
+      by: model('The model that answers instead.'),
+    })
+    .describe('Requests for one model are answered by another while the flag is on.')
+    .optional(),
 })
