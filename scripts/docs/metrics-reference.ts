@@ -3,6 +3,7 @@ import { openGatewayMetrics } from '../../src/adapters/telemetry/index.ts'
 
 export async function metricsReference(): Promise<Record<string, string>> {
   const metrics = openGatewayMetrics({
+    connections: () => 0,
     inFlight: () => 0,
     queued: () => 0,
     queues: () => [],

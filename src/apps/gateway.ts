@@ -156,6 +156,7 @@ export async function runGateway(
     now,
   })
   const metrics = openGatewayMetrics({
+    connections: () => connections(),
     inFlight: () => gate.inFlight,
     queued: admission.waiting,
     queues: admission.counts,
@@ -202,7 +203,7 @@ export async function runGateway(
       log.error({ err: error, request: exchange.id }, 'a request failed in a way nobody foresaw'),
     now,
   })
-  const { server, openLocal } = openHttp({
+  const { server, openLocal, connections } = openHttp({
     edge: () => state.snapshot().edge,
     warn: problem => log.warn(problem),
     serve,

@@ -13,6 +13,8 @@ export type Ask = {
   leaves?: AbortSignal
   /** How long it waits for the whole answer. */
   patienceMs?: number
+  /** From which address of this machine. */
+  from?: string
 }
 
 /**
@@ -42,7 +44,8 @@ export type Ended = {
 const longestMs = 30_000
 
 /** Sends one chat request on a connection of its own, or on its agent's. Never rejects. */
-export function ask({ url, key, body, agent, onEvent, clientId, leaves, patienceMs = longestMs }: Ask): Promise<Ended> {
+export function ask(parts: Ask): Promise<Ended> {
+  const { url, key, body, agent, onEvent, clientId, leaves, from, patienceMs = longestMs } = parts
   const startedMs = performance.now()
   const { promise, resolve } = Promise.withResolvers<Ended>()
   const seen: Omit<Ended, 'end' | 'code' | 'totalMs'> = {
@@ -65,6 +68,7 @@ export function ask({ url, key, body, agent, onEvent, clientId, leaves, patience
     {
       method: 'POST',
       agent: agent ?? false,
+      ...(from === undefined ? {} : { localAddress: from }),
       headers: {
         'authorization': `Bearer ${key}`,
         'content-type': 'application/json',
@@ -121,6 +125,8 @@ export type LoadParts = {
   most: number
   /** The nth request. */
   make: (n: number) => Pick<Ask, 'key' | 'body'>
+  /** The address of the nth client. */
+  from?: (client: number) => string
 }
 
 export type Load = ReturnType<typeof startLoad>
@@ -129,7 +135,7 @@ export type Load = ReturnType<typeof startLoad>
 const mostRetries = 5
 
 /** Every other client keeps its connection; the others take a new one for each request. */
-export function startLoad({ url, clients, most, make }: LoadParts) {
+export function startLoad({ url, clients, most, make, from }: LoadParts) {
   const ended: Ended[] = []
   const watchers = new Set<() => void>()
   let moments = 0
@@ -139,12 +145,16 @@ export function startLoad({ url, clients, most, make }: LoadParts) {
     moments++
     for (const look of [...watchers]) look()
   }
-  const over = Promise.all(Array.from({ length: clients }, (_, n) => runClient(n % 2 === 0)))
+  const over = Promise.all(Array.from({ length: clients }, (_, n) => runClient(n)))
 
-  async function runClient(keepsConnection: boolean): Promise<void> {
-    const agent = keepsConnection ? new Agent({ keepAlive: true, maxSockets: 1 }) : undefined
+  async function runClient(client: number): Promise<void> {
+    const agent = client % 2 === 0 ? new Agent({ keepAlive: true, maxSockets: 1 }) : undefined
+    const always = {
+      ...(agent === undefined ? {} : { agent }),
+      ...(from === undefined ? {} : { from: from(client) }),
+    }
     while (!stopping && started < most) {
-      const next = { url, onEvent: moment, ...make(started++), ...(agent === undefined ? {} : { agent }) }
+      const next = { url, onEvent: moment, ...make(started++), ...always }
       for (let tries = 0; tries <= mostRetries; tries++) {
         const outcome = await ask(next)
         ended.push(outcome)

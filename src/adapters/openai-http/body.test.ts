@@ -29,6 +29,15 @@ test('a body arrives whole, however it is cut', async () => {
   )
 })
 
+test('a body in thousands of pieces arrives whole', async () => {
+  const text = Array.from({ length: 1_000 }, (_, n) => String(n)).join()
+  const request = incoming()
+  const body = readBody(asRequest(request), 1_000_000)
+  for (const letter of text) request.write(letter)
+  request.end()
+  expect(String(await body)).toBe(text)
+})
+
 test('a body of exactly the limit is taken, one byte more is not', async () => {
   for (const [bytes, kind] of [
     [10, null],

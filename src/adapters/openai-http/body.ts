@@ -6,6 +6,8 @@ import { ClientGone } from '../../services/serve/index.ts'
 
 /** A body that takes longer comes from a stalled or hostile client. */
 const bodyMs = 60_000
+/** Pieces that are kept as they came. One of a byte costs hundreds, so a body in such pieces would cost gigabytes. */
+const mostLoose = 256
 
 /** Throws FaultError `body-too-large`, `body-too-slow`, `body-encoding-unsupported`; ClientGone when the client leaves meanwhile. */
 export function readBody(request: IncomingMessage, limitBytes: number): Promise<Uint8Array> {
@@ -13,7 +15,8 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
   if (encoding !== undefined && encoding !== 'identity')
     throw new FaultError({ kind: 'body-encoding-unsupported', encoding: encoding.slice(0, 32) })
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
-  const chunks: Buffer[] = []
+  const joined: Buffer[] = []
+  let loose: Buffer[] = []
   let length = 0
   const timer = setTimeout(
     () => settle(() => reject(new FaultError({ kind: 'body-too-slow', after: millis(bodyMs) }))),
@@ -22,10 +25,18 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
   const onData = (chunk: Buffer): void => {
     length += chunk.length
     if (length > limitBytes) settle(() => reject(new FaultError({ kind: 'body-too-large', limit: bytes(limitBytes) })))
-    else chunks.push(chunk)
+    else {
+      loose.push(chunk)
+      if (loose.length < mostLoose) return
+      joined.push(Buffer.concat(loose))
+      loose = []
+    }
   }
   const onEnd = (): void =>
-    settle(() => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)))
+    settle(() => {
+      const only = joined.length === 0 && loose.length === 1 ? loose[0] : undefined
+      resolve(only ?? Buffer.concat([...joined, ...loose]))
+    })
   const onClose = (): void => settle(() => reject(new ClientGone()))
   request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
   return promise

@@ -27,6 +27,8 @@ export interface Door {
   refusal(request: IncomingMessage, from: string): Fault | null
   /** A second way in for this machine's own user, at a Unix socket: neither TLS nor limits. Resolves when it listens. */
   openLocal(path: string): Promise<void>
+  /** How many are open, those of this machine's own user aside. */
+  connections(): number
 }
 
 /** All clients together. Each costs a descriptor and some 10 KiB. */
@@ -72,7 +74,7 @@ export function openDoor({ edge, warn }: DoorParts): Door {
   let server: Server | null = null
   let toHttp: (socket: Socket) => void = socket => socket.destroy()
 
-  return { guard, clientOf, refusal, openLocal }
+  return { guard, clientOf, refusal, openLocal, connections: () => open }
 
   function guard(guarded: Server): void {
     server = guarded

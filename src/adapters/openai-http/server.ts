@@ -38,6 +38,8 @@ export type Http = {
   server: Server
   /** A second way in for this machine's own user, at a Unix socket: no TLS and no limits. Resolves when it listens. */
   openLocal(path: string): Promise<void>
+  /** Of clients, open now. */
+  connections(): number
 }
 
 const belowV1: readonly ModelPath[] = [
@@ -96,7 +98,7 @@ export function openHttp(parts: HttpParts): Http {
   const door = openDoor(parts)
   const ending = new WeakSet<Socket>()
   door.guard(server)
-  return { server, openLocal: door.openLocal }
+  return { server, openLocal: door.openLocal, connections: door.connections }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const id = makeRequestId(Date.now())

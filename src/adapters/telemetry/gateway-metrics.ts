@@ -6,6 +6,7 @@ import { openRequestSeries } from './request-series.ts'
 
 /** Live numbers, read at each scrape. */
 export type GatewayNumbers = {
+  connections(): number
   inFlight(): number
   queued(): number
   /** The queue of each version: places taken, and who waits for one. */
@@ -20,6 +21,7 @@ export function openGatewayMetrics(numbers: GatewayNumbers): Meter & { text(): P
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const requests = openRequestSeries()
+  gauge('holdfast_client_connections', 'Connections of clients that are open.', () => numbers.connections())
   gauge('holdfast_requests_in_flight', 'Requests being served.', () => numbers.inFlight())
   gauge('holdfast_requests_waiting', 'Requests waiting for a place on an engine.', () => numbers.queued())
   queueGauge('holdfast_version_places_taken', 'Places taken on a version’s engines.', ({ running }) => running)

@@ -81,6 +81,7 @@ test('whatever ends, the samples are those that prom-client would tell', async (
 
 test('a scrape tells of every family once, also before the first request', async () => {
   const metrics = openGatewayMetrics({
+    connections: () => 5,
     inFlight: () => 3,
     queued: () => 0,
     queues: () => [{ version: 'v', running: 2, waiting: 1 }],
@@ -93,6 +94,7 @@ test('a scrape tells of every family once, also before the first request', async
   expect(families).toContain('holdfast_request_duration_seconds')
   const text = await metrics.text()
   expect(text).toMatch(/^holdfast_requests_in_flight 3$/m)
+  expect(text).toMatch(/^holdfast_client_connections 5$/m)
   expect(text).toMatch(/^holdfast_version_requests_waiting\{version="v"\} 1$/m)
   expect(text).toMatch(/^holdfast_limits_divided 1$/m)
 })
