@@ -1,9 +1,6 @@
 /** The beta distribution's tails on the logarithmic scale, exact where the tails themselves are too small for a number. */
 
-/**
- * What the beta distribution with parameters `a`, `b` says of the point `x`, with 1 − x given so that nothing is lost near 1.
- * `a`, `b` > 0, 0 < x < 1; anything else gives NaN.
- */
+/** A point of the beta distribution with parameters `a`, `b` > 0, 0 < x < 1; anything else gives NaN. */
 export type BetaPoint = { a: number; b: number; x: number }
 
 /** ln I_x(a, b): the logarithm of the chance to be below `x` (the regularised incomplete beta function). */
@@ -39,7 +36,9 @@ export function logBetaAboveToDensity(at: BetaPoint): number {
 export function logWeight({ a, b, x }: BetaPoint): number {
   const n = a + b
   const deviance = devianceOf(a, n * x) + devianceOf(b, n * (1 - x))
-  return 0.5 * Math.log((a / n) * (b / (2 * Math.PI))) + stirlingError(n) - stirlingError(a) - stirlingError(b) - deviance
+  return (
+    0.5 * Math.log((a / n) * (b / (2 * Math.PI))) + stirlingError(n) - stirlingError(a) - stirlingError(b) - deviance
+  )
 }
 
 /** ln Γ(z + 1) − (z + ½) ln z + z − ½ ln 2π, for z > 0. */

@@ -18,7 +18,9 @@ export function agreementInterval(
   measure: (table: AgreementTable) => number,
   { random, resamples = 2000, confidence = 0.95 }: Bootstrap,
 ): readonly [number, number] {
-  const items = table.flatMap((row, i) => row.flatMap((count, j) => Array.from({ length: count }, () => [i, j] as const)))
+  const items = table.flatMap((row, i) =>
+    row.flatMap((count, j) => Array.from({ length: count }, () => [i, j] as const)),
+  )
   const values: number[] = []
   for (let draw = 0; draw < resamples && items.length > 0; draw++) {
     const drawn = table.map(row => row.map(() => 0))

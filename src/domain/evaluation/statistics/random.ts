@@ -11,7 +11,7 @@ export function seededRandom(seed: number): () => number {
     count = (count + 1) | 0
     a = b ^ (b >>> 9)
     b = (c + (c << 3)) | 0
-    c = ((c << 21) | (c >>> 11)) + sum
+    c = (((c << 21) | (c >>> 11)) + sum) | 0
     return (sum >>> 0) / 0x1_0000_0000
   }
   for (let stir = 0; stir < 12; stir++) next()

@@ -17,7 +17,7 @@ export function spearman(xs: readonly number[], ys: readonly number[]): number {
 function ranksOf(values: readonly number[]): number[] {
   const order = values.map((value, at) => ({ value, at })).toSorted((one, other) => one.value - other.value)
   const ranks = values.map(() => 0)
-  for (let from = 0; from < order.length; ) {
+  for (let from = 0; from < order.length;) {
     let to = from
     while (to < order.length && order[to]?.value === order[from]?.value) to++
     for (const { at } of order.slice(from, to)) ranks[at] = (from + 1 + to) / 2
