@@ -54,7 +54,7 @@ const snapshot = (id: string): Snapshot => ({
   whenUnwritable: 'serve',
 })
 
-function open(now: () => number = () => 0): { state: GatewayState; used: string[] } {
+function open(elapsed: () => number = () => 0): { state: GatewayState; used: string[] } {
   const used: string[] = []
   return {
     state: openGatewayState({
@@ -62,7 +62,8 @@ function open(now: () => number = () => 0): { state: GatewayState; used: string[
       onSnapshot: ({ id }) => used.push(id),
       onPeers: () => {},
       onSpend: () => {},
-      now,
+      now: () => 0,
+      elapsed,
     }),
     used,
   }
@@ -221,6 +222,7 @@ test('what the disk refuses is in force, and is asked for again until the disk h
     onPeers: () => {},
     onSpend: () => {},
     now: () => 0,
+    elapsed: () => 0,
   })
   expect(() => state.take({ type: 'snapshot', snapshot: snapshot('s1') })).toThrow('ENOSPC')
   expect(() => state.take({ type: 'access', image: image(3, key('a')) })).toThrow('ENOSPC')
@@ -238,6 +240,7 @@ test('B8 what was spent outlives the gateway, and what was its own is then the o
     openGatewayState({
       disk: openGatewayDisk(folder),
       ...{ onSnapshot: () => {}, onPeers: () => {}, onSpend: spend => heard.push(spend), now: () => at },
+      elapsed: () => 0,
     })
   const spent = (name: string, period: number, all: number): Spend => ({
     ...{ subject: 'key', name, unit: 'tokens', currency: null, every: millis(100) },

@@ -17,18 +17,21 @@ export type StateParts = {
   /** How many gateways serve now, this one among them. */
   onPeers: (gateways: number) => void
   onSpend: (spend: Spend[]) => void
+  /** The wall clock, for periods. */
   now: () => number
+  /** Milliseconds of a clock that no one sets, for how long nothing was heard. */
+  elapsed: () => number
 }
 
 /** Starts from the disk. */
-export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: StateParts) {
+export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now, elapsed }: StateParts) {
   let snapshot = toWhole(disk.snapshot())
   let savedSnapshot = snapshot?.id ?? null
   let access = fromDisk()
   /** What is held has a hole, or is not on the disk: it goes on being served, and everything is asked for anew. */
   let broken = false
   let connected = false
-  let lastHeard = now()
+  let lastHeard = elapsed()
   /** Why the controller wants nothing more of this gateway. */
   let dismissed: string | null = null
   const spend = openSpendMemory(disk)
@@ -50,7 +53,7 @@ export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: St
    * the disk refuses, so that the link begins anew.
    */
   function take(frame: GatewayFrame): boolean {
-    lastHeard = now()
+    lastHeard = elapsed()
     switch (frame.type) {
       case 'beat':
         return false
@@ -134,7 +137,7 @@ export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: St
     linked(): void {
       connected = true
       dismissed = null
-      lastHeard = now()
+      lastHeard = elapsed()
     },
     cut(): void {
       connected = false
@@ -147,7 +150,7 @@ export function openGatewayState({ disk, onSnapshot, onPeers, onSpend, now }: St
     stale(): string | null {
       if (dismissed !== null) return dismissed
       if (connected || snapshot === null) return null
-      const cutMs = now() - lastHeard
+      const cutMs = elapsed() - lastHeard
       if (cutMs <= snapshot.maxStale) return null
       return `this gateway has heard nothing from its controller for ${Math.round(cutMs / 1000)} s, longer than gateway.maxStale allows`
     },

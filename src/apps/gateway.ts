@@ -125,6 +125,7 @@ export async function runGateway(
     },
     onSpend: budgets.told,
     now,
+    elapsed: steadily,
   })
   const beside = handover.successor && state.complete()
   if (!beside) await firstState()
@@ -153,7 +154,7 @@ export async function runGateway(
     mostBytes: keptConversationBytes,
     mostEachBytes: longestConversationBytes,
     keptForMs: keptConversationMs,
-    now,
+    now: steadily,
   })
   const metrics = openGatewayMetrics({
     connections: () => connections(),

@@ -31,6 +31,7 @@ function openState() {
     onPeers() {},
     onSpend() {},
     now: () => 0,
+    elapsed: () => 0,
   })
 }
 

@@ -34,7 +34,7 @@ const mostVerified = 5_000
 export function openTokens({ elapsed = () => performance.now(), later = runLater, onProblem }: TokensParts): Tokens {
   const sets = new Map<string, KeySet>()
   /** By the token's SHA-256. Forgotten whole when any issuer's keys change, so that a withdrawn key opens nothing. */
-  const verified = new Map<string, Identity>()
+  const verified = new Map<string, { identity: Identity; at: Instant }>()
   let issuers: readonly TokenIssuer[] = []
   /** Counts what makes earlier findings void, so that one under way then is not kept. */
   let generation = 0
@@ -61,9 +61,12 @@ export function openTokens({ elapsed = () => performance.now(), later = runLater
     verify(token, { hash, now }) {
       const known = verified.get(hash)
       if (known !== undefined) {
-        if (!hasExpired(known.expiresAt, now)) return known
+        const { identity, at } = known
+        const hasEnded = hasExpired(identity.expiresAt, now)
+        // Before it was found good the clock may say that it has not begun.
+        if (!hasEnded && now >= at) return identity
         verified.delete(hash)
-        refuse('expired')
+        if (hasEnded) refuse('expired')
       }
       if (isTooLong(token)) refuse('malformed')
       const read = decode(token)
@@ -104,14 +107,14 @@ export function openTokens({ elapsed = () => performance.now(), later = runLater
     })
     const answer = readIdentity(read.claims, { issuers: present, now })
     if (!answer.ok) return refuse(answer.why)
-    if (began === generation) remember(hash, answer.identity)
+    if (began === generation) remember(hash, { identity: answer.identity, at: now })
     return answer.identity
   }
 
-  function remember(hash: string, identity: Identity): void {
+  function remember(hash: string, found: { identity: Identity; at: Instant }): void {
     const [oldest] = verified.keys()
     if (verified.size >= mostVerified && oldest !== undefined) verified.delete(oldest)
-    verified.set(hash, identity)
+    verified.set(hash, found)
   }
 }
 

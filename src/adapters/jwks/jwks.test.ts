@@ -180,6 +180,14 @@ test('T13 a token seen before is known at once, until it ends', async () => {
   expect(provider.asked).toEqual({ discovery: 1, keys: 1 })
 })
 
+test('T13 a token that was good is judged anew by a clock that was put back', async () => {
+  use()
+  const token = await provider.sign(key, { nbf: Math.trunc(Date.now() / 1000) })
+  expect(await outcome(token)).toBe('jwt:ada')
+  expect(await outcome(token, Date.now() - 120_000)).toBe('not-yet')
+  expect(await outcome(token)).toBe('jwt:ada')
+})
+
 test('T14 a new key is fetched once it is seen, and a withdrawn one opens nothing, not even what was seen before', async () => {
   use()
   const old = await provider.sign(key)
