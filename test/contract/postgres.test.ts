@@ -10,6 +10,7 @@ import { accessStoreContract, aKey } from './access-store.ts'
 import { auditStoreContract } from './audit-store.ts'
 import { gatewayStoreContract } from './gateway-store.ts'
 import { aClose } from './records.ts'
+import { releaseStoreContract } from './release-store.ts'
 import { requestStoreContract } from './request-store.ts'
 
 describe.skipIf(withoutPostgres)('PostgreSQL', () => {
@@ -64,6 +65,7 @@ describe.skipIf(withoutPostgres)('PostgreSQL', () => {
   accessStoreContract('PostgreSQL', openNew)
   gatewayStoreContract('PostgreSQL', openNew)
   requestStoreContract('PostgreSQL', openNew)
+  releaseStoreContract('PostgreSQL', openNew)
   auditStoreContract('PostgreSQL', openNew)
 
   describe('a store in PostgreSQL', () => {

@@ -25,6 +25,7 @@ export const migrations: readonly Migration[] = [
   { n: 5, name: 'what requests cost', up: spending },
   { n: 6, name: 'which older programs may use a schema', up: readers },
   { n: 7, name: 'gateways elsewhere', readableBy: 3, up: gatewaysElsewhere },
+  { n: 8, name: 'releases and their evidence', readableBy: 3, up: releases },
 ]
 
 type MigrateOptions = {
@@ -353,5 +354,47 @@ async function gatewaysElsewhere({ schema }: Transaction<Tables>): Promise<void>
     .addColumn('hash', 'text', column => column.primaryKey())
     .addColumn('expires_at', 'bigint', column => column.notNull())
     .addColumn('used_by', 'text')
+    .execute()
+}
+
+async function releases({ schema }: Transaction<Tables>): Promise<void> {
+  await schema
+    .createTable('releases')
+    .addColumn('id', 'text', column => column.primaryKey())
+    .addColumn('model', 'text', column => column.notNull())
+    .addColumn('started_at', 'bigint', column => column.notNull())
+    .addColumn('phase', 'text', column => column.notNull())
+    .addColumn('last_seq', 'bigint', column => column.notNull())
+    .addColumn('state', 'text', column => column.notNull())
+    .execute()
+  await schema.createIndex('releases_model').on('releases').columns(['model', 'started_at']).execute()
+  await schema
+    .createTable('release_decisions')
+    .addColumn('release', 'text', column => column.notNull().references('releases.id'))
+    .addColumn('n', 'integer', column => column.notNull())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .addColumn('decision', 'text', column => column.notNull())
+    .addPrimaryKeyConstraint('release_decisions_key', ['release', 'n'])
+    .execute()
+  await schema
+    .createTable('release_events')
+    .addColumn('release', 'text', column => column.notNull().references('releases.id'))
+    .addColumn('seq', 'bigint', column => column.notNull())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .addColumn('event', 'text', column => column.notNull())
+    .addPrimaryKeyConstraint('release_events_key', ['release', 'seq'])
+    .execute()
+  await schema
+    .createTable('release_results')
+    .addColumn('release', 'text', column => column.notNull().references('releases.id'))
+    .addColumn('kind', 'text', column => column.notNull())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .addColumn('content', 'text', column => column.notNull())
+    .addPrimaryKeyConstraint('release_results_key', ['release', 'kind'])
+    .execute()
+  await schema
+    .createTable('real_versions')
+    .addColumn('model', 'text', column => column.primaryKey())
+    .addColumn('live', 'text', column => column.notNull())
     .execute()
 }

@@ -2,10 +2,12 @@
 import type { Kysely } from 'kysely'
 import type { AccessStore } from '../../domain/access/index.ts'
 import type { AuditStore, RequestStore } from '../../domain/journal/index.ts'
+import type { ReleaseStore } from '../../domain/release/index.ts'
 import type { GatewayStore } from '../../domain/serving/index.ts'
 import { openAccessStore } from './access.ts'
 import { openAuditStore } from './audit.ts'
 import { openGatewayStore } from './gateways.ts'
+import { openReleaseStore } from './releases.ts'
 import { openRequestStore } from './requests.ts'
 import type { Tables } from './schema.ts'
 
@@ -15,6 +17,7 @@ export type Store = {
   requests: RequestStore
   audit: AuditStore
   gateways: GatewayStore
+  releases: ReleaseStore
   close(): Promise<void>
 }
 
@@ -25,6 +28,7 @@ export function openStore(db: Kysely<Tables>, { keptChanges }: { keptChanges?: n
     requests: openRequestStore(db),
     audit: openAuditStore(db),
     gateways: openGatewayStore(db),
+    releases: openReleaseStore(db),
     close: () => db.destroy(),
   }
 }

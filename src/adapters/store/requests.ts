@@ -5,6 +5,7 @@ import type { Batch, CloseRecord, OpenRecord, RequestRow, RequestStore } from '.
 import { instant, keyId, millis, modelName, requestId, teamName, versionName } from '../../domain/units.ts'
 import { putActs } from './acts.ts'
 import { idAt, idSlackMs } from './id-at.ts'
+import { putEvidence } from './releases.ts'
 import type { Tables } from './schema.ts'
 import { addSpend, readSpent, startSpend } from './spend.ts'
 import { addUsage, readUsage, startUsage } from './usage.ts'
@@ -114,10 +115,13 @@ async function putRequests(trx: Transaction<Tables>, { epoch, records, ended }: 
   const usage = startUsage()
   const spend = startSpend(epoch)
   const said = new Map<string, StoredRequest>()
+  const closes = new Map<string, CloseRecord>()
   for (const record of records) {
     if (record.t === 'gap' || record.t === 'act') continue
     const before = said.get(record.id)
-    if (!before || (before.outcome === 'open' && record.t === 'close')) said.set(record.id, toStored(record, epoch))
+    if (before && (before.outcome !== 'open' || record.t !== 'close')) continue
+    said.set(record.id, toStored(record, epoch))
+    if (record.t === 'close') closes.set(record.id, record)
   }
   const rows = [...said.values()]
   for (let at = 0; at < rows.length; at += rowsAtOnce) await mergeRows(rows.slice(at, at + rowsAtOnce))
@@ -142,6 +146,10 @@ async function putRequests(trx: Transaction<Tables>, { epoch, records, ended }: 
       return !before || (row.outcome !== 'open' && (before.outcome === 'open' || before.outcome === 'interrupted'))
     })
     if (news.length === 0) return
+    await putEvidence(
+      trx,
+      news.flatMap(({ id }) => closes.get(id) ?? []),
+    )
     for (const row of news) {
       const before = known.get(row.id)
       if (before) usage.add(before, -1)

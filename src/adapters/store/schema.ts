@@ -96,6 +96,12 @@ export type Tables = {
   removals: { epoch: string; segment: number; n: number; hash: string; at: number; rule: string; whole: number }
   /** `state` is the erasure as JSON. */
   erasures: { id: string; at: number; done_at: number | null; state: string }
+  /** `state` is the release as JSON; `last_seq` numbers its evidence. */
+  releases: { id: string; model: string; started_at: number; phase: string; last_seq: number; state: string }
+  release_decisions: { release: string; n: number; at: number; decision: string }
+  release_events: { release: string; seq: number; at: number; event: string }
+  release_results: { release: string; kind: 'smoke' | 'golden'; at: number; content: string }
+  real_versions: { model: string; live: string }
   /** Sums over an hour; '' stands for none, since a primary key can't hold null. */
   usage_hours: {
     hour: number
