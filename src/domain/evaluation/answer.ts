@@ -1,5 +1,6 @@
 /** What a model answered, as checks and judges read it. */
 import type { FinishReason, ToolCall } from '../dialect/index.ts'
+import { canonicalJson } from './canonical.ts'
 
 /** One token of an answer, and what might have stood in its place. Chances are in (0, 1]. */
 export type TokenChance = {
@@ -25,21 +26,16 @@ export function normalise(text: string): string {
 
 /** An answer as one text, its tool calls written out with sorted arguments. */
 export function renderAnswer({ text, toolCalls }: Pick<GivenAnswer, 'text' | 'toolCalls'>): string {
-  const calls = toolCalls.map(call => `[calls ${call.function.name} with ${canonicalArguments(call.function.arguments)}]`)
+  const calls = toolCalls.map(
+    call => `[calls ${call.function.name} with ${canonicalArguments(call.function.arguments)}]`,
+  )
   return [text, ...calls].filter(part => part !== '').join('\n')
 }
 
 function canonicalArguments(json: string): string {
   try {
-    return canonical(JSON.parse(json))
+    return canonicalJson(JSON.parse(json))
   } catch {
     return json
   }
-}
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const fields = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
-  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join(',')}}`
 }

@@ -133,4 +133,3 @@ function middleRanks(counts: readonly number[]): number[] {
     return rank
   })
 }
-

@@ -62,7 +62,7 @@ Answer with one JSON object and nothing else, in this order:
       { role: 'user', content: material.join('\n\n') },
     ],
     schema,
-    maxTokens: 600,
+    maxTokens: 1_500,
   }
 }
 
