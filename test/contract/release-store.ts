@@ -160,13 +160,12 @@ export function releaseStoreContract(name: string, openStore: () => Promise<Open
       expect(await releases.served({ model, version: from, since: instant(0), limit: 1 })).toHaveLength(1)
     })
 
-    test('which version really answers is kept until it is as the spec says again', async () => {
+    test('which version really answers, and what was asked for, is as it was set last', async () => {
       const { releases } = await open()
-      await releases.setReal(model, to)
-      await releases.setReal(model, from)
-      expect(await releases.real()).toEqual([{ model, live: from }])
-      await releases.setReal(model, null)
-      expect(await releases.real()).toEqual([])
+      const other = { model: modelName('a-first'), live: to, asked: { live: to, digest: null } }
+      await releases.setReal([{ model, live: from, asked: { live: to, digest: 'd1' } }, other])
+      await releases.setReal([{ model, live: to, asked: { live: to, digest: null } }])
+      expect(await releases.real()).toEqual([other, { model, live: to, asked: { live: to, digest: null } }])
     })
   })
 }

@@ -396,5 +396,7 @@ async function releases({ schema }: Transaction<Tables>): Promise<void> {
     .createTable('real_versions')
     .addColumn('model', 'text', column => column.primaryKey())
     .addColumn('live', 'text', column => column.notNull())
+    .addColumn('asked_live', 'text', column => column.notNull())
+    .addColumn('asked_digest', 'text')
     .execute()
 }

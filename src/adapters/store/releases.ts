@@ -124,13 +124,23 @@ export function openReleaseStore(db: Kysely<Tables>): ReleaseStore {
 
     async real() {
       const rows = await db.selectFrom('real_versions').selectAll().orderBy('model').execute()
-      return rows.map(({ model, live }) => ({ model: modelName(model), live: versionName(live) }))
+      return rows.map(({ model, live, asked_live: asked, asked_digest: digest }) => ({
+        model: modelName(model),
+        live: versionName(live),
+        asked: { live: versionName(asked), digest },
+      }))
     },
 
-    setReal: (model, live) =>
+    setReal: changes =>
       db.transaction().execute(async trx => {
-        await trx.deleteFrom('real_versions').where('model', '=', model).execute()
-        if (live !== null) await trx.insertInto('real_versions').values({ model, live }).execute()
+        for (const { model, live, asked } of changes) {
+          const row = { live, asked_live: asked.live, asked_digest: asked.digest }
+          await trx
+            .insertInto('real_versions')
+            .values({ model, ...row })
+            .onConflict(conflict => conflict.column('model').doUpdateSet(row))
+            .execute()
+        }
       }),
   }
 }

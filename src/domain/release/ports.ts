@@ -13,8 +13,13 @@ export type ServedRequest = {
 /** Whole results that are kept beside a release, for people and for recomputing. */
 export type KeptResult = { kind: 'smoke' | 'golden'; at: Instant; content: unknown }
 
-/** Which version of a model really answers, where that is not what the spec says. */
-export type RealLive = { model: ModelName; live: VersionName }
+/** Which version of a model really answers, and the wish of the spec that was dealt with last. */
+export type RealLive = {
+  model: ModelName
+  live: VersionName
+  /** `digest`: of everything that made up the wish; `null`: only another `live` is another wish. */
+  asked: { live: VersionName; digest: string | null }
+}
 
 /** One contract suite runs over every adapter. Throws only what the database throws. */
 export interface ReleaseStore {
@@ -32,8 +37,7 @@ export interface ReleaseStore {
   kept(id: ReleaseId): Promise<KeptResult[]>
   /** Of requests for `model` that `version` answered since then and that no release had a part in, the newest first. */
   served(ask: { model: ModelName; version: VersionName; since: Instant; limit: number }): Promise<ServedRequest[]>
-  /** Models whose live version is another than the spec's. */
   real(): Promise<RealLive[]>
-  /** `null`: it is as the spec says again. */
-  setReal(model: ModelName, live: VersionName | null): Promise<void>
+  /** One transaction. */
+  setReal(changes: readonly RealLive[]): Promise<void>
 }
