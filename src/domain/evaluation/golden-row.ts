@@ -11,6 +11,8 @@ export type Trial =
       checks: readonly CheckResult[]
       /** `null`: the case has no context, or no judge was there. */
       claims: ClaimsReading | null
+      /** It ended because no more tokens were allowed. */
+      cut: boolean
       latencyMs: number
     }
   | { kind: 'failed'; why: string }

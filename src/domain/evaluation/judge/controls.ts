@@ -18,13 +18,15 @@ const orders = [
 /** Shorter answers say too little to be surely better than anything. */
 const shortestReal = 20
 
-/** Controls take turns; every second one is injected. `null`: this answer is no fair counterpart. */
-export function pickControl(real: string, turn: number): Control | null {
-  if (real.trim().length < shortestReal) return null
+/** Controls take turns; every second one is injected. */
+export function pickControl(turn: number): Control {
   const passage = passages[turn % passages.length] ?? ''
   if (turn % 2 === 0) return { kind: 'off-topic', text: passage }
   return { kind: 'injected', text: `${passage}\n\n${orders[(turn >> 1) % orders.length] ?? ''}` }
 }
+
+/** Whether this answer to a request is surely better than one that talks of something else. */
+export const isFairCounterpart = (real: string): boolean => real.trim().length >= shortestReal
 
 /** The first ones come soon, so that a judge that can't judge is known early; then now and then. */
 export function isControlDue(judgedPairs: number, controls: number): boolean {
