@@ -110,6 +110,16 @@ test('each reason for which a key is refused has its words', () => {
   expect(says('expired')).toContain('expired')
 })
 
+test.each([
+  ['hf-join-AbCdEf0123456789-_xyz', 'hf-join-...'],
+  ['hf_AbCdEfGhIjKlMnOpQr', 'hf_...'],
+  ['eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln', 'eyJ...'],
+  ['postgres://ada:not-to-be-told@db:5432/x', 'postgres://ada:...@db:5432/x'],
+  ['redis://:not-to-be-told@cache:6379/0', 'redis://:...@cache:6379/0'],
+])('%s is told as %s', (secret, told) => {
+  expect(toHttp({ kind: 'model-unknown', model: secret, available: [] }).body.error.message).toContain(`'${told}'`)
+})
+
 test('a key that stands where a name belongs is not repeated', () => {
   const key = 'sk-hf-QqUW8meJUVBlsAPUofmkiSY3IcUjU38V3hcSOm'
   const faults: Fault[] = [

@@ -486,11 +486,15 @@ export type HttpFault = {
   headers: Record<string, string>
 }
 
-/** A key or a token (JWT) that was put where a name belongs is repeated to nobody: errors end up in logs. */
+/** A key, a token or a password in an address that was put where a name belongs is repeated to nobody: errors end up in logs. */
 function hideKeys<T extends string | null>(text: T): T {
   if (text === null) return text
-  // replaceAll gives a string for a string.
-  return text.replaceAll(/\bsk-[\w-]{8,}/g, 'sk-...').replaceAll(/\beyJ[\w-]{8,}(\.[\w-]*){0,2}/g, 'eyJ...') as T
+  const hidden = text
+    .replaceAll(/\b(sk-|hf-join-|hf_)[\w-]{8,}/g, '$1...')
+    .replaceAll(/\beyJ[\w-]{8,}(\.[\w-]*){0,2}/g, 'eyJ...')
+    .replaceAll(/(:\/\/[^\s/:@]{0,100}:)[^\s/@]{1,500}@/g, '$1...@')
+  // A string for a string.
+  return hidden as T
 }
 
 /** The one place a Fault becomes HTTP: OpenAI's error shape with all four keys. */

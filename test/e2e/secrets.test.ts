@@ -1,10 +1,11 @@
 /** Secrets, prompts and answers: used in every way, and then searched for in everything that is kept, said or shown. */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startFakeEngine, type FakeEngine } from '../../tools/fake-engine/index.ts'
+import { everythingIn, filesIn, findIn } from '../support/canaries.ts'
 import { rawPost, sendRaw } from '../support/raw-http.ts'
 import { adminKey, startService, type Service } from '../support/service.ts'
 import { until } from '../support/settled.ts'
@@ -361,31 +362,4 @@ async function startLoudEngine(): Promise<LoudEngine> {
       await new Promise(resolve => server.close(resolve))
     },
   }
-}
-
-function everythingIn(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true }).map(entry => join(entry.parentPath, entry.name))
-}
-
-const filesIn = (folder: string): string[] => everythingIn(folder).filter(path => statSync(path).isFile())
-
-/** Where each canary is, as it is or in base64 (at any of the three offsets), one line for each find. */
-function findIn(places: Record<string, Buffer>, canaries: Record<string, string>): string[] {
-  return Object.entries(places).flatMap(([place, bytes]) =>
-    Object.entries(canaries).flatMap(([name, canary]) =>
-      formsOf(canary).flatMap(form => (bytes.includes(form) ? [`${name} in ${place}`] : [])),
-    ),
-  )
-}
-
-function formsOf(canary: string): string[] {
-  const base64 = [0, 1, 2].map(offset => {
-    const text = Buffer.from('.'.repeat(offset) + canary)
-      .toString('base64')
-      .replaceAll('=', '')
-    // The first and last characters depend on the neighbours.
-    return text.slice(offset === 0 ? 0 : offset + 1, -2)
-  })
-  const hex = Buffer.from(canary).toString('hex')
-  return [canary, ...base64, encodeURIComponent(canary), hex, hex.toUpperCase()]
 }

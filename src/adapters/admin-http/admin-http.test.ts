@@ -529,6 +529,15 @@ test('bad bodies, wrong types and unknown paths are told in the same shape', asy
     status: 404,
     body: { error: { message: expect.not.stringContaining('sk-secret') } },
   })
+  for (const odd of ['%zz', 'x'.repeat(500)]) {
+    const url = `/api/v1/keys/${odd}`
+    const answer = await app.inject({ method: 'DELETE', url, headers: { authorization: `Bearer ${adminKey}` } })
+    expect([answer.statusCode, answer.headers['x-request-id']]).toEqual([400, expect.any(String)])
+    expect(answer.json()).toMatchObject({
+      error: { code: 'invalid_value', param: null, type: 'invalid_request_error' },
+    })
+    expect(answer.body).not.toContain(odd)
+  }
 })
 
 test('an error nobody foresaw is logged whole and told briefly, without the query', async () => {

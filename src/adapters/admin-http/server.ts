@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
@@ -29,6 +29,9 @@ export async function openAdminServer({ version, log }: { version: string; log: 
     requestIdHeader: 'x-request-id',
     genReqId: () => randomUUID(),
     forceCloseConnections: true,
+    // What no route could be looked up for is answered before there are hooks.
+    frameworkErrors: (error, request, reply) =>
+      void sendError(error, request, reply.header('x-request-id', idOf(request))),
   })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
@@ -41,25 +44,14 @@ export async function openAdminServer({ version, log }: { version: string; log: 
   })
 
   app.addHook('onSend', async (request, reply) => {
-    reply.header('x-request-id', request.id.slice(0, 128))
+    reply.header('x-request-id', idOf(request))
     // Fastify ends the connection after a body it refused. The gateway would meet the end before it reads the answer.
     reply.removeHeader('connection')
   })
   app.setNotFoundHandler(request => {
     throw new FaultError({ kind: 'route-unknown', method: request.method, path: pathOf(request.url) })
   })
-  app.setErrorHandler((error, request, reply) => {
-    const fault = toFault(error)
-    if (fault.kind === 'internal')
-      log.error({ err: error, requestId: request.id, path: pathOf(request.url) }, 'a request failed')
-    const { status, body, retryAfterSeconds } = toHttp(fault)
-    if (retryAfterSeconds !== null) reply.header('retry-after', String(retryAfterSeconds))
-    return reply
-      .code(status)
-      .header('content-type', 'application/json; charset=utf-8')
-      .serializer(JSON.stringify)
-      .send(body)
-  })
+  app.setErrorHandler(sendError)
 
   await app.register(swagger, {
     openapi: {
@@ -71,7 +63,23 @@ export async function openAdminServer({ version, log }: { version: string; log: 
     transform: jsonSchemaTransform,
   })
   return app
+
+  function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const fault = toFault(error)
+    if (fault.kind === 'internal')
+      log.error({ err: error, requestId: request.id, path: pathOf(request.url) }, 'a request failed')
+    const { status, body, retryAfterSeconds } = toHttp(fault)
+    if (retryAfterSeconds !== null) reply.header('retry-after', String(retryAfterSeconds))
+    return reply
+      .code(status)
+      .header('content-type', 'application/json; charset=utf-8')
+      .serializer(JSON.stringify)
+      .send(body)
+  }
 }
+
+/** Whoever sends it may send anything. */
+const idOf = ({ id }: FastifyRequest): string => id.slice(0, 128)
 
 /** JSON.parse takes any depth; what checks, prints and stores the value does not. */
 const mostLevels = 100
@@ -125,6 +133,7 @@ function toFault(error: unknown): Fault {
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
       return { kind: 'body-not-json', detail: placeOf(error) }
     case 'FST_ERR_BAD_URL':
+    case 'FST_ERR_MAX_PARAM_LENGTH':
       return { kind: 'request-invalid', param: null, problem: 'The path is not valid.' }
   }
   if (error instanceof SyntaxError && 'statusCode' in error && error.statusCode === 400)
