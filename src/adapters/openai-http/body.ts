@@ -18,33 +18,46 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
   const joined: Buffer[] = []
   let loose: Buffer[] = []
   let length = 0
+  let settled = false
   const timer = setTimeout(
     () => settle(() => reject(new FaultError({ kind: 'body-too-slow', after: millis(bodyMs) }))),
     bodyMs,
   )
-  const onData = (chunk: Buffer): void => {
+  // They stay: to take them off again costs as much as all else here.
+  request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
+  return promise
+
+  function onData(chunk: Buffer): void {
+    if (settled) return
     length += chunk.length
-    if (length > limitBytes) settle(() => reject(new FaultError({ kind: 'body-too-large', limit: bytes(limitBytes) })))
-    else {
-      loose.push(chunk)
-      if (loose.length < mostLoose) return
-      joined.push(Buffer.concat(loose))
-      loose = []
+    if (length > limitBytes) {
+      settle(() => reject(new FaultError({ kind: 'body-too-large', limit: bytes(limitBytes) })))
+      return
     }
+    loose.push(chunk)
+    if (loose.length < mostLoose) return
+    joined.push(Buffer.concat(loose))
+    loose = []
   }
-  const onEnd = (): void =>
+
+  function onEnd(): void {
     settle(() => {
       const only = joined.length === 0 && loose.length === 1 ? loose[0] : undefined
       resolve(only ?? Buffer.concat([...joined, ...loose]))
     })
-  const onClose = (): void => settle(() => reject(new ClientGone()))
-  request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
-  return promise
+  }
+
+  function onClose(): void {
+    settle(() => reject(new ClientGone()))
+  }
 
   function settle(then: () => void): void {
+    if (settled) return
+    settled = true
     clearTimeout(timer)
-    request.off('data', onData).off('end', onEnd).off('close', onClose)
     then()
+    joined.length = 0
+    loose = []
   }
 }
 
@@ -61,19 +74,20 @@ const discardMs = 10_000
  */
 export function endAnswer(response: ServerResponse, last: Uint8Array | null): void {
   const { req: request } = response
-  dropUnread(response)
-  if (response.shouldKeepAlive || request.complete) {
-    response.end(last)
-    return
+  // What is left of it stands before the next request on the connection.
+  if (!request.complete) response.once('finish', () => discardRest(request))
+  if (response.shouldKeepAlive || request.complete) response.end(last)
+  else {
+    if (last !== null) response.write(last)
+    discardRest(request, () => response.end())
   }
-  if (last !== null) response.write(last)
-  discardRest(request, () => response.end())
+  dropUnread(response)
 }
 
-/** Its client may never read it. Node starts the time again with any progress. */
+/** What the kernel has not taken by now, its client may never read. Node starts the time again with any progress. */
 function dropUnread(response: ServerResponse): void {
   const { socket } = response
-  if (socket === null) return
+  if (socket === null || socket.writableLength === 0) return
   socket.setTimeout(unreadMs)
   response.once('finish', () => {
     // A request that came behind this one may take as long as it needs; between requests Node sets a time of its own.

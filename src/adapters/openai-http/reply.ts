@@ -9,6 +9,7 @@ export class HttpReply implements Reply {
   #sentBytes = 0
   /** Runs while what was written waits for the client. */
   #unread: NodeJS.Timeout | null = null
+  #onDrain: (() => void) | null = null
 
   constructor(response: ServerResponse) {
     this.#response = response
@@ -47,21 +48,23 @@ export class HttpReply implements Reply {
   }
 
   onDrain(listener: () => void): void {
-    this.#response.on('drain', listener)
+    this.#onDrain = listener
   }
 
   /** What is buffered is little; a client that takes longer for it holds an engine for nothing. */
   #dropUnread(): void {
     if (this.#unread !== null) return
     const response = this.#response
-    const timer = setTimeout(() => response.destroy(), unreadMs)
     const stop = (): void => {
-      clearTimeout(timer)
+      if (this.#unread !== null) clearTimeout(this.#unread)
       this.#unread = null
-      response.off('drain', stop).off('close', stop)
+      response.off('drain', onDrain).off('close', stop)
     }
-    this.#unread = timer
-    // Before those who write again on it.
-    response.prependListener('drain', stop).on('close', stop)
+    const onDrain = (): void => {
+      stop()
+      this.#onDrain?.()
+    }
+    this.#unread = setTimeout(() => response.destroy(), unreadMs)
+    response.on('drain', onDrain).on('close', stop)
   }
 }
