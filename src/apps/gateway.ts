@@ -182,6 +182,7 @@ export async function runGateway(
       mayUse: (principal, model) => mayUse(state.access(), principal, model),
       permitted: principal => permittedModels(state.access(), principal, fleet.models()),
       version: fleet.version,
+      modelOf: fleet.modelOf,
       holders: principal => holdersOf(state.access(), principal),
     },
     limiter: limits,

@@ -7,7 +7,7 @@ import type { CloseRecord, OpenRecord } from '../../src/domain/journal/index.ts'
 import type { Holder } from '../../src/domain/access/index.ts'
 import type { ModelRoute, ReplicaRoute, Snapshot, VersionRoute } from '../../src/domain/serving/index.ts'
 import { openEdge, plainModel, unknownCost } from '../../src/domain/serving/index.ts'
-import { bytes, keyId, millis, modelName, replicaId, versionName } from '../../src/domain/units.ts'
+import { bytes, keyId, millis, modelName, replicaId, teamName, versionName } from '../../src/domain/units.ts'
 import { openBudgets, openEstimates } from '../../src/services/budgets/index.ts'
 import { openLimiter, openTokenEstimates } from '../../src/services/limits/index.ts'
 import {
@@ -17,9 +17,11 @@ import {
   openServe,
   watchReplicas,
   openGate,
+  type Authenticate,
 } from '../../src/services/serve/index.ts'
 
 export const testKey = 'sk-test-key-of-the-suite'
+export const testAdminKey = 'sk-test-admin-of-the-suite'
 export const testVersion = versionName('dev-v1.0-fake-fp16-p1')
 
 export type GatewayOptions = {
@@ -29,6 +31,8 @@ export type GatewayOptions = {
   health?: Partial<Snapshot['health']>
   queue?: { waiting: number; deadlineMs: number }
   mayUse?: boolean | ((model: { name: string }) => boolean)
+  /** Of whoever has the test's key. */
+  team?: string
   /** Further models, after `coder`; their versions are the test's to bring. */
   model?: Partial<ModelRoute>
   also?: { models: ModelRoute[]; versions: VersionRoute[] }
@@ -55,7 +59,7 @@ export async function startGateway(options: GatewayOptions) {
     secret: reference => `secret of ${reference}`,
     now: Date.now,
   })
-  const snapshot = toSnapshot(options)
+  let snapshot = toSnapshot(options)
   fleet.use(snapshot)
   const admission = openAdmission({
     capacityOf: fleet.capacity,
@@ -74,13 +78,11 @@ export async function startGateway(options: GatewayOptions) {
     wire,
     limits: () => snapshot.limits,
     stale: () => null,
-    lookUp: key =>
-      key === testKey
-        ? { ok: true, principal: { kind: 'key', id: keyId('key_test'), alias: 'test', team: null }, scopes: unbounded }
-        : { ok: false, why: 'unknown' },
+    lookUp,
     permissions: {
       model: fleet.model,
       version: fleet.version,
+      modelOf: fleet.modelOf,
       mayUse: (_principal, name) =>
         typeof options.mayUse === 'function' ? options.mayUse({ name }) : (options.mayUse ?? true),
       permitted: () => fleet.models(),
@@ -108,6 +110,13 @@ export async function startGateway(options: GatewayOptions) {
     report: error => unexpected.push(error),
     now: Date.now,
   })
+  function lookUp(key: string): ReturnType<Authenticate> {
+    const team = options.team === undefined ? null : teamName(options.team)
+    if (key === testKey)
+      return { ok: true, principal: { kind: 'key', id: keyId('key_test'), alias: 'test', team }, scopes: unbounded }
+    if (key === testAdminKey) return { ok: true, principal: { kind: 'admin' }, scopes: unbounded }
+    return { ok: false, why: 'unknown' }
+  }
   const { server } = openHttp({
     edge: () => snapshot.edge,
     warn: problem => unexpected.push(problem),
@@ -143,6 +152,12 @@ export async function startGateway(options: GatewayOptions) {
     admission,
     limiter,
     budgets,
+    /** Replaces parts of the snapshot, as the controller does. */
+    use(change: Partial<Snapshot>): void {
+      snapshot = { ...snapshot, ...change }
+      fleet.use(snapshot)
+    },
+    snapshot: (): Snapshot => snapshot,
     closed: (): CloseRecord[] => records.filter(record => record.t === 'close'),
     /** Waits until the journal has so many finished requests; rejects after 10 s. */
     untilClosed(count: number): Promise<CloseRecord[]> {

@@ -7,6 +7,13 @@ const text = z.string()
 const name = z.string().nullable()
 const count = z.number().nullable()
 
+const Mark = z.object({
+  id: text,
+  step: z.int(),
+  arm: z.enum(['live', 'candidate']),
+  version: text,
+  unit: text,
+})
 const shared = { id: text, at: z.number(), alias: name, team: name, route: text, stream: z.boolean() }
 const Open = z.object({ t: z.literal('open'), ...shared, key: text, model: text })
 const Close = z.object({
@@ -33,6 +40,8 @@ const Close = z.object({
   cost: count.default(null),
   currency: name.default(null),
   estimatedTokens: count.default(null),
+  release: Mark.optional(),
+  flags: z.array(text).optional(),
 })
 const Gap = z.object({ t: z.literal('gap'), at: z.number(), until: z.number(), lost: z.int() })
 const Act = z.object({

@@ -6,7 +6,7 @@ import { FaultError, toHttp, type Fault } from '../../domain/fault.ts'
 import type { ModelPath } from '../../domain/serving/index.ts'
 import { instant, type RequestId } from '../../domain/units.ts'
 import { ClientGone, type Exchange, type Serve } from '../../services/serve/index.ts'
-import { discardRest, endAnswer, readBody } from './body.ts'
+import { endAnswer, readBody } from './body.ts'
 import { openDoor, type DoorParts } from './door.ts'
 import { HttpReply } from './reply.ts'
 import { makeRequestId } from './request-id.ts'
@@ -105,9 +105,8 @@ export function openHttp(parts: HttpParts): Http {
     // Behind one that was refused for its form: nobody knows whether it is a request or was hidden in that one.
     if (ending.has(request.socket)) return
     if (parts.draining()) response.shouldKeepAlive = false
-    response.once('finish', () => discardRest(request))
     // A socket that breaks while we write is the client leaving; 'close' tells of it.
-    response.on('error', () => {})
+    response.on('error', ignore)
     try {
       refuseUnusual(request)
     } catch (error) {
@@ -174,6 +173,8 @@ export function openHttp(parts: HttpParts): Http {
   }
 }
 
+const ignore = (): void => {}
+
 type ExchangeParts = {
   request: IncomingMessage
   response: ServerResponse
@@ -198,6 +199,7 @@ function toExchange({ request, response, id, from, path, modelPath }: ExchangePa
       declaredBytes: Number.isFinite(declared) ? declared : null,
       contentType: request.headers['content-type'] ?? '',
       conversation: conversationOf(request),
+      user: userOf(request),
     },
     reply: new HttpReply(response),
     readBody: limit => readBody(request, limit),
@@ -214,6 +216,7 @@ function toExchange({ request, response, id, from, path, modelPath }: ExchangePa
     model: null,
     answering: null,
     version: null,
+    mark: null,
     replica: null,
     attempts: 0,
     opened: false,
@@ -229,7 +232,7 @@ function toExchange({ request, response, id, from, path, modelPath }: ExchangePa
     lastHead: null,
     lastBytes: null,
   }
-  response.once('close', () => {
+  response.on('close', () => {
     if (response.writableFinished) return
     exchange.gone = true
     exchange.interrupt?.(new ClientGone())
@@ -282,6 +285,12 @@ function keyOf(request: IncomingMessage): string | null {
 /** Ours, or OpenWebUI's name for its chat. */
 function conversationOf({ headers }: IncomingMessage): string | null {
   const named = headers['x-holdfast-conversation'] ?? headers['x-openwebui-chat-id']
+  return typeof named === 'string' && named !== '' ? named.slice(0, clientIdCharacters) : null
+}
+
+/** OpenWebUI's name for the person who asks, where it is told to pass it on. */
+function userOf({ headers }: IncomingMessage): string | null {
+  const named = headers['x-openwebui-user-id']
   return typeof named === 'string' && named !== '' ? named.slice(0, clientIdCharacters) : null
 }
 

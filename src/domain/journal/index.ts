@@ -41,6 +41,7 @@ export type {
   JournalRecord,
   OpenRecord,
   Outcome,
+  ReleaseMark,
 } from './record.ts'
 export type { Depot, DepotStore, Shipment, ShippableJournal, Shipped } from './shipping.ts'
 export { openVerifier } from './verify.ts'

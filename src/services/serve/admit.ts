@@ -2,8 +2,22 @@
 import type { Holder, Principal, Priority } from '../../domain/access/index.ts'
 import { answerBound, costOf, type Actual } from '../../domain/budgets/index.ts'
 import { FaultError } from '../../domain/fault.ts'
-import { charactersPerToken, promptTokens, type ModelRoute, type VersionRoute } from '../../domain/serving/index.ts'
-import { tokens, type ModelName, type Tokens, type VersionName } from '../../domain/units.ts'
+import {
+  charactersPerToken,
+  plainModel,
+  promptTokens,
+  type ModelRoute,
+  type VersionRoute,
+} from '../../domain/serving/index.ts'
+import {
+  millis,
+  modelName,
+  tokens,
+  versionName,
+  type ModelName,
+  type Tokens,
+  type VersionName,
+} from '../../domain/units.ts'
 import type { BudgetLease, Budgets, Estimates } from '../budgets/index.ts'
 import type { LimitLease, Limiter, Subject, TokenEstimates } from '../limits/index.ts'
 import { ClientGone, type Exchange, type Stage } from './exchange.ts'
@@ -12,6 +26,8 @@ import { ClientGone, type Exchange, type Stage } from './exchange.ts'
 export interface Permissions {
   model(name: string): ModelRoute | null
   version(name: VersionName): VersionRoute | null
+  /** The one that a version answers for, or may come to answer for. */
+  modelOf(version: VersionName): ModelRoute | null
   mayUse(principal: Principal, model: ModelName): boolean
   permitted(principal: Principal): ModelName[]
   /** Whose limits and budgets count, and how soon its turn comes. */
@@ -35,8 +51,10 @@ export const admit =
     const { principal, ask } = exchange
     if (principal === null || ask === null) throw new TypeError('admit comes after authenticate and read')
     const model = permissions.model(ask.model)
-    if (model === null)
+    if (model === null) {
+      if (principal.kind === 'admin' && askByVersion(exchange, permissions, ask.model)) return next(exchange)
       throw new FaultError({ kind: 'model-unknown', model: ask.model, available: permissions.permitted(principal) })
+    }
     if (!permissions.mayUse(principal, model.name))
       throw new FaultError({ kind: 'model-not-permitted', model: model.name })
     exchange.model = model
@@ -99,6 +117,26 @@ export const admit =
       estimates.learn(answered, { input, output, gpuMs, bounded: bound !== null })
     }
   }
+
+/**
+ * Administrators may ask a version by its whole name, to compare it with others: outside of any release, and nobody stands in
+ * for it. Those who use the service go first. `false`: there is none of that name.
+ */
+function askByVersion(exchange: Exchange, permissions: AdmitParts['permissions'], name: string): boolean {
+  const version = permissions.version(versionName(name))
+  if (version === null) return false
+  const of = permissions.modelOf(version.name)
+  exchange.model = {
+    ...plainModel,
+    name: modelName(name),
+    live: version.name,
+    queue: of?.queue ?? { waiting: 100, deadline: millis(60_000) },
+  }
+  // The engine may know it by its model's name only.
+  exchange.answering = { ...exchange.model, name: of?.name ?? exchange.model.name }
+  exchange.priority = 'low'
+  return true
+}
 
 function subjectsOf(model: ModelRoute, holders: readonly Holder[]): Subject[] {
   const subjects: Subject[] = []

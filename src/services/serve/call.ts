@@ -51,7 +51,7 @@ export const call =
       tried.add(replica.id)
       exchange.attempts++
       exchange.replica = replica.id
-      exchange.choice = answering === model ? reason : `${answering.name} for ${model.name}: ${reason}`
+      exchange.choice = choiceOf(exchange, reason)
       try {
         await attempt(replica)
         return
@@ -101,6 +101,13 @@ export const call =
       return replica.dialect.toRequest(ask.path, body, version.name)
     }
   }
+
+/** Why this replica, and for whom it stands in. */
+function choiceOf({ mark, model, answering, version }: Exchange, reason: string): string {
+  if (model !== answering && model?.live !== answering?.live) return `${answering?.name} for ${model?.name}: ${reason}`
+  if (mark === null || version === null || mark.version === version.name) return reason
+  return `${version.name} for ${mark.version}: ${reason}`
+}
 
 /** What a choice of this kind looks at; the rest would cost time for nothing. */
 function callerOf({ principal, ask, head }: Exchange, strategy: RoutingStrategy): Caller {

@@ -1,6 +1,6 @@
 /** An exchange: one request on its way through the pipeline, its answer, and what is known of it so far. */
 import type { Principal, Priority } from '../../domain/access/index.ts'
-import type { CloseRecord } from '../../domain/journal/index.ts'
+import type { CloseRecord, ReleaseMark } from '../../domain/journal/index.ts'
 import type { AnswerTranslator, StreamTranslator, Surface } from '../../domain/dialect/index.ts'
 import type { Ask, ModelPath, ModelRoute, VersionRoute } from '../../domain/serving/index.ts'
 import type { Instant, KeyId, Millis, ReplicaId, RequestId, Tokens } from '../../domain/units.ts'
@@ -22,6 +22,8 @@ export type RequestHead = {
   contentType: string
   /** What the client says its conversation is; `null`: nothing. */
   conversation: string | null
+  /** Whom the client's program says it asks for; `null`: it does not say. */
+  user: string | null
 }
 
 /** The client's end of the line. Only `record` ends a reply. */
@@ -72,6 +74,8 @@ export type Exchange = {
   /** The model that answers: the one asked for, or one that stands in for it. */
   answering: ModelRoute | null
   version: VersionRoute | null
+  /** What it is to the release that its model is in; `null`: in none. */
+  mark: ReleaseMark | null
   replica: ReplicaId | null
   attempts: number
   /** The journal knows that it is under way. */

@@ -81,7 +81,6 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
   }
 
   function toReplica(version: VersionRoute, route: ReplicaRoute): Replica {
-    const publicName = [...models.values()].find(({ live }) => live === version.name)?.name
     return newReplica({
       version: version.name,
       route,
@@ -90,10 +89,16 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
         address: route.address,
         metrics: route.metrics,
         apiKey: route.apiKey === null ? null : secret(route.apiKey),
-        served: version.servedName ?? publicName ?? null,
+        served: version.servedName ?? modelOf(version.name)?.name ?? null,
       },
       task: version.task,
     })
+  }
+
+  /** The model that a version answers for, or may come to answer for. */
+  function modelOf(version: VersionName): ModelRoute | null {
+    const all = [...models.values()]
+    return all.find(({ live }) => live === version) ?? all.find(({ release }) => release?.candidate === version) ?? null
   }
 
   /** The replica for a request, and why it. `null`: none may be asked. */
@@ -167,8 +172,15 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     group?.routing.forget(replica.id)
     if (replica.health.state !== 'down' || replica.unanswered.size === 0) return
     const at = instant(now())
-    if (group?.replicas.some(other => other !== replica && isUsable(other.health, at)) !== true) return
+    const instead = [...(group?.replicas ?? []), ...liveFor(replica.version)]
+    if (!instead.some(other => other !== replica && isUsable(other.health, at))) return
     for (const giveUp of [...replica.unanswered]) giveUp()
+  }
+
+  /** Those that answer where a candidate can't. */
+  function liveFor(version: VersionName): Replica[] {
+    const live = [...models.values()].filter(({ release }) => release?.candidate === version).map(model => model.live)
+    return live.flatMap(name => groups.get(name)?.replicas ?? [])
   }
 
   function changed(version: VersionName): void {
@@ -215,7 +227,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     if (replica.learned.count !== before.count) changed(replica.version)
   }
 
-  function noReplica(model: ModelRoute, version: VersionRoute): Fault {
+  function noReplica(model: ModelRoute, version: Pick<VersionRoute, 'name'>): Fault {
     const states = (groups.get(version.name)?.replicas ?? []).map(
       ({ id, health }) => `${id}: ${health.why ?? health.state}`,
     )
@@ -248,6 +260,13 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     probed,
     noReplica,
     status,
+    /** Every version of the snapshot, candidates among them, and how many requests it has in hand. */
+    versions: (): { version: VersionName; status: ModelStatus; inFlight: number }[] =>
+      [...groups.entries()].map(([version, group]) => ({
+        version,
+        status: status(version),
+        inFlight: group.replicas.reduce((sum, { inFlight }) => sum + inFlight, 0),
+      })),
     /** Told whenever what a version can run may have changed. */
     watch: (tell: (version: VersionName) => void) => void watchers.add(tell),
     /** How many gateways share the replicas. */
@@ -257,6 +276,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     },
     retries: (version: VersionName): RetryBudget => groups.get(version)?.retries ?? openRetryBudget(),
     model: (name: string): ModelRoute | null => models.get(name) ?? null,
+    modelOf,
     models: (): ModelName[] => [...models.values()].map(({ name }) => name),
     version: (name: VersionName): VersionRoute | null => groups.get(name)?.route ?? null,
     replicas: (): Replica[] => [...replicas.values()],

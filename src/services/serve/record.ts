@@ -109,6 +109,7 @@ function toRecord(exchange: Exchange, end: End): CloseRecord {
     waitedMs: exchange.waitedMs === null ? null : millis(round(exchange.waitedMs)),
     gpuMs: exchange.gpuMs === null ? null : millis(round(exchange.gpuMs)),
     ...costOf(exchange),
+    ...(exchange.mark === null ? {} : { release: exchange.mark }),
   }
 }
 

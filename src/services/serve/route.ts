@@ -1,8 +1,12 @@
-/** Route: the model's live version and a place on it; when it can't answer, the models that stand in for it. */
+/**
+ * Route: the version that answers, the model's live one or the candidate of its release, and a place on it; when it can't
+ * answer, those that stand in for it: the live version for a candidate, then other models.
+ */
 import { FaultError, type Fault } from '../../domain/fault.ts'
-import type { ModelRoute } from '../../domain/serving/index.ts'
-import { millis, type Millis, type ModelName } from '../../domain/units.ts'
+import type { ModelRoute, ReleaseRoute, VersionRoute } from '../../domain/serving/index.ts'
+import { millis, type Millis, type ModelName, type VersionName } from '../../domain/units.ts'
 import type { Permissions } from './admit.ts'
+import { assignArm, isSameRefusal, liveStandsIn } from './arm.ts'
 import { ClientGone, ownerOf, type Exchange, type Stage } from './exchange.ts'
 import type { Fleet } from './fleet.ts'
 import type { Admission, Place } from './queue.ts'
@@ -20,42 +24,82 @@ export type RouteParts = {
 export const route =
   ({ fleet, admission, permissions }: RouteParts): Stage =>
   next =>
-  async exchange => {
+  exchange => {
     const { principal, model } = exchange
     if (principal === null || model === null) throw new TypeError('route comes after admit')
     const asker = principal
-    const tried = new Set<ModelName>()
-    let first: unknown = null
-    for (let answering: ModelRoute | null = model; answering !== null;) {
-      tried.add(answering.name)
-      exchange.answering = answering
+    const asked = model
+    const { release } = asked
+    return release === null ? answerByModels() : answerInRelease(release)
+
+    async function answerInRelease(inForce: ReleaseRoute): Promise<void> {
+      exchange.mark = assignArm(exchange, asked, inForce)
+      if (exchange.mark.arm === 'live') return answerByModels()
+      let fault: Fault
       try {
-        await answerBy(answering)
-        return
+        return await answerByCandidate(inForce.candidate)
       } catch (error) {
-        // What is wrong with the model that was asked for is what its client can act on.
-        first ??= error
-        if (!(error instanceof FaultError) || exchange.gone || exchange.firstByteMs !== null) throw error
-        answering = standIn(standInsOf(model, error.fault))
+        if (!liveStandsIn(exchange, error)) throw error
+        fault = error.fault
+      }
+      const { version, replica } = exchange
+      try {
+        await answerByModels()
+      } catch (error) {
+        // What its client has to mend is no failure of the candidate's, which said so first.
+        if (isSameRefusal(fault, error)) Object.assign(exchange, { version, replica })
+        throw error
       }
     }
-    throw first
 
-    function standIn(names: readonly ModelName[]): ModelRoute | null {
+    /** Nobody waits for one that is away: the live version is there. */
+    async function answerByCandidate(name: VersionName): Promise<void> {
+      const version = fleet.version(name)
+      if (version === null || fleet.capacity(name).places <= 0)
+        throw new FaultError(fleet.noReplica(asked, version ?? { name }))
+      exchange.answering = asked
+      await answerBy(asked, version, () => false)
+    }
+
+    async function answerByModels(): Promise<void> {
+      const tried = new Set<ModelName>()
+      let first: unknown = null
+      for (let answering: ModelRoute | null = exchange.answering ?? asked; answering !== null;) {
+        tried.add(answering.name)
+        exchange.answering = answering
+        const version = fleet.version(answering.live)
+        if (version === null) throw new TypeError(`the snapshot has no version ${answering.live}`)
+        try {
+          await answerBy(answering, version, mayComeBack)
+          return
+        } catch (error) {
+          // What is wrong with the model that was asked for is what its client can act on.
+          first ??= error
+          if (!(error instanceof FaultError) || exchange.gone || exchange.firstByteMs !== null) throw error
+          answering = standIn(tried, standInsOf(asked, error.fault))
+        }
+      }
+      throw first
+    }
+
+    function standIn(tried: ReadonlySet<ModelName>, names: readonly ModelName[]): ModelRoute | null {
       const name = names.find(candidate => !tried.has(candidate) && permissions.mayUse(asker, candidate))
       return name === undefined ? null : permissions.model(name)
     }
 
     /** Once more while an engine that was lost or loads may come back, within the queue's deadline. */
-    async function answerBy(answering: ModelRoute): Promise<void> {
-      const version = fleet.version(answering.live)
-      if (version === null) throw new TypeError(`the snapshot has no version ${answering.live}`)
+    async function answerBy(
+      answering: ModelRoute,
+      version: VersionRoute,
+      isWorthWaiting: (fault: Fault) => boolean,
+    ): Promise<void> {
       const mostHere = exchange.attempts + mostAttempts
       const until = performance.now() + answering.queue.deadline
       let lost: FaultError | null = null
       for (;;) {
         const place = await takePlace(admission, exchange, {
           answering,
+          version: version.name,
           deadline: millis(Math.max(1, until - performance.now())),
         })
         if (place === null) throw lost ?? new FaultError(fleet.noReplica(answering, version))
@@ -66,7 +110,7 @@ export const route =
           return
         } catch (error) {
           if (!(error instanceof FaultError) || exchange.gone || exchange.firstByteMs !== null) throw error
-          if (!mayComeBack(error.fault) || exchange.attempts >= mostHere) throw error
+          if (!isWorthWaiting(error.fault) || exchange.attempts >= mostHere) throw error
           lost = error
         } finally {
           place.release()
@@ -79,13 +123,13 @@ export const route =
 async function takePlace(
   admission: Admission,
   exchange: Exchange,
-  { answering, deadline }: { answering: ModelRoute; deadline: Millis },
+  { answering, version, deadline }: { answering: ModelRoute; version: VersionName; deadline: Millis },
 ): Promise<Place | null> {
   const { principal } = exchange
   if (principal === null) throw new TypeError('route comes after authenticate')
   const comments = queueComments(exchange)
   const entered = admission.enter({
-    version: answering.live,
+    version,
     model: answering.name,
     queue: { waiting: answering.queue.waiting, deadline },
     owner: ownerOf(principal),

@@ -25,6 +25,8 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
   /** The first events of the answer, to make another like them. */
   let first: Buffer | null = null
   let lookedAtBytes = 0
+  /** The head waits for the first piece: the live version may yet have to answer instead, under its own name. */
+  let headWaits = false
   exchange.stream = stream
 
   return {
@@ -33,13 +35,8 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
         throw answerFailed(`it answered a stream with ${contentType || 'no content type'}`)
       // Another replica's head may have gone out before it was lost.
       if (reply.headSent) return
-      reply.head(200, {
-        ...answerHeaders(exchange, 'text/event-stream; charset=utf-8'),
-        'cache-control': 'no-cache',
-        // Or nginx in front would gather tokens.
-        'x-accel-buffering': 'no',
-      })
-      reply.flush()
+      if (exchange.mark?.arm === 'candidate') headWaits = true
+      else sendHead()
     },
 
     data(chunk) {
@@ -51,6 +48,7 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
         exchange.pieces += plain
         first ??= events
         noteFirstByte(exchange)
+        if (headWaits) sendHead()
         return reply.write(events) ? 'more' : 'wait'
       }
       first ??= events
@@ -60,8 +58,20 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
     end() {
       if (repair?.isComplete?.() !== true) throw new FaultError({ kind: 'engine-lost', sentBytes: reply.sentBytes })
       const last = stream === null ? 'data: [DONE]\n\n' : stream.end()
+      if (headWaits) sendHead()
       exchange.lastBytes = Buffer.from(lastChunks() + last)
     },
+  }
+
+  function sendHead(): void {
+    headWaits = false
+    reply.head(200, {
+      ...answerHeaders(exchange, 'text/event-stream; charset=utf-8'),
+      'cache-control': 'no-cache',
+      // Or nginx in front would gather tokens.
+      'x-accel-buffering': 'no',
+    })
+    reply.flush()
   }
 
   /** Written as one piece, however many events there are: an engine may send thousands of comments at once. */
@@ -76,6 +86,7 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
         const data = dataOf(event)
         if (data === '[DONE]') {
           passed += lastChunks()
+          if (headWaits) sendHead()
           exchange.lastBytes = Buffer.from(stream === null ? 'data: [DONE]\n\n' : stream.end())
           return 'complete'
         }
@@ -85,7 +96,10 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
       }
     } finally {
       // Also what came before an error.
-      if (passed !== '') more = reply.write(Buffer.from(passed))
+      if (passed !== '') {
+        if (headWaits) sendHead()
+        more = reply.write(Buffer.from(passed))
+      }
     }
     return more ? 'more' : 'wait'
   }
