@@ -36,14 +36,7 @@ const Refusal = z.object({ error: z.object({ message: z.string() }) })
  * As whom: `HOLDFAST_KEY`, else `HOLDFAST_ADMIN_KEY`, else the key in the state folder. Throws CliError when there is none.
  */
 export function openClient({ env }: { env: NodeJS.ProcessEnv }): Client {
-  const folder = homeFolder(env)
-  // Asking must not make a state folder where there is none.
-  const home = existsSync(folder) ? openHome(folder) : null
-  const service = env['HOLDFAST_URL'] || home === null ? null : readService(home.service)
-  const url = toUrl(env['HOLDFAST_URL'] || service?.url || usualUrl)
-  // Its certificate is for its name in the world, and it may want one of ours.
-  const socket = url.startsWith('https:') ? (service?.socket ?? null) : null
-  const { key, from } = findKey(env, home?.adminKey ?? null)
+  const { url, key, from, socket } = locateService({ env })
 
   const send = (
     method: string,
@@ -103,6 +96,25 @@ export function openClient({ env }: { env: NodeJS.ProcessEnv }): Client {
       }
     },
   }
+}
+
+/** Where and as whom `openClient` asks, for commands that ask otherwise. Throws as it does. */
+export function locateService({ env }: { env: NodeJS.ProcessEnv }): {
+  url: string
+  key: string
+  /** Where the key came from. */
+  from: string
+  /** A way in beside the front door. */
+  socket: string | null
+} {
+  const folder = homeFolder(env)
+  // Asking must not make a state folder where there is none.
+  const home = existsSync(folder) ? openHome(folder) : null
+  const service = env['HOLDFAST_URL'] || home === null ? null : readService(home.service)
+  const url = toUrl(env['HOLDFAST_URL'] || service?.url || usualUrl)
+  // Its certificate is for its name in the world, and it may want one of ours.
+  const socket = url.startsWith('https:') ? (service?.socket ?? null) : null
+  return { url, socket, ...findKey(env, home?.adminKey ?? null) }
 }
 
 /** The `data:` of each server-sent event. Ours have one line each, and comments are passed over. */

@@ -20,6 +20,7 @@ export type {
   TranslationContext,
 } from './translation.ts'
 export { objectEnd } from './object-end.ts'
+export { readAnswer } from './read-chat.ts'
 export { renderFault } from './surface.ts'
 export type { Surface } from './surface.ts'
 export { fromCountTokens, fromMessages, toAnthropicModel, toAnthropicModels } from './messages/index.ts'

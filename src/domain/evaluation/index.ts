@@ -33,3 +33,5 @@ export { buildRubricPrompt, median, readMark, toScore } from './judge/rubric-pro
 export type { MarkReading, RubricPromptInput } from './judge/rubric-prompt.ts'
 export { openScoreRecord, recordScore, recordScoreControl } from './judge/rubric-record.ts'
 export type { ScoreRecord } from './judge/rubric-record.ts'
+export { judgeSmoke, smokePrompts } from './smoke.ts'
+export type { SmokeAnswer, SmokePrompt } from './smoke.ts'

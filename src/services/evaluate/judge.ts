@@ -164,14 +164,14 @@ async function compare(judge: Judge, pair: Pair, signal: AbortSignal): Promise<P
 
 async function askControl(
   judge: Judge,
-  { live, candidate: _, ...rest }: Pair,
+  { messages, live, reference = null, context = null }: Pair,
   { turn, signal }: { turn: number; signal: AbortSignal },
 ): Promise<{ kind: ControlKind; passed: boolean } | null> {
   const { kind, text } = pickControl(turn)
   // Both kinds stand in both slots, in turn.
   const realSlot = (turn >> 1) % 2 === 0 ? 'A' : 'B'
   const [slotA, slotB] = realSlot === 'A' ? [live, text] : [text, live]
-  const prompt = buildPairPrompt({ ...rest, slotA, slotB, nonce: judge.nonce() })
+  const prompt = buildPairPrompt({ messages, reference, context, slotA, slotB, nonce: judge.nonce() })
   const tried = await put(judge, prompt, { seed: judge.seed, chances: false, signal })
   if (!tried.ok) return null
   const reading = readPairVerdict(tried.value.text)
