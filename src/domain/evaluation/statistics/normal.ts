@@ -1,9 +1,4 @@
-/** The standard normal distribution: chances below a point, and the point below which a chance lies. */
-
-/** Φ(z). */
-export function normalBelow(z: number): number {
-  return z > 0 ? 1 - lowerTail(-z) : lowerTail(z)
-}
+/** The standard normal distribution: the point below which a chance lies. */
 
 /** The z with Φ(z) = `chance`, for a chance in (0, 1); −∞ and ∞ at its ends, NaN outside. */
 export function normalQuantile(chance: number): number {
