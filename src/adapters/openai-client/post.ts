@@ -36,7 +36,8 @@ export function get(at: At, path: string, signal: AbortSignal): Promise<Posted> 
 
 type Sent = { method: string; body: string | null; signal: AbortSignal }
 
-async function send({ url, key, timeoutMs }: At, path: string, { method, body, signal }: Sent): Promise<Posted> {
+async function send(at: At, path: string, { method, body, signal }: Sent): Promise<Posted> {
+  const { url, key, timeoutMs, reach = (to, init) => fetch(`${url}${to}`, init) } = at
   try {
     const answer = await reach(path, {
       method,
