@@ -8,10 +8,16 @@ export type Role = 'gateway' | 'controller' | 'agent'
 const backWithinMs = 60_000
 
 export function pidOf(home: string, role: Role): number | null {
+  return pidsOf(home, role)[0] ?? null
+}
+
+/** Several while one takes the place of another. */
+export function pidsOf(home: string, role: Role): number[] {
+  // Replaced whole by the parent, which has one form for it.
   const facts = JSON.parse(readFileSync(join(home, 'run', 'service.json'), 'utf8')) as {
     processes: { role: string; pid: number }[]
   }
-  return facts.processes.find(process => process.role === role)?.pid ?? null
+  return facts.processes.filter(process => process.role === role).map(({ pid }) => pid)
 }
 
 /** SIGKILL; resolves when its parent has another one. */
