@@ -22,6 +22,7 @@ import { commitOf, filesOf, wholeCommitOf, type HubFile } from './api.ts'
 import { refusalOf } from './refusal.ts'
 import { askHub, toEndpoint, type HubAnswer, type HubRequest, type HubSettings } from './request.ts'
 
+export { openHubPlace } from './model-place.ts'
 export type { HubFile, HubSettings }
 
 export type HuggingFace = Registry & {

@@ -8,8 +8,6 @@ export type Cursor = {
   /** Read all numbers with the highest byte first from now on. */
   bigEndian: boolean
   seek(at: number): void
-  /** How many of the next bytes are in the window, to be read without asking. */
-  inWindow(): number
   /** The next bytes; they are gone with the next call. Throws FormatError when the file ends before. */
   take(bytes: number): Reading<Uint8Array>
   u8(): Reading<number>
@@ -24,16 +22,8 @@ const firstWindow = 64 * 1024
 const largestWindow = 4 * 1024 * 1024
 
 /** `size`: Infinity when nobody knows. `mostBytes`: read in all before it is refused. `from`: where it begins. */
-export function openCursor({
-  size,
-  mostBytes,
-  from = 0,
-}: {
-  size: number
-  mostBytes: number
-  from?: number
-}): Cursor {
-  let window = new Uint8Array(0)
+export function openCursor({ size, mostBytes, from = 0 }: { size: number; mostBytes: number; from?: number }): Cursor {
+  let window: Uint8Array = new Uint8Array(0)
   let windowAt = from
   let at = from
   let readBytes = 0
@@ -77,7 +67,6 @@ export function openCursor({
     seek(to) {
       at = to
     },
-    inWindow: () => (at < windowAt ? 0 : Math.max(0, windowAt + window.length - at)),
     take,
     view,
     *u8() {
@@ -101,14 +90,3 @@ const ended = (at: number, bytes: number, size: number): FormatError =>
     `${bytes} bytes are needed here and the file ends at byte ${size}`,
     'It is not whole: fetch it again',
   )
-
-const decoder = { utf8: (bytes: Uint8Array): string => decodeUtf8(bytes) }
-
-/** The domain has no TextDecoder. What is not UTF-8 becomes U+FFFD. */
-export function textOf(bytes: Uint8Array): string {
-  return decoder.utf8(bytes)
-}
-
-function decodeUtf8(bytes: Uint8Array): string {
-  return ''
-}

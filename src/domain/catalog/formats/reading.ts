@@ -3,7 +3,7 @@
 export type Want =
   /** Answered with these bytes, or with fewer where the file ends. */
   | { kind: 'bytes'; at: number; bytes: number }
-  /** Answered with what raw deflate makes of these, or with `most` bytes of it when there are more. */
+  /** Answered with what raw deflate makes of these, unless that is more than `most` bytes or they are broken. */
   | { kind: 'inflate'; deflated: Uint8Array; most: number }
 
 export type Reading<T> = Generator<Want, T, Uint8Array>
@@ -20,7 +20,8 @@ export class FormatError extends Error {
 }
 
 /** For what only a broken or forged file has. */
-export const fetchAgain = 'The file is damaged or made to harm: fetch it again from where it was published, and compare its digest.'
+export const fetchAgain =
+  'The file is damaged or made to harm: fetch it again from where it was published, and compare its digest.'
 
 /** Names in files may hold anything, of any length; terminals obey control characters. */
 export function shown(name: string): string {
@@ -30,7 +31,7 @@ export function shown(name: string): string {
 
 /** Bytes that stand alone, such as an entry of an archive, for a parser that wants a file. */
 export function readWhole<T>(reading: Reading<T>, bytes: Uint8Array): T {
-  for (let step = reading.next(); ; ) {
+  for (let step = reading.next(); ;) {
     if (step.done === true) return step.value
     const want = step.value
     if (want.kind === 'inflate') throw new FormatError(null, 'one archive lies inside another', fetchAgain)

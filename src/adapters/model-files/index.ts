@@ -1,0 +1,3 @@
+/** Models where they lie: a file or folder of this machine, or an address of the web. */
+export { openLocalPlace } from './local.ts'
+export { openWebPlace } from './web.ts'
