@@ -4,8 +4,12 @@ import { permittedModels, refuseByScope, type Principal, type RouteScope } from 
 import { toAnthropicModel, toAnthropicModels } from '../domain/dialect/index.ts'
 import { FaultError } from '../domain/fault.ts'
 import { toModelList, toModelObject, type ModelListing, type ModelStatus } from '../domain/serving/index.ts'
-import { ownerOf, type Authenticate, type Conversations, type Fleet } from '../services/serve/index.ts'
+import type { TakeFeedback } from '../services/feedback/index.ts'
+import { ownerOf, principalId, type Authenticate, type Conversations, type Fleet } from '../services/serve/index.ts'
 import type { GatewayState } from './gateway-state.ts'
+
+/** Of one feedback: a comment is a few sentences. */
+const mostFeedbackBytes = 32 * 1024
 
 export type RouteParts = {
   fleet: Fleet
@@ -13,6 +17,7 @@ export type RouteParts = {
   metrics: { text(): Promise<string>; contentType: string }
   lookUp: Authenticate
   conversations: Conversations
+  feedback: TakeFeedback
   draining: () => boolean
   now: () => number
 }
@@ -23,6 +28,7 @@ export function plainRoutes({
   metrics,
   lookUp,
   conversations,
+  feedback,
   draining,
   now,
 }: RouteParts): Record<string, PlainRoute> {
@@ -53,6 +59,11 @@ export function plainRoutes({
     conversations.forget(owner, name)
     return ok({ id: name, object: 'response', deleted: true })
   }
+  const thumbs = async (request: PlainRequest): Promise<Plain> => {
+    const principal = await principalOf(request, null)
+    const body = await request.readBody(mostFeedbackBytes)
+    return ok(await feedback({ id: request.id, key: principalId(principal), body }))
+  }
   const health = (): Plain => {
     const all = fleet.models().flatMap(name => {
       const route = fleet.model(name)
@@ -70,6 +81,12 @@ export function plainRoutes({
       healthy_count: healthy.length,
       unhealthy_count: unhealthy.length,
     })
+  }
+  /** What the controller asks of a release's versions. */
+  const versions = async (request: PlainRequest): Promise<Plain> => {
+    const principal = await principalOf(request, 'models')
+    if (principal.kind !== 'admin') throw new FaultError({ kind: 'admin-required', what: 'the state of versions' })
+    return ok({ versions: fleet.versions() })
   }
   const readiness = (): Plain => {
     const why = draining() ? 'draining' : state.stale()
@@ -94,8 +111,11 @@ export function plainRoutes({
     '/models/': { answer: model },
     '/v1/responses/': { methods: ['DELETE'], answer: kept },
     '/responses/': { methods: ['DELETE'], answer: kept },
+    '/v1/feedback': { only: ['POST'], answer: thumbs },
+    '/feedback': { only: ['POST'], answer: thumbs },
     '/health': { answer: health },
     '/v1/health': { answer: health },
+    '/health/versions': { answer: versions },
     '/health/liveliness': { answer: alive },
     '/health/liveness': { answer: alive },
     '/health/readiness': { answer: readiness },
@@ -107,11 +127,14 @@ export function plainRoutes({
     },
   }
 
-  async function principalOf({ key, from }: PlainRequest, route: RouteScope): Promise<Principal> {
+  /** `route` null: open to keys of every scope. */
+  async function principalOf({ key, from }: PlainRequest, route: RouteScope | null): Promise<Principal> {
     if (key === null) throw new FaultError({ kind: 'key-missing' })
     const found = await lookUp(key, now())
     if (!found.ok) throw new FaultError({ kind: 'key-refused', why: found.why })
-    const refusal = refuseByScope(found.scopes, { route, from })
+    // Without routes in the scopes, which one is asked does not count.
+    const scopes = route === null ? { ...found.scopes, routes: null } : found.scopes
+    const refusal = refuseByScope(scopes, { route: route ?? 'chat', from })
     if (refusal !== null) throw new FaultError(refusal)
     return found.principal
   }

@@ -13,10 +13,12 @@ import { memoryBounds } from '../adapters/processes/index.ts'
 import { resolveSecret } from '../adapters/secrets/index.ts'
 import { openGatewayMetrics, openLog } from '../adapters/telemetry/index.ts'
 import { holdersOf, mayUse, permittedModels } from '../domain/access/index.ts'
+import type { FeedbackRecord } from '../domain/journal/index.ts'
 import type { Acknowledgement, GatewayFrame } from '../domain/serving/index.ts'
 import { instant, millis, type Millis } from '../domain/units.ts'
 import { lookUpBy } from '../services/access/index.ts'
 import { openBudgets, openEstimates } from '../services/budgets/index.ts'
+import { openFeedback, openRecentRequests } from '../services/feedback/index.ts'
 import { openLimiter, openTokenEstimates, type Limiter, type SharedCounts } from '../services/limits/index.ts'
 import {
   openAdmission,
@@ -171,6 +173,7 @@ export async function runGateway(
         load,
       })),
   })
+  const recent = openRecentRequests()
   const lookUp = lookUpBy({ table: state.access, tokens })
   const serve = openServe({
     gate,
@@ -200,7 +203,12 @@ export async function runGateway(
         return state.snapshot().whenUnwritable === 'refuse' && !journal.healthy
       },
     },
-    meter: metrics,
+    meter: {
+      finished(record) {
+        metrics.finished(record)
+        recent.note(record)
+      },
+    },
     report: (error, exchange) =>
       log.error({ err: error, request: exchange.id }, 'a request failed in a way nobody foresaw'),
     now,
@@ -215,6 +223,7 @@ export async function runGateway(
       metrics,
       lookUp,
       conversations,
+      feedback: openFeedback({ recent, append: appended, now }),
       draining: () => signal.aborted,
       now,
     }),
@@ -253,6 +262,12 @@ export async function runGateway(
   await link.end(run)
   await wire.close()
   await limits.close()
+
+  function appended(record: FeedbackRecord): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    journal.append(record, error => (error === undefined ? resolve() : reject(error)))
+    return promise
+  }
 
   /** Where limits are counted together with other gateways; `null`: here alone. A wrong address is told, and limits are divided. */
   function sharedCounts(where: string): SharedCounts | null {

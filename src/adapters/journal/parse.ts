@@ -43,6 +43,17 @@ const Close = z.object({
   release: Mark.optional(),
   flags: z.array(text).optional(),
 })
+const Feedback = z.object({
+  t: z.literal('feedback'),
+  id: text,
+  at: z.number(),
+  key: text,
+  request: text,
+  score: z.literal([1, -1]),
+  comment: name,
+  checked: z.boolean(),
+  release: Mark.optional(),
+})
 const Gap = z.object({ t: z.literal('gap'), at: z.number(), until: z.number(), lost: z.int() })
 const Act = z.object({
   t: z.literal('act'),
@@ -57,7 +68,7 @@ const Act = z.object({
   why: name,
   detail: z.record(z.string(), z.unknown()).nullable(),
 })
-const Known = z.discriminatedUnion('t', [Open, Close, Gap, Act])
+const Known = z.discriminatedUnion('t', [Open, Close, Feedback, Gap, Act])
 
 /** `null`: not a record this program knows, be it damaged or newer. */
 export function parseRecord(line: string): JournalRecord | null {

@@ -4,7 +4,14 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FaultError } from '../../domain/fault.ts'
 import { genesis, seal } from '../../domain/journal/index.ts'
-import type { ActJournal, ActRecord, CloseRecord, GapRecord, OpenRecord } from '../../domain/journal/index.ts'
+import type {
+  ActJournal,
+  ActRecord,
+  CloseRecord,
+  FeedbackRecord,
+  GapRecord,
+  OpenRecord,
+} from '../../domain/journal/index.ts'
 import type { Instant } from '../../domain/units.ts'
 import { newSha256, sha256OfLine } from './digest.ts'
 import { draftName, makeUuid7, segmentName, syncFolder, writerFile } from './layout.ts'
@@ -26,7 +33,7 @@ export interface Journal extends ActJournal {
    * When that fails and the journal is to `serve`, the record is counted as lost and `onWritten` gets no error;
    * when it is to `refuse`, `onWritten` gets FaultError `journal-full`.
    */
-  append(record: OpenRecord | CloseRecord | ActRecord, onWritten?: Written): void
+  append(record: OpenRecord | CloseRecord | FeedbackRecord | ActRecord, onWritten?: Written): void
   /** Writes what is left, seals, syncs and ends the epoch. */
   close(): Promise<void>
 }
@@ -364,5 +371,5 @@ function salt(): string {
 }
 
 /** The salt keeps a line's digest from telling what the line was (J19). */
-const render = (record: OpenRecord | CloseRecord | ActRecord | GapRecord): string =>
+const render = (record: OpenRecord | CloseRecord | FeedbackRecord | ActRecord | GapRecord): string =>
   `${JSON.stringify(record).slice(0, -1)},"salt":"${salt()}"}\n`

@@ -40,6 +40,13 @@ async function start(
         methods: ['DELETE'],
         answer: ({ method, path, key }) => ({ status: 200, body: { method, path, key } }),
       },
+      '/written': {
+        only: ['POST'],
+        answer: async ({ readBody, id }) => ({
+          status: 200,
+          body: { said: Buffer.from(await readBody(10)).toString(), id },
+        }),
+      },
       '/fault': {
         answer: () => {
           throw new FaultError({ kind: 'not-ready', why: 'testing' })
@@ -95,6 +102,16 @@ test('plain routes answer JSON or text, by path or by what is below it, with the
   expect(await asked({ authorization: 'Bearer a b' })).toMatchObject({ key: null })
   // Who says Authorization is not asked for another header.
   expect(await asked({ 'authorization': 'Basic abc', 'x-api-key': 'abc' })).toMatchObject({ key: null })
+})
+
+test('a route of our own may take a body, bounded, and then answers no GET', async () => {
+  const { url } = await start()
+  const answer = await fetch(`${url}/written`, { method: 'POST', body: 'words' })
+  expect(await answer.json()).toEqual({ said: 'words', id: answer.headers.get('x-request-id') })
+  const long = await fetch(`${url}/written`, { method: 'POST', body: 'more words than that' })
+  expect(long.status).toBe(413)
+  const read = await fetch(`${url}/written`)
+  expect([read.status, read.headers.get('allow')]).toEqual([405, 'POST'])
 })
 
 test('unknown paths are 404, wrong methods 405 with what is allowed, both in four keys and with an id', async () => {

@@ -5,7 +5,7 @@ import { renderFault, type Surface } from '../../domain/dialect/index.ts'
 import { FaultError, toHttp, type Fault } from '../../domain/fault.ts'
 import type { ModelPath } from '../../domain/serving/index.ts'
 import { instant, type RequestId } from '../../domain/units.ts'
-import { ClientGone, type Exchange, type Serve } from '../../services/serve/index.ts'
+import { ClientGone, type Exchange, type ReadBody, type Serve } from '../../services/serve/index.ts'
 import { endAnswer, readBody } from './body.ts'
 import { openDoor, type DoorParts } from './door.ts'
 import { HttpReply } from './reply.ts'
@@ -14,10 +14,22 @@ import { makeRequestId } from './request-id.ts'
 /** An answer that is ready at once. A string goes out as plain text, anything else as JSON. */
 export type Plain = { status: number; body: unknown; contentType?: string }
 /** What a plain handler knows of its request. */
-export type PlainRequest = { method: string; key: string | null; path: string; from: string; surface: Surface }
+export type PlainRequest = {
+  id: RequestId
+  method: string
+  key: string | null
+  path: string
+  from: string
+  surface: Surface
+  readBody: ReadBody
+}
 
-/** An answer of the gateway's own. `methods`: beside GET and HEAD. */
-export type PlainRoute = { methods?: readonly string[]; answer(request: PlainRequest): Plain | Promise<Plain> }
+/** An answer of the gateway's own. `methods`: beside GET and HEAD; `only`: instead of them. */
+export type PlainRoute = {
+  methods?: readonly string[]
+  only?: readonly string[]
+  answer(request: PlainRequest): Plain | Promise<Plain>
+}
 
 /** What the controller is told of a request that it answers. `from`: its client's address. */
 export type Relayed = { id: RequestId; from: string }
@@ -145,8 +157,9 @@ export function openHttp(parts: HttpParts): Http {
     }
     const route = plainRoute(path)
     if (route === undefined) throw new FaultError({ kind: 'route-unknown', method, path: path.slice(0, 200) })
-    requireMethod({ method, path, allowed: ['GET', 'HEAD', ...(route.methods ?? [])] })
-    answerPlain(route.answer({ method, key: keyOf(request), path, from, surface: surfaceOf(request) }), response, id)
+    requireMethod({ method, path, allowed: route.only ?? ['GET', 'HEAD', ...(route.methods ?? [])] })
+    const asked = { id, method, key: keyOf(request), path, from, surface: surfaceOf(request) }
+    answerPlain(route.answer({ ...asked, readBody: limit => readBody(request, limit) }), response, id)
   }
 
   /** Most answers are ready at once; only those that aren't cost a promise. */
@@ -162,6 +175,7 @@ export function openHttp(parts: HttpParts): Http {
   }
 
   function fail(error: unknown, response: ServerResponse, id: RequestId): void {
+    if (error instanceof ClientGone) return
     if (!(error instanceof FaultError)) parts.report(error, id)
     sendFault(response, error instanceof FaultError ? error.fault : { kind: 'internal' }, id)
   }

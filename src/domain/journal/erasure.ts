@@ -20,6 +20,7 @@ export function isAbout(record: JournalRecord, { ids, names, until }: Subject): 
   switch (record.t) {
     case 'open':
     case 'close':
+    case 'feedback':
       return record.at <= until && record.key !== null && ids.includes(record.key)
     case 'act':
       return record.at <= until && !isOfAudit(record) && speaksOf(record)

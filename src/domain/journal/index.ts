@@ -37,6 +37,7 @@ export type {
   BlockRecord,
   CloseRecord,
   ErasedRecord,
+  FeedbackRecord,
   GapRecord,
   JournalRecord,
   OpenRecord,

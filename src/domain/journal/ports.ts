@@ -2,7 +2,7 @@
 import type { SpanName } from '../access/index.ts'
 import type { Instant, KeyId, Millis, ModelName, RequestId, TeamName, Tokens, VersionName } from '../units.ts'
 import type { LineDigest, NewDigest } from './chain.ts'
-import type { ActRecord, CloseRecord, GapRecord, JournalRecord, OpenRecord, Outcome } from './record.ts'
+import type { ActRecord, CloseRecord, FeedbackRecord, GapRecord, JournalRecord, OpenRecord, Outcome } from './record.ts'
 
 /** A place between two lines of an epoch. Segments count from 1, bytes from 0. */
 export type Position = { segment: number; offset: number }
@@ -44,7 +44,7 @@ export type Batch = {
   epoch: string
   from: Position
   to: Position
-  records: (OpenRecord | CloseRecord | GapRecord | ActRecord)[]
+  records: (OpenRecord | CloseRecord | FeedbackRecord | GapRecord | ActRecord)[]
   anchors: Omit<Anchor, 'epoch'>[]
   /** The epoch's last block is in here: what is still open was interrupted. */
   ended: boolean

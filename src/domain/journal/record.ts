@@ -77,6 +77,8 @@ export type CloseRecord = {
   estimatedTokens?: Tokens | null
   /** What it was to the release that its model was in. */
   release?: ReleaseMark
+  /** Flags that were on for it; absent: none. */
+  flags?: readonly string[]
 }
 
 /** Assigned once, before anything was tried: an answer by another version than the arm's is the arm's failure. */
@@ -88,6 +90,24 @@ export type ReleaseMark = {
   version: VersionName
   /** What was assigned: a digest of the conversation, user, key or request. */
   unit: string
+}
+
+/** What somebody thought of an answer. A later one of the same key for the same request takes its place. */
+export type FeedbackRecord = {
+  t: 'feedback'
+  /** Its own, a UUIDv7. */
+  id: RequestId
+  at: Instant
+  key: KeyId | 'admin'
+  /** The request whose answer is meant. */
+  request: RequestId
+  score: 1 | -1
+  /** A digest of the comment that came with it, under the request's id: that there was one, never its words; `null`: none. */
+  comment: string | null
+  /** The gateway knows the request, and that it is this key's; else the controller has to look. */
+  checked: boolean
+  /** Of the request, where the gateway knows it. */
+  release?: ReleaseMark
 }
 
 /** So many records could not be written (disk full), from one moment to another. */
@@ -141,4 +161,11 @@ export type BlockRecord = {
   hash: string
 }
 
-export type JournalRecord = OpenRecord | CloseRecord | GapRecord | ActRecord | ErasedRecord | BlockRecord
+export type JournalRecord =
+  | OpenRecord
+  | CloseRecord
+  | FeedbackRecord
+  | GapRecord
+  | ActRecord
+  | ErasedRecord
+  | BlockRecord

@@ -141,4 +141,5 @@ export const ownerOf = (principal: Principal): string =>
   principal.kind === 'token' ? JSON.stringify([principal.issuer, principal.id]) : principalId(principal)
 
 /** Who it is in the journal. */
-const principalId = (principal: Principal): KeyId | 'admin' => (principal.kind === 'admin' ? 'admin' : principal.id)
+export const principalId = (principal: Principal): KeyId | 'admin' =>
+  principal.kind === 'admin' ? 'admin' : principal.id

@@ -4,13 +4,14 @@ export type { Permissions } from './admit.ts'
 export type { Authenticate } from './authenticate.ts'
 export { openConversations } from './conversations.ts'
 export type { Conversations } from './conversations.ts'
-export { ClientGone, ownerOf } from './exchange.ts'
+export { ClientGone, ownerOf, principalId } from './exchange.ts'
 export type { Exchange, ReadBody, Reply, RequestHead, Serve } from './exchange.ts'
 export { openFleet } from './fleet.ts'
 export type { Fleet } from './fleet.ts'
 export type {
   EngineAddress,
   EngineDialect,
+  EngineRelay,
   EngineRequest,
   Meter,
   Probe,
