@@ -85,7 +85,23 @@ export type Release = {
   why: string
   /** The gates as they stood at the last decision. */
   gates: GateReading[]
+  /** Since when the candidate's engine has not answered although it should. */
+  unreadySince?: Instant | null
+  /** A `confirm` hook said yes. */
+  confirmed?: boolean
+  /** Who sent all traffic to it without waiting for evidence: from there on only what speaks against it counts. */
+  promotedBy?: Actor | null
+  /** With room for one: what the room is used for. */
+  swap?: Swap | null
+  /** How often `maxPairs` was granted. */
+  rounds?: number
 }
+
+/**
+ * `waiting` for an idle window; `trying`: the candidate alone has the room, the live version rests; `back`: the live one has it
+ * again and the next idle window is waited for; `cut`: the candidate has it for good.
+ */
+export type Swap = 'waiting' | 'trying' | 'back' | 'cut'
 
 /** How the live version did before the candidate had any of its traffic. Frozen, so that tests stay valid at any look. */
 export type Baseline = {
@@ -104,6 +120,8 @@ export type GateReading = {
   /** Of being worse; above `threshold` it fails. */
   eValue?: number
   threshold?: number
+  /** Of being no worse than its margin; above `threshold` it has passed. */
+  notWorse?: { eValue: number; threshold: number }
   /** How many more requests, units or pairs until it can be told, at what was seen so far; absent: nobody can say. */
   needed?: number
   /** In words, with its numbers. */
@@ -122,10 +140,11 @@ export type GoldenResult = {
   verdict: 'pass' | 'fail' | 'inconclusive' | 'judge-inadmissible'
   why: string
   cases: number
-  candidateScore: number
-  liveScore: number
+  /** Means, 0 to 1; `null`: nothing was measured. */
+  candidateScore: number | null
+  liveScore: number | null
   /** Smallest regression that this set could have seen. */
-  smallestVisible: number
+  smallestVisible: number | null
 }
 
 /** Something that happened to requests of a release, in the order the controller took it in. */
@@ -167,6 +186,10 @@ export type JudgedPair = {
   lengths: Record<Arm, number>
   /** Pins: the judge's version and the digest of its instructions. */
   judge: string
+  /** The candidate gave no answer: nothing was judged. */
+  failed?: boolean
+  /** Questions with a known answer that the judge was asked beside it. */
+  controls?: { kind: 'off-topic' | 'injected'; passed: boolean }[]
 }
 
 /** A transition, with everything that it was decided from, so that it can be decided again. */
