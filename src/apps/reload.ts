@@ -1,5 +1,6 @@
 /** Applies the spec while the service runs: all of it is in force, or nothing has changed and it is said why. */
 import type { LinkHub } from '../adapters/link/index.ts'
+import { certificateProblem } from '../adapters/openai-http/index.ts'
 import type { Log } from '../adapters/telemetry/index.ts'
 import type { InForce } from '../domain/access/index.ts'
 import { FaultError } from '../domain/fault.ts'
@@ -35,7 +36,9 @@ export function openReload(parts: ReloadParts) {
 
   async function wanted(): Promise<Serving & { remember: () => void }> {
     const reading = await readServing(home, order)
-    const problems = reading.ok ? fixedProblems(current.serving, reading.serving) : reading.problems
+    const problems = reading.ok
+      ? [...fixedProblems(current.serving, reading.serving), ...certificateProblems(reading.serving)]
+      : reading.problems
     if (!reading.ok || problems.length > 0) {
       throw new FaultError({ kind: 'spec-refused', problems })
     }
@@ -90,4 +93,11 @@ export function openReload(parts: ReloadParts) {
 function together(before: readonly EngineAssignment[], next: readonly EngineAssignment[]): EngineAssignment[] {
   const running = new Set(before.map(({ replica }) => replica))
   return [...before, ...next.filter(({ replica }) => !running.has(replica))]
+}
+
+/** A gateway that can't show its certificate goes on with the one from before, until it is restarted. */
+function certificateProblems({ snapshot }: Serving): string[] {
+  const { tls } = snapshot.edge
+  const problem = tls === null ? null : certificateProblem(tls)
+  return problem === null ? [] : [problem]
 }

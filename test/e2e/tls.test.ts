@@ -162,6 +162,41 @@ describe('a gateway with a certificate', () => {
   })
 })
 
+describe('a spec with other certificates', () => {
+  let service: Service
+  beforeAll(async () => {
+    service = await startService({ spec: specOf(first) })
+  })
+  afterAll(async () => {
+    await service?.stop()
+  })
+
+  test('is refused whole when they cannot be read or used, and everything stays as it was', async () => {
+    writeFileSync(join(folder, 'nonsense.pem'), 'nonsense')
+    const refused = [
+      [{ ...first, cert: join(folder, 'nowhere.pem') }, /gateway\.tls\.cert: .*nowhere\.pem can't be read \(ENOENT\)/],
+      [{ ...first, key: folder }, /gateway\.tls\.key: .* can't be read \(EISDIR\)/],
+      [{ ...first, cert: join(folder, 'nonsense.pem') }, /has no certificate in PEM/],
+      [{ ...first, clientCa: join(folder, 'nonsense.pem') }, /gateway\.tls\.clientCa: .* has no certificate in PEM/],
+      [{ cert: first.cert, key: second.key }, /can't be used together/],
+    ] as const
+    for (const [tls, says] of refused) {
+      writeFileSync(service.specFile, specOf(tls).replace('name: coder', 'name: renamed'))
+      const { status, text } = await ask(service, { path: '/api/v1/apply', body: {} })
+      expect([status, text]).toEqual([409, expect.stringMatching(says)])
+    }
+    expect((await ask(service)).text).toContain('"coder"')
+    expect(await shownBy(service)).toBe('first')
+  })
+
+  test('is in force once they can', async () => {
+    writeFileSync(service.specFile, specOf(second).replace('name: coder', 'name: renamed'))
+    expect(await service.cli('apply')).toMatchObject({ exitCode: 0 })
+    expect(await shownBy(service)).toBe('second')
+    expect((await ask(service)).text).toContain('"renamed"')
+  })
+})
+
 describe('a gateway that wants client certificates', () => {
   let service: Service
   let known: ConnectionOptions
