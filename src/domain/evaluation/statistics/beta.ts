@@ -5,15 +5,12 @@ export type BetaPoint = { a: number; b: number; x: number }
 
 /** ln I_x(a, b): the logarithm of the chance to be below `x` (the regularised incomplete beta function). */
 export function logBetaBelow(at: BetaPoint): number {
-  if (!isInside(at)) return Number.NaN
-  const weight = logWeight(at)
-  if (isLeft(at)) return weight + Math.log(fraction(at))
-  return logOfRest(weight + Math.log(fraction(mirrored(at))))
+  return logBelow(bothWays(at))
 }
 
 /** ln(1 − I_x(a, b)): the logarithm of the chance to be above `x`. */
 export function logBetaAbove(at: BetaPoint): number {
-  return logBetaBelow(mirrored(at))
+  return logBelow(mirrored(bothWays(at)))
 }
 
 /**
@@ -22,20 +19,46 @@ export function logBetaAbove(at: BetaPoint): number {
  * digits, cancels.
  */
 export function logBetaAboveToDensity(at: BetaPoint): number {
-  if (!isInside(at)) return Number.NaN
-  if (!isLeft(at)) return Math.log(fraction(mirrored(at)))
-  const weight = logWeight(at)
-  return logOfRest(weight + Math.log(fraction(at))) - weight
+  const point = bothWays(at)
+  if (!isLeft(point)) return Math.log(fraction(mirrored(point)))
+  const weight = logDensity(point)
+  return logOfRest(weight + Math.log(fraction(point))) - weight
+}
+
+/** ln(x^a (1 − x)^b / B(a, b)): the density at `x`, times x(1 − x). */
+export function logBetaDensity(at: BetaPoint): number {
+  return logDensity(bothWays(at))
+}
+
+/** `y` is 1 − x: carried along, because 1 − (1 − x) is not x when x is small. */
+type Point = BetaPoint & { y: number }
+
+function bothWays({ a, b, x }: BetaPoint): Point {
+  const isInside = a > 0 && b > 0 && x > 0 && x < 1
+  return isInside ? { a, b, x, y: 1 - x } : { a: Number.NaN, b: Number.NaN, x, y: 1 - x }
+}
+
+function mirrored({ a, b, x, y }: Point): Point {
+  return { a: b, b: a, x: y, y: x }
+}
+
+function logBelow(at: Point): number {
+  const weight = logDensity(at)
+  if (isLeft(at)) return weight + Math.log(fraction(at))
+  return logOfRest(weight + Math.log(fraction(mirrored(at))))
+}
+
+function isLeft({ a, b, x }: Point): boolean {
+  return x < (a + 1) / (a + b + 2)
 }
 
 /**
- * ln(x^a (1 − x)^b / B(a, b)), by the deviance from the mean and Stirling's error. The plain formula subtracts numbers of
- * size a + b from each other and keeps no digit at a million. Source of the form: C. Loader, «Fast and accurate computation
- * of binomial probabilities», 2000.
+ * By the deviance from the mean and Stirling's error: the plain formula subtracts numbers of size a + b from each other and
+ * keeps no digit at a million. Source of the form: C. Loader, «Fast and accurate computation of binomial probabilities», 2000.
  */
-export function logWeight({ a, b, x }: BetaPoint): number {
+function logDensity({ a, b, x, y }: Point): number {
   const n = a + b
-  const deviance = devianceOf(a, n * x) + devianceOf(b, n * (1 - x))
+  const deviance = devianceOf(a, n * x) + devianceOf(b, n * y)
   return (
     0.5 * Math.log((a / n) * (b / (2 * Math.PI))) + stirlingError(n) - stirlingError(a) - stirlingError(b) - deviance
   )
@@ -73,7 +96,7 @@ function devianceOf(y: number, mean: number): number {
  * I_x(a, b) in units of x^a (1 − x)^b / B(a, b), by the continued fraction 26.5.8 of Abramowitz and Stegun, evaluated as Lentz
  * does. It converges left of the mean, in about √(a + b) steps.
  */
-function fraction({ a, b, x }: BetaPoint): number {
+function fraction({ a, b, x }: Point): number {
   const tiny = 1e-300
   let upper = 1
   let lower = 1 / nonZero(1 - ((a + b) * x) / (a + 1), tiny)
@@ -88,7 +111,8 @@ function fraction({ a, b, x }: BetaPoint): number {
     upper = nonZero(1 + odd / upper, tiny)
     const change = lower * upper
     value *= change
-    if (Math.abs(change - 1) < 1e-15) break
+    // Not a number ends it as well.
+    if (!(Math.abs(change - 1) >= 1e-15)) break
   }
   return value / a
 }
@@ -102,16 +126,4 @@ function logOfRest(log: number): number {
   // Rounding may take a chance just past 1.
   const below = Math.min(log, -Number.MIN_VALUE)
   return below > -Math.LN2 ? Math.log(-Math.expm1(below)) : Math.log1p(-Math.exp(below))
-}
-
-function isLeft({ a, b, x }: BetaPoint): boolean {
-  return x < (a + 1) / (a + b + 2)
-}
-
-function isInside({ a, b, x }: BetaPoint): boolean {
-  return a > 0 && b > 0 && x > 0 && x < 1
-}
-
-function mirrored({ a, b, x }: BetaPoint): BetaPoint {
-  return { a: b, b: a, x: 1 - x }
 }

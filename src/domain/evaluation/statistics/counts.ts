@@ -1,5 +1,5 @@
 /** Evidence from counts of events in two arms, valid at every look: beta-binomial e-values on where events come from. */
-import { logBetaAboveToDensity, logWeight } from './beta.ts'
+import { logBetaAboveToDensity, logBetaDensity } from './beta.ts'
 
 /** Events (errors, slow first tokens, thumbs down) of each arm; of a unit of assignment, its first one alone. */
 export type Counts = { candidate: number; live: number }
@@ -47,7 +47,7 @@ export function logEMismatch({ candidate, live }: Counts, share: number): number
   if (!(candidate >= 0 && live >= 0)) return Number.NaN
   const a = priorEvents * x
   const b = priorEvents * (1 - x)
-  return logWeight({ a, b, x }) - logWeight({ a: a + candidate, b: b + live, x })
+  return logBetaDensity({ a, b, x }) - logBetaDensity({ a: a + candidate, b: b + live, x })
 }
 
 /** Both beta functions of the formula are densities at ρ, and the powers of ρ cancel: what is left is two ratios of tail to density. */
