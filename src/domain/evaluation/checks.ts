@@ -12,9 +12,6 @@ export type CheckResult =
   /** Neither passed nor failed: whoever should have measured could not. */
   | { check: CheckKind; measured: false; why: string }
 
-/** A pattern's time is its size times the text's: longer answers fail instead of taking seconds. */
-const longestForPattern = 100_000
-
 /** All checks that need nothing but the answer. */
 export function checkAnswer(expect: Expectations, answer: Pick<GivenAnswer, 'text' | 'toolCalls'>): CheckResult[] {
   const { exact, contains, regex, jsonSchema, toolCall } = expect
@@ -52,18 +49,16 @@ function checkExact(wanted: string, text: string): CheckResult {
 function checkContains(wanted: readonly string[], text: string): CheckResult {
   const said = normalise(text)
   const missing = wanted.filter(part => !said.includes(normalise(part)))
-  const why = missing.length === 0 ? 'all there' : `it lacks ${missing.map(shown).join(', ')}`
+  const why = missing.length === 0 ? 'all there' : `${shown(text)} lacks ${missing.map(shown).join(', ')}`
   const score = (wanted.length - missing.length) / wanted.length
   return { check: 'contains', measured: true, passes: missing.length === 0, score, why }
 }
 
 function checkRegex({ source, pattern }: NonNullable<Expectations['regex']>, text: string): CheckResult {
-  if (text.length > longestForPattern)
-    return yesOrNo(
-      'regex',
-      false,
-      `the answer has ${text.length} characters; patterns read at most ${longestForPattern}`,
-    )
+  if (text.length > pattern.longest) {
+    const why = `the answer has ${text.length} characters; this pattern reads at most ${pattern.longest}`
+    return yesOrNo('regex', false, why)
+  }
   const isFound = pattern.found(text)
   return yesOrNo('regex', isFound, `${isFound ? 'it matches' : `${shown(text)} does not match`} ${source}`)
 }

@@ -11,7 +11,7 @@ const keywords =
   '$ref type enum const properties required additionalProperties patternProperties propertyNames minProperties maxProperties items prefixItems minItems maxItems uniqueItems contains minLength maxLength pattern minimum maximum exclusiveMinimum exclusiveMaximum multipleOf allOf anyOf oneOf not if then else dependentRequired'
 const known = new Set([...annotations.split(' '), ...keywords.split(' ')])
 const types = new Set(['string', 'number', 'integer', 'boolean', 'object', 'array', 'null'])
-const deepest = 64
+const deepest = 200
 /** Steps for one value: a schema of nested alternatives can ask for more than anybody waits for. */
 const mostSteps = 200_000
 
@@ -37,20 +37,22 @@ export function problemsOfSchema(schema: unknown, path = '', root: unknown = sch
 
 /** What does not fit, with places (`/items/0/name`); at most five. Empty: it fits. */
 export function misfits(schema: unknown, value: unknown): string[] {
-  const steps = { left: mostSteps }
   try {
-    return check({ schema: toSchema(schema), root: schema, steps }, value, '').slice(0, 5)
+    return check({ schema: toSchema(schema), root: schema, steps: { left: mostSteps }, depth: 0 }, value, '').slice(
+      0,
+      5,
+    )
   } catch (error) {
     if (error instanceof TooMuch)
-      return [`checking takes more than ${mostSteps} steps: the schema’s alternatives are nested too deep`]
+      return ['checking takes too long: the schema goes round in circles, or its alternatives are too many']
     throw error
   }
 }
 
-type At = { schema: Schema; root: unknown; steps: { left: number } }
+type At = { schema: Schema; root: unknown; steps: { left: number }; depth: number }
 
 function check(at: At, value: unknown, path: string): string[] {
-  if (at.steps.left-- <= 0 || path.split('/').length > deepest) throw new TooMuch()
+  if (at.steps.left-- <= 0 || at.depth > deepest) throw new TooMuch()
   const { schema } = at
   if (schema === true) return []
   if (schema === false) return [`${place(path)} should not be there`]
@@ -65,13 +67,13 @@ function check(at: At, value: unknown, path: string): string[] {
   ]
 }
 
-const into = (at: At, schema: unknown): At => ({ ...at, schema: toSchema(schema) })
+const into = (at: At, schema: unknown): At => ({ ...at, schema: toSchema(schema), depth: at.depth + 1 })
 const fits = (at: At, schema: unknown, value: unknown): boolean => check(into(at, schema), value, '').length === 0
 
 function checkReference(at: At, value: unknown, path: string): string[] {
   const reference = at.schema === true || at.schema === false ? undefined : at.schema['$ref']
   if (typeof reference !== 'string') return []
-  // A schema that refers to itself without going down would go on for ever: the steps end it.
+  // A schema that refers to itself without going down would go on for ever: the depth ends it.
   return check(into(at, resolve(at.root, reference)), value, path)
 }
 

@@ -3,12 +3,15 @@
  * years by one of them. The subset: everything but look-around and references back. Rules: C5–C7 in SPEC.md.
  */
 
-export type LinearPattern = { found: (text: string) => boolean }
+/** A text of more than `longest` characters is never found: it would take seconds. */
+export type LinearPattern = { found: (text: string) => boolean; longest: number }
 export type PatternReading = { ok: true; pattern: LinearPattern } | { ok: false; problem: string }
 
 const longestPattern = 1_000
-/** Counted repetitions are written out, so they count here. Steps for one text: at most this times its length. */
+/** Counted repetitions are written out, so they count here. */
 const mostInstructions = 2_000
+/** Instructions times characters. */
+const mostWork = 20_000_000
 const deepest = 50
 
 type Test = (char: string) => boolean
@@ -34,7 +37,10 @@ export function compileLinear(source: string): PatternReading {
     if (source.length > longestPattern) throw new PatternProblem(`it has more than ${longestPattern} characters`)
     const { flags, rest } = takeFlags(source)
     const program = emit(parse([...rest], flags))
-    return { ok: true, pattern: { found: text => search({ program, multiline: flags.multiline }, text) } }
+    const longest = Math.floor(mostWork / program.length)
+    const found = (text: string): boolean =>
+      text.length <= longest && search({ program, multiline: flags.multiline }, text)
+    return { ok: true, pattern: { found, longest } }
   } catch (error) {
     if (error instanceof PatternProblem) return { ok: false, problem: error.message }
     throw error
@@ -105,7 +111,7 @@ function parse(chars: readonly string[], flags: Flags): Node {
         return { kind: 'assert', what: char === '^' ? 'start' : 'end' }
       case '.':
         at++
-        return { kind: 'char', test: one => flags.dotAll || !/^[\n\r\u2028\u2029]$/.test(one) }
+        return { kind: 'char', test: one => flags.dotAll || !isLineEnd(one) }
       default:
         at++
         return { kind: 'char', test: flags.ignoreCase ? native(quote(char)) : one => one === char }
@@ -240,7 +246,8 @@ function search(
   let next: number[] = []
   for (let at = 0; at <= chars.length; at++) {
     // A match may begin at every place.
-    const isFound = follow([...current, 0], at)
+    current.push(0)
+    const isFound = follow(current, at)
     if (isFound) return true
     const char = chars[at]
     if (char === undefined) return false
@@ -253,10 +260,9 @@ function search(
   }
   return false
 
-  /** Fills `next` with the characters to be tried at `at`; true: the end was reached. */
-  function follow(places: readonly number[], at: number): boolean {
+  /** Fills `next` with the characters to be tried at `at`, and empties the stack; true: the end was reached. */
+  function follow(stack: number[], at: number): boolean {
     next = []
-    const stack = [...places]
     for (let place = stack.pop(); place !== undefined; place = stack.pop()) {
       if (seen[place] === at) continue
       seen[place] = at
@@ -264,7 +270,7 @@ function search(
       if (instruction === undefined) continue
       if (instruction.op === 'found') return true
       if (instruction.op === 'char') next.push(place)
-      else if (instruction.op === 'split') stack.push(...instruction.to)
+      else if (instruction.op === 'split') for (const to of instruction.to) stack.push(to)
       else if (holds(instruction.what, at)) stack.push(place + 1)
     }
     return false
@@ -287,4 +293,5 @@ function search(
 }
 
 const isWord = (char: string | undefined): boolean => char !== undefined && /^\w$/.test(char)
-const isLineEnd = (char: string | undefined): boolean => char !== undefined && /^[\n\r\u2028\u2029]$/.test(char)
+const isLineEnd = (char: string | undefined): boolean =>
+  char === '\n' || char === '\r' || char === '\u2028' || char === '\u2029'
