@@ -5,22 +5,29 @@ import { fileURLToPath } from 'node:url'
 import { openArtifactFolder } from '../adapters/artifact-folder/index.ts'
 import { ggufFiles, parseArtifactSource } from '../domain/catalog/index.ts'
 import type { Spec } from '../domain/spec/index.ts'
-import { compileSnapshot, engineAssignments, type EngineAssignment, type Snapshot } from '../domain/serving/index.ts'
-import type { Desired } from './desired.ts'
+import {
+  compileSnapshot,
+  engineAssignments,
+  type EngineAssignment,
+  type Reality,
+  type Snapshot,
+} from '../domain/serving/index.ts'
+import type { DesiredSpec } from './desired.ts'
 import type { Home } from './paths.ts'
 
 /** The weights that come with Holdfast, one folder a name. */
 const builtinWeights = new URL('../../weights/', import.meta.url)
 
 export function compileDesired(
-  desired: Extract<Desired, { ok: true }>,
-  home: Pick<Home, 'engineSocket' | 'artifacts'>,
+  desired: DesiredSpec,
+  { home, reality }: { home: Pick<Home, 'engineSocket' | 'artifacts'>; reality: Reality },
 ): { snapshot: Snapshot; engines: EngineAssignment[] } {
   const spec = withWholePaths(desired)
   const { folder } = desired
   const ports = {
     socketFor: home.engineSocket,
     digest: (text: string) => createHash('sha256').update(text).digest('hex'),
+    reality,
   }
   return {
     snapshot: compileSnapshot(spec, ports),
@@ -32,7 +39,7 @@ export function compileDesired(
 }
 
 /** Relative paths of TLS files start from the spec's folder too. */
-export function withWholePaths({ spec, folder }: Extract<Desired, { ok: true }>): Spec {
+export function withWholePaths({ spec, folder }: DesiredSpec): Spec {
   const { tls } = spec.gateway
   if (tls === undefined) return spec
   const whole = { ...tls, cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) }

@@ -17,7 +17,8 @@ import { readStatus } from './controller-status.ts'
 import { UpOrder } from './desired.ts'
 import { openGatewaysElsewhere } from './gateways-elsewhere.ts'
 import { startIngestWorker, type IngestWorker } from './ingest.ts'
-import { loadServing } from './last-good.ts'
+import { keepMeanings } from './known-versions.ts'
+import { keepServing, lastGood, loadServing, toServing } from './last-good.ts'
 import { listGateways } from './list-gateways.ts'
 import { listenAt } from './listen-at.ts'
 import type { Home } from './paths.ts'
@@ -25,6 +26,7 @@ import { serveInTurn, type Act, type Acting, type InTurn } from './serve-in-turn
 import { openStoreAt, readStorePlace, type StorePlace } from './store.ts'
 import { readServiceFacts } from './service-file.ts'
 import { startSpendPublisher } from './spend-publisher.ts'
+import { openReleaseWork, type ReleaseWork } from './releases.ts'
 import { openReload, type Current } from './reload.ts'
 import { placeOfTeam } from './team-place.ts'
 import { productVersion } from './version.ts'
@@ -86,8 +88,20 @@ async function openOver(
   { home, env, log, order, current, place, access: storeAccess, problem }: ActiveParts,
 ): Promise<Acting> {
   const now = () => instant(Date.now())
+  const adminKey = readAdminKey(home.adminKey, env).key
+  const adminHash = hashKey(adminKey)
+  const ingest = startIngestWorker({
+    store: storeAccess,
+    journalFolder: home.journal,
+    onProblem: (problem, cause) => log.error({ err: cause }, problem),
+  })
+  const fresh = freshness(ingest, log)
+  const releases = await openReleaseWork({
+    ...{ home, env, adminKey, store: store.releases, fresh, now, log },
+    desired: () => current.serving.desired,
+  })
+  await takeUpSpec(current, { home, order, releases })
   const { serving } = current
-  const adminHash = hashKey(readAdminKey(home.adminKey, env).key)
   const elsewhere = await openGatewaysElsewhere({
     home,
     env,
@@ -123,12 +137,6 @@ async function openOver(
   }
 
   const identify = identifyBy({ store: store.access, adminHash, now })
-  const ingest = startIngestWorker({
-    store: storeAccess,
-    journalFolder: home.journal,
-    onProblem: (problem, cause) => log.error({ err: cause }, problem),
-  })
-  const fresh = freshness(ingest, log)
   const requests = withFreshRecords(store.requests, fresh)
   const tallies = openTallies({ access: store.access, requests, now })
   const spending = startSpendPublisher({
@@ -144,7 +152,10 @@ async function openOver(
   })
   const recordCurrent = () => recordSpec(current, { acts: recording.acts, store, log, fresh })
   const told = recordCurrent()
-  const reload = openReload({ home, order, current, hub, teams: access.teams, record: recordCurrent, log })
+  const reload = openReload({
+    ...{ home, order, current, hub, teams: access.teams, releases, log },
+    record: recordCurrent,
+  })
   const gateways = async () =>
     listGateways({
       linked: hub.gateways(),
@@ -167,6 +178,7 @@ async function openOver(
       verifyAudit: audit.verify,
       gateways: { ...elsewhere.gateways, list: gateways },
       reload,
+      releases: releases.admin,
       status: async () =>
         readStatus({
           home,
@@ -186,6 +198,7 @@ async function openOver(
 
   await listenAt(app, home.controllerSocket)
   await elsewhere.open({ hub, handle: (request, response) => app.routing(request, response) })
+  await releases.begin(reload.serveReality)
   log.info({ snapshot: serving.snapshot.id }, 'administering')
 
   return {
@@ -193,6 +206,7 @@ async function openOver(
       void hub.publish([])
     },
     async close() {
+      await releases.close()
       await elsewhere.close()
       await app.close()
       await spending.stop()
@@ -203,6 +217,25 @@ async function openOver(
       await store.close()
     },
   }
+}
+
+/** The spec's file may have changed while no controller ran: what is served of it is what releases make of it. */
+async function takeUpSpec(
+  current: Current,
+  { home, order, releases }: { home: Home; order: UpOrder; releases: ReleaseWork },
+): Promise<void> {
+  const { desired } = current.serving
+  // What was kept is as releases made it then; one that moved since is put in force as soon as they begin.
+  if (desired === null || current.spec.state === 'invalid') return
+  const problems = releases.problems(desired)
+  if (problems.length > 0) {
+    Object.assign(current, lastGood(home, { path: order.spec, problems }))
+    return
+  }
+  await releases.follow(desired)
+  current.serving = toServing(desired, { home, reality: releases.reality(desired) })
+  keepMeanings(home, { spec: desired.spec, order, reality: current.serving.reality })
+  keepServing(home, current.serving)
 }
 
 /** Answers include what was served just before the question. */

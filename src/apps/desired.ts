@@ -12,7 +12,9 @@ export const UpOrder = z.object({
 })
 export type UpOrder = z.output<typeof UpOrder>
 
-export type Desired = { ok: true; spec: Spec; folder: string; notes: string[] } | { ok: false; problems: string[] }
+/** A spec that can be served, and the folder that its relative paths start from. */
+export type DesiredSpec = { spec: Spec; folder: string }
+export type Desired = ({ ok: true; notes: string[] } & DesiredSpec) | { ok: false; problems: string[] }
 
 /** Never throws for what the spec says; problems are ready to be printed. */
 export async function readDesired({ spec: path, fragment }: UpOrder): Promise<Desired> {

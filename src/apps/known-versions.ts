@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { changedMeanings, learnVersions, type KnownVersions } from '../domain/serving/index.ts'
+import { changedMeanings, learnVersions, type KnownVersions, type Reality } from '../domain/serving/index.ts'
 import type { Spec } from '../domain/spec/index.ts'
 import type { UpOrder } from './desired.ts'
 import type { Home } from './paths.ts'
@@ -20,10 +20,13 @@ export function meaningProblems(home: Where, { spec, order }: { spec: Spec; orde
 }
 
 /** `spec` is about to be served. */
-export function keepMeanings(home: Where, { spec, order }: { spec: Spec; order: UpOrder }): void {
+export function keepMeanings(
+  home: Where,
+  { spec, order, reality }: { spec: Spec; order: UpOrder; reality: Reality },
+): void {
   if (order.spec === null) return
   const before = read(home)
-  const after = learnVersions(before, spec)
+  const after = learnVersions(before, spec, reality)
   if (JSON.stringify(after) !== JSON.stringify(before)) replaceFile(fileOf(home), JSON.stringify({ versions: after }))
 }
 

@@ -6,14 +6,14 @@ import type { DeclaredTeam } from '../services/access/index.ts'
 import type { Budget } from '../domain/access/index.ts'
 import type { Spec } from '../domain/spec/index.ts'
 import { completeSnapshot } from '../domain/serving/index.ts'
-import type { EngineAssignment, Snapshot } from '../domain/serving/index.ts'
+import type { EngineAssignment, Reality, Snapshot } from '../domain/serving/index.ts'
 import { millis, modelName, teamName } from '../domain/units.ts'
 import type { Millis } from '../domain/units.ts'
 import { compileDesired } from './compile-desired.ts'
 import { readDesired } from './desired.ts'
-import type { Desired, UpOrder } from './desired.ts'
+import type { DesiredSpec, UpOrder } from './desired.ts'
 import type { Home } from './paths.ts'
-import { keepMeanings, meaningProblems } from './known-versions.ts'
+import { meaningProblems } from './known-versions.ts'
 import { replaceFile } from './replace-file.ts'
 
 export type Serving = {
@@ -26,6 +26,10 @@ export type Serving = {
   store: string
   /** How long records are kept. */
   retention: Millis
+  /** What all this was made of, so that it can be made anew when a release moves on; `null`: an earlier program kept it. */
+  desired: DesiredSpec | null
+  /** What releases had made of it. */
+  reality: Reality
   /** What processes take once, when they start: by its place in the spec, as JSON. */
   fixed: Record<string, string>
 }
@@ -39,32 +43,49 @@ const Kept = z.object({
   controller: z.custom<Serving['controller']>().default({ addresses: [] }),
   store: z.string().default('sqlite'),
   retention: z.custom<Millis>().default(millis(30 * 86_400_000)),
+  desired: z.custom<DesiredSpec>().nullable().default(null),
+  reality: z.custom<Reality>().default({}),
   fixed: z.record(z.string(), z.string()).default({}),
 })
 
-/** Throws an Error with the problems when the spec can't be used and there is nothing to fall back to. */
+/**
+ * What the spec's file wants, or what was served last when it can't be used; kept once it is served. Throws an Error with
+ * the problems when there is neither.
+ */
 export async function loadServing(home: Home, order: UpOrder): Promise<{ serving: Serving; spec: SpecState }> {
   const reading = await readServing(home, order)
-  if (reading.ok) {
-    keepMeanings(home, { spec: reading.spec, order })
-    keepServing(home, reading.serving)
-    return { serving: reading.serving, spec: { path: order.spec, state: 'ok', problems: [] } }
-  }
-  const { problems } = reading
-  const serving = readKept(fileOf(home))
-  if (serving === null) throw new Error(`The spec can't be used, and none was served before:\n${problems.join('\n')}`)
-  return { serving, spec: { path: order.spec, state: 'invalid', problems } }
+  if (reading.ok) return { serving: reading.serving, spec: { path: order.spec, state: 'ok', problems: [] } }
+  return lastGood(home, { path: order.spec, problems: reading.problems })
 }
 
-export type ServingReading = { ok: true; serving: Serving; spec: Spec } | { ok: false; problems: string[] }
+/** Throws as `loadServing` does. */
+export function lastGood(
+  home: Pick<Home, 'controller'>,
+  { path, problems }: { path: string | null; problems: string[] },
+): { serving: Serving; spec: SpecState } {
+  const serving = readKept(fileOf(home))
+  if (serving === null) throw new Error(`The spec can't be used, and none was served before:\n${problems.join('\n')}`)
+  return { serving, spec: { path, state: 'invalid', problems } }
+}
 
-/** What the spec's file wants now, or everything that is wrong with it. */
+/** What releases had made of the spec when it was served last, where it still has all those versions. */
+export function lastReality(home: Pick<Home, 'controller'>, { spec }: DesiredSpec): Reality {
+  const reality = readKept(fileOf(home))?.reality ?? {}
+  const has = new Set(spec.versions.map(({ name }) => name))
+  return Object.values(reality).every(({ live, beside }) => [live, ...beside].every(name => has.has(name)))
+    ? reality
+    : {}
+}
+
+export type ServingReading = { ok: true; serving: Serving } | { ok: false; problems: string[] }
+
+/** What the spec's file wants now, releases aside, or everything that is wrong with it. */
 export async function readServing(home: Home, order: UpOrder): Promise<ServingReading> {
   const desired = await readDesired(order)
   if (!desired.ok) return desired
   const problems = meaningProblems(home, { spec: desired.spec, order })
   if (problems.length > 0) return { ok: false, problems }
-  return { ok: true, serving: toServing(desired, home), spec: desired.spec }
+  return { ok: true, serving: toServing(desired, { home, reality: {} }) }
 }
 
 /** From now on this is what a controller starts with when the spec's file can't be used. */
@@ -110,7 +131,8 @@ function toFixed({ gateway, store, controller, capture }: Spec): Serving['fixed'
 
 const fileOf = (home: Pick<Home, 'controller'>): string => join(home.controller, 'last-good.json')
 
-function toServing(desired: Extract<Desired, { ok: true }>, home: Home): Serving {
+/** What is served of a spec, given what releases have made of it. */
+export function toServing(desired: DesiredSpec, { home, reality }: { home: Home; reality: Reality }): Serving {
   const teams = desired.spec.teams.map(({ name, models, limits, budget, priority }) => ({
     name: teamName(name),
     models: models?.map(modelName) ?? null,
@@ -120,8 +142,10 @@ function toServing(desired: Extract<Desired, { ok: true }>, home: Home): Serving
     metadata: {},
   }))
   return {
-    ...compileDesired(desired, home),
+    ...compileDesired(desired, { home, reality }),
     teams,
+    desired: { spec: desired.spec, folder: desired.folder },
+    reality,
     controller: desired.spec.controller,
     store: desired.spec.store,
     retention: desired.spec.capture.retention,

@@ -1,14 +1,14 @@
-/** Applies the spec while the service runs: all of it is in force, or nothing has changed and it is said why. */
+/** What is served, and how it changes: the spec's file put in force as a whole, and releases moving on beneath it. */
 import type { LinkHub } from '../adapters/link/index.ts'
 import { certificateProblem } from '../adapters/openai-http/index.ts'
 import type { Log } from '../adapters/telemetry/index.ts'
 import type { InForce } from '../domain/access/index.ts'
 import { FaultError } from '../domain/fault.ts'
-import { servedChanges, type EngineAssignment, type ServedChange } from '../domain/serving/index.ts'
+import { servedChanges, type EngineAssignment, type Reality, type ServedChange } from '../domain/serving/index.ts'
 import { inTurn, type Teams } from '../services/access/index.ts'
-import type { UpOrder } from './desired.ts'
+import type { DesiredSpec, UpOrder } from './desired.ts'
 import { keepMeanings } from './known-versions.ts'
-import { fixedProblems, keepServing, readServing, type Serving, type SpecState } from './last-good.ts'
+import { fixedProblems, keepServing, readServing, toServing, type Serving, type SpecState } from './last-good.ts'
 import type { Home } from './paths.ts'
 
 /** What the controller serves now; replaced whole. */
@@ -16,12 +16,22 @@ export type Current = { serving: Serving; spec: SpecState }
 
 export type Applied = { changes: ServedChange[]; snapshot: string; inForce: InForce }
 
+/** How releases take a spec. */
+export interface FollowedBy {
+  problems(desired: DesiredSpec): string[]
+  /** What `follow` would make of it: the models as they would be, and what would begin or end. */
+  preview(desired: DesiredSpec): { reality: Reality; changes: ServedChange[] }
+  follow(desired: DesiredSpec): Promise<void>
+  reality(desired: DesiredSpec): Reality
+}
+
 export type ReloadParts = {
   home: Home
   order: UpOrder
   current: Current
   hub: Pick<LinkHub, 'publishSnapshot' | 'publishEngines'>
   teams: Pick<Teams, 'declare'>
+  releases: FollowedBy
   /** After each change, before it is answered. */
   record: () => Promise<void>
   log: Log
@@ -31,29 +41,35 @@ export type ReloadParts = {
 const inForceMs = 5_000
 
 export function openReload(parts: ReloadParts) {
-  const { home, order, current, hub, teams, record, log } = parts
+  const { home, order, current, hub, teams, releases, record, log } = parts
   const turn = inTurn()
 
-  async function wanted(): Promise<Serving & { remember: () => void }> {
+  async function wanted(): Promise<DesiredSpec> {
     const reading = await readServing(home, order)
-    const problems = reading.ok
-      ? [...fixedProblems(current.serving, reading.serving), ...certificateProblems(reading.serving)]
-      : reading.problems
-    if (!reading.ok || problems.length > 0) {
-      throw new FaultError({ kind: 'spec-refused', problems })
-    }
-    return { ...reading.serving, remember: () => keepMeanings(home, { spec: reading.spec, order }) }
+    if (!reading.ok) throw new FaultError({ kind: 'spec-refused', problems: reading.problems })
+    const { desired } = reading.serving
+    if (desired === null) throw new TypeError('what was read from the spec has the spec')
+    const problems = [
+      ...fixedProblems(current.serving, reading.serving),
+      ...releases.problems(desired),
+      ...certificateProblems(reading.serving),
+    ]
+    if (problems.length > 0) throw new FaultError({ kind: 'spec-refused', problems })
+    return desired
   }
 
   async function apply(): Promise<Applied> {
-    const { remember, ...next } = await wanted().catch(error => {
+    const desired = await wanted().catch(error => {
       if (error instanceof FaultError && error.fault.kind === 'spec-refused')
         current.spec = { path: order.spec, state: 'invalid', problems: [...error.fault.problems] }
       throw error
     })
     const before = current.serving
-    const changes = servedChanges(before, next)
-    remember()
+    const begun = releases.preview(desired).changes
+    await releases.follow(desired)
+    const next = toServing(desired, { home, reality: releases.reality(desired) })
+    const changes = [...servedChanges(before, next), ...begun]
+    keepMeanings(home, { spec: desired.spec, order, reality: next.reality })
     // A controller that is killed from here on starts with the new one, whatever it had told already.
     keepServing(home, next)
     let telling: Promise<InForce> | null = null
@@ -71,23 +87,53 @@ export function openReload(parts: ReloadParts) {
       if (current.serving !== next) keepServing(home, before)
       throw error
     }
-    hub.publishEngines(together(before.engines, next.engines))
-    const inForce = await tell()
-    // Nobody sends requests to the engines that are gone from the spec any more; they finish what they have.
-    hub.publishEngines(next.engines)
+    const inForce = await exchange(before, { next, tell })
     await record()
     log.info({ snapshot: next.snapshot.id, changes: changes.length }, 'the spec is applied')
     return { changes, snapshot: next.snapshot.id, inForce }
+  }
+
+  /** Engines that are new load while the old ones still answer, where there is room for both. */
+  async function exchange(
+    before: Serving,
+    { next, tell }: { next: Serving; tell: () => Promise<InForce> },
+  ): Promise<InForce> {
+    if (!takesTurns(before.reality) && !takesTurns(next.reality))
+      hub.publishEngines(together(before.engines, next.engines))
+    const inForce = await tell()
+    // Nobody sends requests to the engines that are gone from the spec any more; they finish what they have.
+    hub.publishEngines(next.engines)
+    return inForce
+  }
+
+  /** The same spec, as releases now want it. */
+  async function serveReality(): Promise<void> {
+    const before = current.serving
+    if (before.desired === null) return
+    const next = toServing(before.desired, { home, reality: releases.reality(before.desired) })
+    if (JSON.stringify(next.reality) === JSON.stringify(before.reality)) return
+    keepMeanings(home, { spec: before.desired.spec, order, reality: next.reality })
+    keepServing(home, next)
+    current.serving = next
+    await exchange(before, { next, tell: () => hub.publishSnapshot(next.snapshot, inForceMs) })
+    log.info({ snapshot: next.snapshot.id }, 'what releases want is in force')
   }
 
   return {
     /** Throws FaultError `spec-refused` with every problem. */
     apply: (): Promise<Applied> => turn(apply),
     /** What `apply` would change. Throws as it does. */
-    diff: async (): Promise<ServedChange[]> => servedChanges(current.serving, await wanted()),
+    async diff(): Promise<ServedChange[]> {
+      const desired = await wanted()
+      const { reality, changes } = releases.preview(desired)
+      return [...servedChanges(current.serving, toServing(desired, { home, reality })), ...changes]
+    },
+    serveReality: (): Promise<void> => turn(serveReality),
     path: order.spec,
   }
 }
+
+const takesTurns = (reality: Reality): boolean => Object.values(reality).some(({ liveRests }) => liveRests)
 
 /** Those that are new load already while the old ones still answer. */
 function together(before: readonly EngineAssignment[], next: readonly EngineAssignment[]): EngineAssignment[] {

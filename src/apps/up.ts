@@ -11,10 +11,11 @@ import { aborted } from './aborted.ts'
 import { readAdminKey } from './admin-key.ts'
 import { CliError } from './cli/client.ts'
 import { compileDesired, withWholePaths } from './compile-desired.ts'
-import { readDesired, type Desired, type UpOrder } from './desired.ts'
+import { readDesired, type DesiredSpec, type UpOrder } from './desired.ts'
 import { readEngines, writeEngines } from './engines-file.ts'
 import { readFetches, writeFetches } from './fetches.ts'
 import { readHubSettings } from './hub.ts'
+import { lastReality } from './last-good.ts'
 import { meaningProblems } from './known-versions.ts'
 import { openHome, homeFolder } from './paths.ts'
 import { readySchemeOf, writeServiceFacts, type ServiceFacts } from './service-file.ts'
@@ -111,7 +112,8 @@ export async function runUp(options: UpOptions, { env, say, terminal, signal }: 
   }
   // The agent starts from this, so that engines load while the controller is still starting.
   const { processes } = readEngines(home.engines)
-  writeEngines(home.engines, { engines: compileDesired(desired, home).engines, processes })
+  const reality = lastReality(home, desired)
+  writeEngines(home.engines, { engines: compileDesired(desired, { home, reality }).engines, processes })
   // What the last service fetched says nothing about this one.
   writeFetches(home.fetches, [])
   let greeted = false
@@ -218,7 +220,7 @@ const specRefused = (problems: readonly string[]): CliError =>
   new CliError(`The spec can't be used:\n\n${problems.join('\n')}\n\nNothing was started.`, 1)
 
 /** A gateway that can't show its certificate serves nobody. */
-function requireCertificate(desired: Extract<Desired, { ok: true }>): void {
+function requireCertificate(desired: DesiredSpec): void {
   const { tls } = withWholePaths(desired).gateway
   const problem = tls === undefined ? null : certificateProblem({ ...tls, clientCa: tls.clientCa ?? null })
   if (problem !== null) throw new Error(problem)

@@ -7,6 +7,7 @@ import { actId, instant, keyId, millis, modelName, requestId, teamName, versionN
 import { FaultError } from '../../domain/fault.ts'
 import { hashKey, identifyBy, manageAccess } from '../../services/access/index.ts'
 import { quietAudit } from '../../../test/support/quiet-audit.ts'
+import { quietReleases } from '../../../test/support/quiet-releases.ts'
 import { adminRoutes, openAdminServer } from './index.ts'
 import type { AdminParts, Status } from './index.ts'
 
@@ -114,6 +115,7 @@ async function open(over: Partial<AdminParts> = {}) {
         apply: async () => ({ changes: [], snapshot: 's1', inForce: { acknowledged: ['gateway-1'], waitingFor: [] } }),
         diff: async () => [],
       },
+      releases: quietReleases,
       gateways: {
         makeToken: async lifetime => ({
           token: 'hf-join-x',

@@ -8,6 +8,8 @@ import type { AuditRouteParts } from './audit.ts'
 import { gatewayRoutes } from './gateways.ts'
 import type { GatewayAdmin } from './gateways.ts'
 import { keyRoutes } from './keys.ts'
+import { releaseRoutes } from './releases.ts'
+import type { ReleaseAdmin } from './releases.ts'
 import { recordRoutes } from './records.ts'
 import type { RecordParts } from './records.ts'
 import { specRoutes } from './spec.ts'
@@ -25,6 +27,7 @@ export type AdminParts = Omit<RecordParts, 'keys' | 'removals'> &
     identify: Identify
     gateways: GatewayAdmin
     reload: SpecAdmin
+    releases: ReleaseAdmin
     status: () => Promise<Status>
     now: () => Instant
   }
@@ -50,6 +53,7 @@ export const adminRoutes =
         await guarded.register(spendRoutes(parts))
         await guarded.register(gatewayRoutes(parts))
         await guarded.register(specRoutes(parts))
+        await guarded.register(releaseRoutes(parts))
         await guarded.register(statusRoutes(parts))
       },
       { prefix: '/api/v1' },

@@ -217,6 +217,7 @@ async function eraseAbout(db: Kysely<Tables>, subject: Subject, limit: number): 
       .where('name', 'in', ids)
       .where('name', 'not in', living)
       .execute()
+    await trx.deleteFrom('feedback').where('key', 'in', ids).where('at', '<=', until).execute()
     const rows = await trx
       .selectFrom('requests')
       .select('id')

@@ -393,6 +393,17 @@ async function releases({ schema }: Transaction<Tables>): Promise<void> {
     .addPrimaryKeyConstraint('release_results_key', ['release', 'kind'])
     .execute()
   await schema
+    .createTable('feedback')
+    .addColumn('request', 'text', column => column.notNull())
+    .addColumn('key', 'text', column => column.notNull())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .addColumn('score', 'integer', column => column.notNull())
+    .addColumn('model', 'text')
+    .addColumn('version', 'text')
+    .addPrimaryKeyConstraint('feedback_key', ['request', 'key'])
+    .execute()
+  await schema.createIndex('feedback_version').on('feedback').columns(['version', 'at']).execute()
+  await schema
     .createTable('real_versions')
     .addColumn('model', 'text', column => column.primaryKey())
     .addColumn('live', 'text', column => column.notNull())

@@ -160,7 +160,7 @@ export async function putEvidence(trx: Transaction<Tables>, records: readonly Cl
 }
 
 /** The journal and the judge write beside each other: whoever has the release's row has its turn. */
-async function putEvents(trx: Transaction<Tables>, id: ReleaseId, events: readonly NewEvent[]): Promise<void> {
+export async function putEvents(trx: Transaction<Tables>, id: ReleaseId, events: readonly NewEvent[]): Promise<void> {
   if (events.length === 0) return
   const row = await trx
     .updateTable('releases')

@@ -4,6 +4,7 @@ import { epochStart } from '../../domain/journal/index.ts'
 import type { Batch, CloseRecord, OpenRecord, RequestRow, RequestStore } from '../../domain/journal/index.ts'
 import { instant, keyId, millis, modelName, requestId, teamName, versionName } from '../../domain/units.ts'
 import { putActs } from './acts.ts'
+import { putFeedback } from './feedback.ts'
 import { idAt, idSlackMs } from './id-at.ts'
 import { putEvidence } from './releases.ts'
 import type { Tables } from './schema.ts'
@@ -34,6 +35,7 @@ export function openRequestStore(db: Kysely<Tables>): RequestStore {
         await putGaps(trx, batch)
         await putRequests(trx, batch)
         await putActs(trx, batch)
+        await putFeedback(trx, batch.records)
         return { applied: true }
       }),
 
@@ -117,7 +119,7 @@ async function putRequests(trx: Transaction<Tables>, { epoch, records, ended }: 
   const said = new Map<string, StoredRequest>()
   const closes = new Map<string, CloseRecord>()
   for (const record of records) {
-    if (record.t === 'gap' || record.t === 'act') continue
+    if (record.t === 'gap' || record.t === 'act' || record.t === 'feedback') continue
     const before = said.get(record.id)
     if (before && (before.outcome !== 'open' || record.t !== 'close')) continue
     said.set(record.id, toStored(record, epoch))

@@ -96,6 +96,15 @@ export type Tables = {
   removals: { epoch: string; segment: number; n: number; hash: string; at: number; rule: string; whole: number }
   /** `state` is the erasure as JSON. */
   erasures: { id: string; at: number; done_at: number | null; state: string }
+  /** What people thought of answers; the last word of each key. `version` is the one that answered. */
+  feedback: {
+    request: string
+    key: string
+    at: number
+    score: number
+    model: string | null
+    version: string | null
+  }
   /** `state` is the release as JSON; `last_seq` numbers its evidence. */
   releases: { id: string; model: string; started_at: number; phase: string; last_seq: number; state: string }
   release_decisions: { release: string; n: number; at: number; decision: string }

@@ -8,11 +8,15 @@ import { checkSpec } from './check.ts'
 import { CliError } from './client.ts'
 import { registerCompletion } from './completion.ts'
 import { registerConnect } from './connect.ts'
+import { registerEval } from './eval.ts'
 import { registerGateway } from './gateway.ts'
 import { registerImport } from './import.ts'
 import { registerKey } from './key.ts'
 import { registerLogs } from './logs.ts'
+import { registerModel } from './model.ts'
 import { examples } from './output.ts'
+import { registerRelease } from './release.ts'
+import { registerPlan, registerProfile } from './plan.ts'
 import { registerRestart } from './restart.ts'
 import { registerStatus } from './status.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
@@ -53,15 +57,20 @@ Exit codes: 0 done, 1 it said no, 2 wrong usage.`,
   registerApply(program)
   registerRestart(program)
   registerStatus(program)
+  registerRelease(program)
   registerGateway(program, { env, entry })
   registerKey(program)
   registerTeam(program)
   registerChat(program)
+  registerEval(program)
   registerLogs(program)
   registerAudit(program)
   registerConnect(program)
   registerCompletion(program)
   registerImport(program)
+  registerPlan(program, { env })
+  registerProfile(program, { env })
+  registerModel(program)
   program
     .command('version')
     .description('Print the version.')

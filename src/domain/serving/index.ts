@@ -1,9 +1,9 @@
 /** Serving: what a gateway decides about a request. Start at `snapshot.ts`, then `ask.ts` and `routing.ts`. */
 export { routeScopeOf } from './route-scope.ts'
 export { answerProblem } from './answer-shape.ts'
-export { parseAsk, toEngineBody } from './ask.ts'
-export type { Ask, EnginePath, ModelPath } from './ask.ts'
-export { compileSnapshot, engineAssignments } from './compile.ts'
+export { changedFields, fieldOf, parseAsk, parsePlainAsk, toEngineBody, toEngineChanges } from './ask.ts'
+export type { Ask, BodyChanges, EnginePath, ModelPath, PlainBody, PlainFields } from './ask.ts'
+export { compileSnapshot, engineAssignments, versionIdentity } from './compile.ts'
 export type { ModelReality, Reality } from './compile.ts'
 export { conversationOf } from './conversation.ts'
 export { completeSnapshot, openEdge, plainModel, unknownCost } from './earlier-snapshot.ts'
@@ -24,7 +24,7 @@ export { liteLlmHeaders } from './litellm-headers.ts'
 export type { Acknowledgement, AgentFrame, EngineAssignment, GatewayFrame, GatewayReport, Spend } from './link.ts'
 export { toModelList, toModelObject } from './model-list.ts'
 export type { ModelListing, ModelStatus } from './model-list.ts'
-export { charactersPerToken, promptTokens } from './prompt-tokens.ts'
+export { charactersPerToken, promptTokens, tokensOfTurn } from './prompt-tokens.ts'
 export type {
   CostRate,
   Edge,
@@ -42,4 +42,6 @@ export type {
   Task,
   VersionRoute,
 } from './snapshot.ts'
+export { mayCopy } from './shadow.ts'
+export type { PairTexts, ShadowPair } from './shadow.ts'
 export { withoutSockets } from './without-sockets.ts'

@@ -1,0 +1,145 @@
+/** Releases in the controller: what they are run with, and what the spec and administration have to do with them. */
+import { randomBytes } from 'node:crypto'
+import { makeUuid7 } from '../adapters/journal/index.ts'
+import type { ReleaseAdmin } from '../adapters/admin-http/index.ts'
+import type { Log } from '../adapters/telemetry/index.ts'
+import { FaultError } from '../domain/fault.ts'
+import { baselineFrom, type Baseline, type Decision, type Release, type ReleaseStore } from '../domain/release/index.ts'
+import type { Reality } from '../domain/serving/index.ts'
+import { instant, modelName, releaseId, type Instant } from '../domain/units.ts'
+import { openReleases } from '../services/release/index.ts'
+import type { DesiredSpec } from './desired.ts'
+import { lookAtEngines } from './look-at-engines.ts'
+import type { Home } from './paths.ts'
+import { tellHook } from './release-hooks.ts'
+import { openTrials } from './release-trials.ts'
+import { toReality, toWishes } from './release-wishes.ts'
+import type { FollowedBy } from './reload.ts'
+
+export type ReleaseWork = FollowedBy & {
+  admin: ReleaseAdmin
+  diverged(model: string): string | null
+  /** From now on releases move, and `serve` is called whenever they want something else. */
+  begin(serve: () => Promise<void>): Promise<void>
+  close(): Promise<void>
+}
+
+export type ReleaseWorkParts = {
+  home: Pick<Home, 'gatewaySocket'>
+  env: NodeJS.ProcessEnv
+  adminKey: string
+  store: ReleaseStore
+  /** The spec that is served. */
+  desired: () => DesiredSpec | null
+  fresh: () => Promise<void>
+  now: () => Instant
+  log: Log
+}
+
+const lookEveryMs = 500
+const dayMs = 86_400_000
+/** Enough for the 95th percentile of each kind of request. */
+const baselineRequests = 5_000
+
+export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseWork> {
+  const { home, env, adminKey, store, now, log } = parts
+  const stop = new AbortController()
+  let serve = async (): Promise<void> => {}
+  const at = { socket: home.gatewaySocket, key: adminKey }
+  const trials = openTrials({
+    ...at,
+    ...{ env, now },
+    folder: () => parts.desired()?.folder ?? process.cwd(),
+    identityOf: version => {
+      const desired = parts.desired()
+      return desired === null ? null : toWishes(desired.spec).identityOf(version)
+    },
+    liveOf: model => releases.states().get(model)?.live ?? null,
+  })
+  const releases = await openReleases({
+    store,
+    engines: lookAtEngines({ ...at, store, now }),
+    trials,
+    serve: () =>
+      void serve().catch(error => log.error({ err: error }, 'what a release wants could not be put in force')),
+    notify,
+    fresh: parts.fresh,
+    baselineOf,
+    now,
+    newId: () => releaseId(makeUuid7(now())),
+    newSalt: () => randomBytes(8).toString('hex'),
+    onProblem: (problem, cause) => log.error({ err: cause }, problem),
+  })
+  let looking: Promise<void> | null = null
+  let timer: NodeJS.Timeout | null = null
+
+  function notify(release: Release, decision: Decision): void {
+    log.info({ release: release.id, model: release.model, phase: release.phase, why: decision.why }, 'a release moved')
+    for (const hook of release.policy.hooks.filter(({ kind }) => kind === 'event')) {
+      void tellHook(hook, { release, decision }, { env, signal: stop.signal }).then(problem => {
+        if (problem !== null) log.error({ release: release.id }, `A hook was not told of a release: ${problem}`)
+      })
+    }
+  }
+
+  async function baselineOf({ model, from }: Release, at: Instant): Promise<Baseline | null> {
+    const since = instant(at - dayMs)
+    return baselineFrom(await store.served({ model, version: from, since, limit: baselineRequests }), at)
+  }
+
+  function lookAgain(): void {
+    timer = setTimeout(() => {
+      looking = releases.look().finally(() => {
+        if (!stop.signal.aborted) lookAgain()
+      })
+    }, lookEveryMs)
+  }
+
+  const realityOf = (states: ReturnType<typeof releases.states>, { spec }: DesiredSpec): Reality =>
+    toReality({ states, spec, sealKeyOf: () => '' })
+
+  async function find(modelOrId: string): Promise<Release> {
+    const [newest] = await store.list({ model: modelName(modelOrId), limit: 1 })
+    const found = newest ?? (await store.find(releaseId(modelOrId)))
+    if (found === null) throw new FaultError({ kind: 'not-found', what: 'release', name: modelOrId })
+    return found
+  }
+
+  return {
+    problems: ({ spec }) => releases.problems(toWishes(spec)),
+    preview(desired) {
+      const { states, changes } = releases.preview(toWishes(desired.spec))
+      return {
+        reality: realityOf(states, desired),
+        changes: changes.map(({ model, what }) => ({ what: 'model', name: model, change: 'changed', details: [what] })),
+      }
+    },
+    follow: ({ spec }) => releases.follow(toWishes(spec)),
+    reality: desired => realityOf(releases.states(), desired),
+    diverged: model => releases.diverged(modelName(model)),
+
+    admin: {
+      list: ask => store.list(ask),
+      find,
+      decisions: ({ id }) => store.decisions(id),
+      report: async () => '',
+      start: wanted => releases.start(wanted),
+      promote: releases.promote,
+      abort: releases.abort,
+      resume: releases.resume,
+    },
+
+    async begin(serveReality) {
+      serve = serveReality
+      await releases.resumeAll()
+      lookAgain()
+    },
+
+    async close() {
+      stop.abort()
+      if (timer !== null) clearTimeout(timer)
+      await looking
+      await releases.close()
+    },
+  }
+}
