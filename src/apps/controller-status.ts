@@ -18,6 +18,7 @@ export async function readStatus({
   gateways,
   requests,
   store,
+  diverged,
 }: {
   home: Home
   snapshot: Snapshot
@@ -25,6 +26,7 @@ export async function readStatus({
   gateways: GatewayRow[]
   requests: Pick<RequestStore, 'epochs'>
   store: { place: StorePlace; problem: string | null }
+  diverged: readonly { model: string; why: string }[]
 }): Promise<Status> {
   const facts = readServiceFacts(home.service)
   const engines = readEngines(home.engines).processes
@@ -52,6 +54,7 @@ export async function readStatus({
     models: snapshot.models.map(({ name, live }) => ({
       name,
       version: live,
+      diverged: diverged.find(each => each.model === name)?.why ?? null,
       replicas: (replicasOf.get(live) ?? []).map(({ id, address }) => ({ id, address: toText(address) })),
     })),
     store: {

@@ -187,6 +187,7 @@ async function openOver(
           gateways: await gateways(),
           requests: store.requests,
           store: { place, problem: problem() },
+          diverged: releases.diverged(),
         }),
     }),
   )

@@ -18,7 +18,8 @@ import type { FollowedBy } from './reload.ts'
 
 export type ReleaseWork = FollowedBy & {
   admin: ReleaseAdmin
-  diverged(model: string): string | null
+  /** Models that are served by another version than the spec's. */
+  diverged(): { model: string; why: string }[]
   /** From now on releases move, and `serve` is called whenever they want something else. */
   begin(serve: () => Promise<void>): Promise<void>
   close(): Promise<void>
@@ -116,7 +117,7 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
     },
     follow: ({ spec }) => releases.follow(toWishes(spec)),
     reality: desired => realityOf(releases.states(), desired),
-    diverged: model => releases.diverged(modelName(model)),
+    diverged: releases.diverged,
 
     admin: {
       list: ask => store.list(ask),

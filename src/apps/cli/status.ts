@@ -26,7 +26,7 @@ type Status = {
     why: string | null
   }[]
   gateways: GatewayLine[]
-  models: { name: string; version: string; replicas: { id: string; address: string }[] }[]
+  models: { name: string; version: string; diverged?: string | null; replicas: { id: string; address: string }[] }[]
   store: { kind: string; name: string; problem: string | null }
 }
 
@@ -83,5 +83,7 @@ export function registerStatus(program: Command, io: CliIo = processIo): void {
           status.models.map(({ name, version, replicas }) => [name, version, replicas.map(({ id }) => id).join(', ')]),
         ),
       )
+      for (const { name, diverged } of status.models)
+        if (typeof diverged === 'string') io.out(`\n${name} is diverged: ${diverged}`)
     })
 }

@@ -27,8 +27,10 @@ const acted: Acted = {
   },
   models: {
     ...{ name: true, live: true, queue: true, routing: true },
-    ...{ fallbacks: true, contextFallbacks: true, limits: true },
+    ...{ fallbacks: true, contextFallbacks: true, limits: true, release: true },
   },
+  releases: true,
+  flags: true,
   teams: true,
   capture: { whenUnwritable: true, retention: true },
 }

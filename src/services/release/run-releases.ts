@@ -41,7 +41,6 @@ export async function openReleases(parts: ReleaseParts) {
   const underway = new Map<ModelName, Tracked>()
   const real = new Map<ModelName, RealLive>((await store.real()).map(each => [each.model, each]))
   let wishes: Wishes | null = null
-  let diverged = new Map<ModelName, string>()
   let closed = false
   await takeUp()
 
@@ -241,7 +240,6 @@ export async function openReleases(parts: ReleaseParts) {
       turn(async () => {
         const answers = consider(next)
         wishes = next
-        diverged = new Map()
         const served: RealLive[] = []
         for (const { wish, policy, answer } of answers) {
           const { model, live, digest } = wish
@@ -263,7 +261,6 @@ export async function openReleases(parts: ReleaseParts) {
               break
             }
             case 'nothing':
-              if (answer.diverged !== null) diverged.set(model, answer.diverged)
               break
             case 'refuse':
               throw new TypeError(`follow what can't be followed: ${answer.problem}`)
@@ -341,7 +338,12 @@ export async function openReleases(parts: ReleaseParts) {
     all: (): Release[] => [...underway.values()].map(({ release }) => release),
     /** By model; a model that is not here is as the spec says. */
     states: statesNow,
-    diverged: (model: ModelName): string | null => diverged.get(model) ?? null,
+    /** Where a model is served by another version than the spec's: why, and what mends it. */
+    diverged(): { model: ModelName; why: string }[] {
+      return (wishes === null ? [] : consider(wishes)).flatMap(({ wish: { model }, answer }) =>
+        answer.do === 'nothing' && answer.diverged !== null ? [{ model, why: answer.diverged }] : [],
+      )
+    },
 
     async close(): Promise<void> {
       closed = true
