@@ -1,3 +1,14 @@
-/** Capacity: what a model needs, what fits where, and why. Rules: SPEC.md. */
+/** Capacity: what a model needs, what fits where, and why. Start at `planFleet`. Rules: SPEC.md. */
+export { planFleet } from './plan.ts'
+export type { Plan, PlannedGpu, PlannedHost, PlannedPart, PlannedReplica, Refusal } from './plan.ts'
+export type { Counterfactual, SlowWay } from './counterfactuals.ts'
+export type { Finding } from './findings.ts'
+export type { EngineFlag, Line, StatedGpu, StatedHost, Workload } from './fleet.ts'
+export { inGibi } from './fleet.ts'
+export { knownFacts, requantised } from './known-models.ts'
+export type { KnownFacts } from './known-models.ts'
 export { kvBytes } from './kv-cache.ts'
 export type { CacheType, CacheTypes, KvBytes } from './kv-cache.ts'
+export { keyOf, parseLoadLog } from './measured.ts'
+export type { Measured, Profile, ProfileKey } from './profile.ts'
+export { saySpeed } from './speed.ts'

@@ -23,7 +23,7 @@ export type KvLayout = CacheTypes & {
 }
 
 /** Bytes of one element, block scales included. */
-export const elementBytes: Readonly<Record<CacheType, number>> = {
+const elementBytes: Readonly<Record<CacheType, number>> = {
   f32: 4,
   f16: 2,
   bf16: 2,

@@ -7,6 +7,7 @@ const gpu = z.strictObject({
   id: name('What replicas call it; unique on its host.'),
   product: text('The card, as its maker calls it.').optional(),
   memory: size('Its memory.').optional(),
+  uuid: text('Its UUID, or a MIG slice’s, as `nvidia-smi -L` prints it: engines are then bound to it.').optional(),
   pcie: z
     .strictObject({
       gen: z.int().min(1).max(7).meta({ title: 'number', description: 'PCIe generation.' }),
@@ -41,6 +42,7 @@ export const host = z.strictObject({
   ups: z
     .strictObject({
       name: name('The UPS, as Network UPS Tools calls it.'),
+      power: power('What it gives at most: its watts, not its volt-amperes.').optional(),
       host: text('Where upsd runs.').default('localhost'),
       user: text('User of upsd.').optional(),
       password: secret('Password of upsd.').optional(),
