@@ -10,7 +10,7 @@ import { strataOf } from './slow.ts'
 export function atDraft(seen: Seen): Next {
   const { release, at } = seen
   if (release.swap !== 'waiting') return goOn(seen, `${release.to} is loaded`)
-  if (!at.idle) return waitInTime(seen, `waits for an idle window. ${goingBack(at.liveLoads ?? null)}`)
+  if (!at.idle) return waitInTime(seen, () => `waits for an idle window. ${goingBack(at.liveLoads ?? null)}`)
   const why = `Idle: ${release.from} makes room, so that ${release.to} can be tried alone. ${goingBack(at.liveLoads ?? null)}`
   return goTo({ swap: 'trying' }, why)
 }
@@ -18,8 +18,8 @@ export function atDraft(seen: Seen): Next {
 /** The result itself moved it on, or ended it: what is left to wait for is the room, the live version, an idle window. */
 export function atTrial(seen: Seen): Next {
   const { phase, smoke, golden } = seen.release
-  if (phase === 'smoke' && smoke === null) return waitInTime(seen, 'the smoke test is running')
-  if (phase === 'golden' && golden === null) return waitInTime(seen, 'the golden set is running')
+  if (phase === 'smoke' && smoke === null) return waitInTime(seen, () => 'the smoke test is running')
+  if (phase === 'golden' && golden === null) return waitInTime(seen, () => 'the golden set is running')
   return goOn(seen, `${phase} passed`)
 }
 
@@ -32,7 +32,7 @@ export function atShadow(seen: Seen): Next {
   if (gate.verdict === 'judge-inadmissible') return changeBy(hold(release, `shadow: ${evidence}`, 'judge-inadmissible'))
   const granted = (release.policy.shadow?.maxPairs ?? 0) * (1 + (release.rounds ?? 0))
   if (at.evidence.judged.answered < granted)
-    return waitInTime(seen, `waits for copies to be answered and judged: ${evidence}`)
+    return waitInTime(seen, () => `waits for copies to be answered and judged: ${evidence}`)
   const more = needed === undefined ? 'more would hardly tell' : `about ${counted(needed, 'pair')} more might tell`
   return changeBy(hold(release, `shadow: no verdict after ${counted(granted, 'pair')}; ${more}. ${evidence}`))
 }
@@ -43,13 +43,13 @@ function goOn(seen: Seen, why: string): Next {
   const { phase, step } = nextOf(release)
   if (phase !== 'canary' && phase !== 'bake') return goTo({ phase, step }, why)
   const lacks = lacksBaseline(release.policy, at.baseline)
-  if (lacks !== null) return waitInTime(seen, `${why}; ${lacks}`)
+  if (lacks !== null) return waitInTime(seen, () => `${why}; ${lacks}`)
   const entry = { phase, step, baseline: at.baseline }
   switch (release.swap) {
     case 'back':
       return at.live.state === 'ready' && at.idle
         ? goTo({ ...entry, swap: 'cut' }, `${why}; idle: ${release.to} takes over. ${goingBack(at.liveLoads ?? null)}`)
-        : waitInTime(seen, `${why}; waits for an idle window in which ${release.to} can take over`)
+        : waitInTime(seen, () => `${why}; waits for an idle window in which ${release.to} can take over`)
     case 'trying':
       // Tried by nothing: it has the room already. After a trial its result put the live version back.
       return goTo({ ...entry, swap: 'cut' }, `${why}; it takes over`)

@@ -2,7 +2,7 @@
 import type { Evidence } from './evidence.ts'
 import { counted, eValueOf, number, odds, percent } from './figures.ts'
 import type { Gate } from './gate.ts'
-import { alphas, latencyAlpha, limits } from './limits.ts'
+import { alphaOf, alphas, limits } from './limits.ts'
 import { isCompared, shareOf } from './plan.ts'
 import type { GateReading, Release, Verdict } from './release.ts'
 import { strataOf, type Latency } from './slow.ts'
@@ -21,10 +21,14 @@ const full = ` Counting stopped: more units had events than are kept.`
 
 export function errorsGate(release: Release, evidence: Evidence): Gate {
   const question = askErrors(release.policy, evidence, release.baseline)
-  const { candidate, live } = totals(evidence, step => [step.errors])
   const allowed = `may fail ${percent(release.policy.gates.errors?.margin ?? 0)} more often`
-  const said = () => `${unitsWithEvent({ candidate, live }, evidence, 'a failed request')}; the candidate ${allowed}`
-  return countGate('errors', question, { release, evidence, alpha: alphas.errors, said })
+  const said = () =>
+    `${unitsWithEvent(
+      totals(evidence, step => [step.errors]),
+      evidence,
+      'a failed request',
+    )}; the candidate ${allowed}`
+  return countGate('errors', question, { release, evidence, alpha: alphaOf(release.policy, 'errors'), said })
 }
 
 const names = { firstToken: 'first-token', perToken: 'per-token' } as const
@@ -41,24 +45,23 @@ export function latencyGate(release: Release, evidence: Evidence, latency: Laten
     return { name, verdict: 'hold', isProof: true, read: () => ({ name, verdict: 'hold', evidence: said }) }
   }
   const question = askLatency(policy, evidence, { latency, baseline })
-  const counts = totals(evidence, step =>
-    tested.map(stratum => step.slow[latency][stratum] ?? { candidate: 0, live: 0 }),
-  )
+  const counts = () =>
+    totals(evidence, step => tested.map(stratum => step.slow[latency][stratum] ?? { candidate: 0, live: 0 }))
   const said = () =>
-    `${unitsWithEvent(counts, evidence, 'a slow request')} (slower than 95 % of the live version's before); ` +
+    `${unitsWithEvent(counts(), evidence, 'a slow request')} (slower than 95 % of the live version's before); ` +
     `the candidate may have ${policy.gates[latency]?.ratio ?? 1} times as many` +
     (left.length === 0 ? '' : `. Not tested, too few live requests before: ${left.join('; ')}`)
-  return countGate(name, question, { release, evidence, alpha: latencyAlpha(policy), said })
+  return countGate(name, question, { release, evidence, alpha: alphaOf(policy, latency), said })
 }
 
 export function feedbackGate(release: Release, evidence: Evidence): Gate {
   const question = askFeedback(release.policy, evidence)
-  const counts = totals(evidence, step => [step.feedback])
+  const counts = () => totals(evidence, step => [step.feedback])
   const ratio = release.policy.gates.feedback?.ratio ?? 1
   const said = () =>
-    `${unitsWithEvent(counts, evidence, 'a thumb down')}; the candidate may have ${ratio} times as many` +
+    `${unitsWithEvent(counts(), evidence, 'a thumb down')}; the candidate may have ${ratio} times as many` +
     (isCompared(release.policy) ? '' : '. Nothing to compare with: take a step below 100 %, or leave this gate out')
-  return countGate('feedback', question, { release, evidence, alpha: alphas.feedback, said })
+  return countGate('feedback', question, { release, evidence, alpha: alphaOf(release.policy, 'feedback'), said })
 }
 
 export function sampleRatio({ policy }: Release, evidence: Evidence): Gate {

@@ -17,7 +17,6 @@ import type { Actor, Arm, Baseline, Decision, EvidenceEvent, GoldenResult, Polic
 import { step } from './step.ts'
 
 export const minute = millis(60_000)
-const second = 1000
 
 type CanaryPolicy = NonNullable<Policy['canary']>
 export const canaryOf = (steps: number[], rest: Partial<CanaryPolicy> = {}): CanaryPolicy => ({

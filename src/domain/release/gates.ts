@@ -20,7 +20,7 @@ export function gatesOf(release: Release, evidence: Evidence, now: Instant): Gat
   return [
     ...smokeGate(release),
     ...goldenGate(release),
-    ...(shadow !== null && room === 'beside' ? [shadowGate(shadow, evidence.judged)] : []),
+    ...(shadow !== null && room === 'beside' ? [shadowGate(release.policy, shadow, evidence.judged)] : []),
     hardStops(evidence),
     ...(gates.errors === null ? [] : [errorsGate(release, evidence)]),
     ...(gates.firstToken === null ? [] : [latencyGate(release, evidence, 'firstToken')]),

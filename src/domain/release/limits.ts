@@ -3,10 +3,24 @@ import { instant, millis, type Instant, type Millis } from '../units.ts'
 import type { Policy } from './release.ts'
 
 /**
- * Chances of a wrong rollback of an equal candidate: 1 % in all, split because any gate may fire. Promotion needs all gates, so
- * that each may take its whole 5 %.
+ * Chances of being wrong: of rolling an equal candidate back, 1 % for all gates together, because any of them may fire; of promoting
+ * a worse one, 5 % for each, because all of them have to pass.
  */
-export const alphas = { errors: 0.004, latency: 0.003, judge: 0.002, feedback: 0.001, promote: 0.05 } as const
+export const alphas = { rollback: 0.01, promote: 0.05 } as const
+
+/** How gates divide the 1 %: those that a policy lists have it all. */
+const weights = { errors: 4, firstToken: 1.5, perToken: 1.5, judge: 2, feedback: 1 } as const
+
+export type Test = keyof typeof weights
+
+/** Of a gate that the policy lists; from the policy alone, so that it was fixed before the first request. */
+export function alphaOf({ gates, shadow, room }: Policy, test: Test): number {
+  const listed: Test[] = [
+    ...(['errors', 'firstToken', 'perToken', 'feedback'] as const).filter(name => gates[name] !== null),
+    ...(room === 'beside' && shadow !== null && shadow.judge !== null ? (['judge'] as const) : []),
+  ]
+  return (alphas.rollback * weights[test]) / listed.reduce((sum, name) => sum + weights[name], 0)
+}
 
 export const limits = {
   /** Evidence that the arms did not get their parts of the units. */
@@ -36,10 +50,5 @@ export const waits = {
 
 export const bakeOf = ({ canary }: Policy): Millis => canary?.bake ?? waits.bake
 export const maxTimeOf = ({ canary }: Policy): Millis => canary?.maxTime ?? waits.phase
-
-/** Of one latency gate: the two share it. */
-export function latencyAlpha({ gates }: Policy): number {
-  return gates.firstToken !== null && gates.perToken !== null ? alphas.latency / 2 : alphas.latency
-}
 
 export const isOver = (since: Instant, wait: Millis, now: Instant): boolean => now >= instant(since + wait)

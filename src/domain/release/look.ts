@@ -25,7 +25,7 @@ export function outlook(release: Release, at: Look): { verdict: Verdict; why: st
   if (isOverFor(release)) return { verdict, why }
   const next = nextAt(watch(release, at), at)
   if (next.do === 'change') return { verdict: next.change.verdict, why: next.change.why }
-  return release.phase === 'held' ? { verdict, why } : { verdict: 'hold', why: next.why }
+  return release.phase === 'held' ? { verdict, why } : { verdict: 'hold', why: next.why() }
 }
 
 /** Remembers since when the candidate's engine is away; the same release where that is as it was. */
@@ -40,7 +40,7 @@ function nextAt(release: Release, at: Look): Next {
   const seen = { release, at, gates: gatesOf(release, at.evidence, at.now) }
   const against = firesAgainst(seen)
   if (against !== null) return changeBy(rollBack(against))
-  if (release.phase === 'held') return wait(release.why)
+  if (release.phase === 'held') return wait(() => release.why)
   return engineAway(seen) ?? atPhase(seen)
 }
 
@@ -61,7 +61,7 @@ function atPhase(seen: Seen): Next {
     case 'live':
     case 'aborted':
     case 'rolled-back':
-      return wait(why)
+      return wait(() => why)
     default:
       return phase satisfies never
   }
@@ -89,10 +89,13 @@ function engineAway(seen: Seen): Next | null {
     const state = `the engine of ${release.to} is ${candidate.state}: ${candidate.why}`
     if (release.phase === 'draft' && isOver(release.since, waits.load, now))
       return changeBy(hold(release, `after ${lasting(waits.load)} ${state}`))
-    return wait(`waits for ${release.to}: ${state}`)
+    return wait(() => `waits for ${release.to}: ${state}`)
   }
   // Beside a version that does not answer, anything looks good.
   if (needsLive(release) && live.state !== 'ready')
-    return waitInTime(seen, `waits for the live version: the engine of ${release.from} is ${live.state}: ${live.why}`)
+    return waitInTime(
+      seen,
+      () => `waits for the live version: the engine of ${release.from} is ${live.state}: ${live.why}`,
+    )
   return null
 }

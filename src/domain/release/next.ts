@@ -8,13 +8,13 @@ import { bakeOf, isOver, maxTimeOf, waits } from './limits.ts'
 import { placeIn } from './plan.ts'
 import type { Release, Verdict } from './release.ts'
 
-/** `confirm`: the hooks are to be asked. */
-export type Next = { do: 'change'; change: Change } | { do: 'wait'; why: string; confirm?: true }
+/** `why` of waiting costs estimates, so that it is only made for who reads it. `confirm`: the hooks are to be asked. */
+export type Next = { do: 'change'; change: Change } | { do: 'wait'; why: () => string; confirm?: true }
 
 /** A release, and what is seen of it. */
 export type Seen = { release: Release; at: Look; gates: Gate[] }
 
-export const wait = (why: string): Next => ({ do: 'wait', why })
+export const wait = (why: () => string): Next => ({ do: 'wait', why })
 
 export const changeBy = (change: Change): Next => ({ do: 'change', change })
 
@@ -30,10 +30,10 @@ export function hold(release: Release, why: string, verdict: Verdict = 'hold'): 
 }
 
 /** Waits, but not beyond the phase's time: then it is held or rolled back, as the policy says. */
-export function waitInTime({ release, at }: Omit<Seen, 'gates'>, why: string): Next {
+export function waitInTime({ release, at }: Seen, why: () => string): Next {
   const patience = patienceOf(release)
   if (!isOver(release.since, patience, at.now)) return wait(why)
-  const late = `no verdict in ${lasting(patience)}: ${why}`
+  const late = `no verdict in ${lasting(patience)}: ${why()}`
   return changeBy(release.policy.onTimeout === 'rollback' ? rollBack(late) : hold(release, late))
 }
 

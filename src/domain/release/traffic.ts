@@ -18,10 +18,10 @@ export function atTraffic(seen: Seen): Next {
 
   const open = gates.filter(gate => gate.verdict !== 'promote' && (needsProof || !gate.isProof))
   const awaited = isForced ? open.filter(gate => gate.name === 'time') : open
-  if (awaited.length > 0) return waitInTime(seen, `waits for ${awaited.map(sayOpen).join('; ')}`)
+  if (awaited.length > 0) return waitInTime(seen, () => `waits for ${awaited.map(sayOpen).join('; ')}`)
 
   if (next.phase !== 'live') return goTo(next, whyOn(seen))
-  const asks = waitInTime(seen, 'waits for the confirm hook to say yes')
+  const asks = waitInTime(seen, () => 'waits for the confirm hook to say yes')
   if (hasConfirm(policy) && release.confirmed !== true) return asks.do === 'wait' ? { ...asks, confirm: true } : asks
   return goTo({ phase: 'live' }, whyOn(seen))
 }
