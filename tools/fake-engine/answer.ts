@@ -34,7 +34,7 @@ export function decideAnswer(ask: Ask, behaviour: Behaviour): Answer {
   const pieces = decidePieces(ask, behaviour)
   const allowed = ask.maxTokens ?? Infinity
   // Echoes and documents are told whole: half of one is of no use to a test.
-  const isWhole = behaviour.echoMessages || ask.schema !== undefined
+  const isWhole = behaviour.echoMessages || ask.schema !== undefined || scriptedFor(ask, behaviour) !== null
   if (isWhole || thought.length + pieces.length <= allowed) return { thought, pieces, calls: [], finish: 'stop' }
   return {
     thought: thought.slice(0, allowed),
@@ -90,10 +90,15 @@ export function toSound(input: string, format: string): Buffer {
 }
 
 function decidePieces(ask: Ask, behaviour: Behaviour): string[] {
+  const scripted = scriptedFor(ask, behaviour)
+  if (scripted !== null) return toPieces(scripted)
   if (behaviour.echoMessages) return toPieces(JSON.stringify(ask.received))
   if (ask.schema !== undefined) return toPieces(JSON.stringify(toSample(ask.schema)))
   return numbered('word', behaviour.tokens)
 }
+
+const scriptedFor = ({ lastPrompt }: Ask, { says }: Behaviour): string | null =>
+  says.find(({ when }) => lastPrompt.includes(when))?.text ?? null
 
 function pickCalled(ask: Ask, behaviour: Behaviour): readonly Tool[] {
   if (ask.forced) return [ask.forced]

@@ -22,6 +22,10 @@ export const Behaviour = z.strictObject({
     .describe('The calls of callTools stand in the text as such a model writes them, as without a parser.'),
   callToolsAgain: off.describe('Calls tools also when the request brings results of earlier calls.'),
   echoMessages: off.describe('The answer is the JSON of the messages (or prompt) received.'),
+  says: z
+    .array(z.strictObject({ when: z.string(), text: z.string() }))
+    .default([])
+    .describe('Scripted answers: to a last message that holds `when`, this text; the first one that fits.'),
   finish: z.string().nullable().default(null).describe('The finish reason told, whatever the real one.'),
 
   firstMs: count.default(0).describe('Wait before the first byte.'),
