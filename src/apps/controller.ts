@@ -1,7 +1,7 @@
 /** The controller process: spec, keys and teams, administration, and what the gateways and agents are told. May be down. */
 import { randomBytes } from 'node:crypto'
 import { adminRoutes, openAdminServer, openNotes, recordActs } from '../adapters/admin-http/index.ts'
-import { linkRoutes, openLinkHub } from '../adapters/link/index.ts'
+import { linkRoutes, openLinkHub, pairRoutes } from '../adapters/link/index.ts'
 import { liteLlmRoutes } from '../adapters/litellm-http/index.ts'
 import type { Store } from '../adapters/store/sqlite/index.ts'
 import { openLog, type Log } from '../adapters/telemetry/index.ts'
@@ -195,6 +195,7 @@ async function openOver(
     liteLlmRoutes({ ...access, store: noted, requests, snapshot: () => current.serving.snapshot, identify, now }),
   )
   await app.register(linkRoutes(hub, elsewhere.peerOf))
+  await app.register(pairRoutes({ onPairs: releases.takePairs }))
   await elsewhere.register(app)
 
   await listenAt(app, home.controllerSocket)

@@ -5,9 +5,10 @@ import type { ReleaseAdmin } from '../adapters/admin-http/index.ts'
 import type { Log } from '../adapters/telemetry/index.ts'
 import { FaultError } from '../domain/fault.ts'
 import { baselineFrom, type Baseline, type Decision, type Release, type ReleaseStore } from '../domain/release/index.ts'
-import type { Reality } from '../domain/serving/index.ts'
-import { instant, modelName, releaseId, type Instant } from '../domain/units.ts'
-import { openReleases } from '../services/release/index.ts'
+import type { Reality, ShadowPair } from '../domain/serving/index.ts'
+import { instant, modelName, releaseId, type Instant, type ReleaseId } from '../domain/units.ts'
+import { openPairJudge, openReleases } from '../services/release/index.ts'
+import { newSealKeys, openTexts, type SealKeys } from '../services/shadow/index.ts'
 import type { DesiredSpec } from './desired.ts'
 import { lookAtEngines } from './look-at-engines.ts'
 import type { Home } from './paths.ts'
@@ -18,6 +19,8 @@ import type { FollowedBy } from './reload.ts'
 
 export type ReleaseWork = FollowedBy & {
   admin: ReleaseAdmin
+  /** Pairs of answers from gateways; returns at once. */
+  takePairs(release: ReleaseId, pairs: readonly ShadowPair[]): void
   /** Models that are served by another version than the spec's. */
   diverged(): { model: string; why: string }[]
   /** From now on releases move, and `serve` is called whenever they want something else. */
@@ -71,6 +74,22 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
     newSalt: () => randomBytes(8).toString('hex'),
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
   })
+  // They are nowhere but here: with this process goes whatever was sealed for it and not judged.
+  const keys = new Map<ReleaseId, SealKeys>()
+  const keysOf = (id: ReleaseId): SealKeys => {
+    const known = keys.get(id) ?? newSealKeys()
+    keys.set(id, known)
+    return known
+  }
+  const pairs = openPairJudge({
+    store,
+    find: id => releases.all().find(release => release.id === id) ?? null,
+    open: (release, pair) => openTexts(keysOf(release).privateKey, { release, pair }),
+    judgeOf: trials.judgeOf,
+    keepsTexts: () => parts.desired()?.spec.capture.prompts ?? false,
+    now,
+    onProblem: (problem, cause) => log.error({ err: cause }, problem),
+  })
   let looking: Promise<void> | null = null
   let timer: NodeJS.Timeout | null = null
 
@@ -97,7 +116,7 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
   }
 
   const realityOf = (states: ReturnType<typeof releases.states>, { spec }: DesiredSpec): Reality =>
-    toReality({ states, spec, sealKeyOf: () => '' })
+    toReality({ states, spec, sealKeyOf: id => keysOf(id).publicKey })
 
   async function find(modelOrId: string): Promise<Release> {
     const [newest] = await store.list({ model: modelName(modelOrId), limit: 1 })
@@ -118,6 +137,8 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
     follow: ({ spec }) => releases.follow(toWishes(spec)),
     reality: desired => realityOf(releases.states(), desired),
     diverged: releases.diverged,
+
+    takePairs: pairs.take,
 
     admin: {
       list: ask => store.list(ask),
@@ -140,6 +161,7 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
       stop.abort()
       if (timer !== null) clearTimeout(timer)
       await looking
+      await pairs.close()
       await releases.close()
     },
   }

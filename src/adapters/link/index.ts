@@ -5,6 +5,7 @@ export type { GatewayState, Held, LinkHub, Origin, Remembered, Sink } from './li
 export { joinRoutes } from './join-routes.ts'
 export { linkRoutes } from './link-server.ts'
 export type { PeerOf } from './link-server.ts'
+export { pairRoutes } from './pair-routes.ts'
 export { openRemoteListener } from './remote-listener.ts'
 export type { RemoteListener } from './remote-listener.ts'
 /** The far end, for gateways and agents. */
@@ -13,4 +14,5 @@ export type { GatewayDisk } from './gateway-disk.ts'
 export { socketLine, tlsLine } from './line.ts'
 export type { Line } from './line.ts'
 export { keepDialling, send, tell } from './link-client.ts'
+export { pairsOver } from './send-pairs.ts'
 export { shipOver } from './ship-over.ts'

@@ -3,6 +3,7 @@ import { parseArtifactSource, parseVersionName, quantisationsIn, toQuantisation 
 import type { ArtifactSource } from '../catalog/index.ts'
 import { asText, entries, field, items, mapOf, valueAt } from './document.ts'
 import type { Path } from './document.ts'
+import { checkJudges } from './judges.ts'
 import { checkMoney } from './money.ts'
 import { nearest } from './nearest.ts'
 import { clip, problem } from './problem.ts'
@@ -14,6 +15,7 @@ export function checkRules(document: unknown): SpecProblem[] {
   return [
     ...entries(document, ['prompts']).flatMap(({ key, value, path }) => checkPrompt(key, value, path)),
     ...checkMoney(document),
+    ...checkJudges(document),
     ...items(document, ['registry']).flatMap(({ value, path }) => checkRegistry(value, path)),
     ...items(document, ['versions']).flatMap(({ value, path }) => [
       ...checkVersionName(value, path, prompts),

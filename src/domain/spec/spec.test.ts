@@ -430,6 +430,26 @@ test('R13 nothing is suggested for words that are no slip', () => {
   ])
 })
 
+test('R15 a judge outside our own hosts needs to be allowed', () => {
+  const judgedAt = (url: string, more: object = {}) =>
+    problems({
+      hosts: [{ name: 'gpu7', address: 'gpu7.lab.example' }],
+      versions: [{ name: 'dev-v1-a-q8-0-p0', engine: { kind: 'openai' }, replicas: [{ id: 'a', url }] }],
+      models: [{ name: 'judge', live: 'dev-v1-a-q8-0-p0' }],
+      releases: { careful: { shadow: { judge: 'judge', ...more } } },
+    })
+  expect(judgedAt('https://api.example.com/v1')).toEqual([
+    expect.stringMatching(
+      /^releases\.careful\.shadow\.judge: "judge" runs at api\.example\.com, outside our own hosts/,
+    ),
+  ])
+  // A name that begins like a private address is somebody's domain.
+  expect(judgedAt('https://10.0.0.1.example.com/v1')).toHaveLength(1)
+  expect(judgedAt('https://api.example.com/v1', { allowExternal: true })).toEqual([])
+  for (const own of ['127.0.0.1:8000', '10.1.2.3', '172.20.0.9', '[fd00::7]:80', 'judge', 'gpu7.lab.example'])
+    expect(judgedAt(`http://${own}/v1`)).toEqual([])
+})
+
 test('the texts of prompt files take their place beside the others', () => {
   const spec = good({ prompts: { p1: { text: 'one' }, p2: { file: 'two.md' } } })
   const { prompts } = inlinePrompts(spec, new Map([['two.md', 'two']]))
