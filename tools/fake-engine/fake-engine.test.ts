@@ -108,6 +108,14 @@ test('echoMessages answers with what was received, system prompt included', asyn
   expect(JSON.parse(chunks.map(chunk => chunk.choices[0].delta.content ?? '').join(''))).toEqual(messages)
 })
 
+test('says what it was told to say to such messages, whole, and its own words to others', async () => {
+  const engine = await start({ says: [{ when: 'capital', text: 'Paris, of course.' }], tokens: 2 })
+  const saying = async (content: string): Promise<string> =>
+    (await json(chat(engine, { messages: [{ role: 'user', content }], max_tokens: 2 }))).choices[0].message.content
+  expect(await saying('The capital of France?')).toBe('Paris, of course.')
+  expect(await saying('Hi')).toBe('word0 word1')
+})
+
 test('text completions and embeddings are answered, floats and base64 alike', async () => {
   const engine = await start({ tokens: 1 })
   const text = await json(post(engine, '/v1/completions', { model: 'm', prompt: 'Once upon' }))

@@ -19,11 +19,10 @@ export function askAt(address: Address): Ask {
         signal: options.signal,
       })
     let posted = await send(refused)
-    for (const extra of extrasOf(options, refused)) {
+    for (const extras of fewerOf(options, refused)) {
       if (!isRefusal(posted)) break
-      const without = new Set([...refused, extra])
-      posted = await send(without)
-      if (!isRefusal(posted)) refused.add(extra)
+      posted = await send(new Set([...refused, ...extras]))
+      if (posted.status === 200) for (const extra of extras) refused.add(extra)
     }
     const value = valueOf(posted, address)
     const { text, toolCalls, finish } = readChat(value, address)
@@ -69,16 +68,16 @@ function bodyOf(
   }
 }
 
-/** The rarer one first. */
-function extrasOf({ schema, chances }: AskOptions, refused: ReadonlySet<Extra>): Extra[] {
+/** What to leave out, attempt by attempt: each alone, the rarer one first, then both. */
+function fewerOf({ schema, chances }: AskOptions, refused: ReadonlySet<Extra>): Extra[][] {
   const asked: Extra[] = [
     ...(chances === true ? ['chances' as const] : []),
     ...(schema === undefined ? [] : ['schema' as const]),
-  ]
-  return asked.filter(extra => !refused.has(extra))
+  ].filter(extra => !refused.has(extra))
+  return asked.length < 2 ? asked.map(extra => [extra]) : [...asked.map(extra => [extra]), asked]
 }
 
-const isRefusal = ({ status }: Posted): boolean => [400, 404, 422, 501].includes(status)
+const isRefusal = ({ status }: Posted): boolean => [400, 422, 501].includes(status)
 
 function valueOf({ status, text, retryAfterMs }: Posted, { url, model }: Address): unknown {
   const value = parseJson(text)
