@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: Holdfast's gateway beside nginx and no gateway, in interleaved rounds (about three minutes;
- * `-- --quick`: one). Loopback only. `--save` keeps the table in bench/gateway/last.md, `--systems a,b` picks.
+ * `-- --quick`: one). Loopback only. `--save` keeps the table in bench/gateway/last.md, `--systems a,b` picks. `--ms N`: how
+ * long each measurement lasts, to see whether the bench works; its numbers are then of a cold gateway.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
@@ -19,6 +20,7 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
+    ms: { type: 'string' },
     systems: { type: 'string', default: 'direct,nginx,holdfast' },
     save: { type: 'boolean', default: false },
   },
@@ -30,9 +32,10 @@ const rounds = z.coerce
   .min(1)
   .max(50)
   .parse(values.rounds ?? (values.quick ? 2 : 5))
-const ms = values.quick ? 2000 : 4000
+const usualMs = values.quick ? 2000 : 4000
+const ms = values.ms === undefined ? usualMs : z.coerce.number().int().min(100).parse(values.ms)
 // Node compiles what is hot only after thousands of requests; a cold round measures the compiler.
-const warmUpMs = 3000
+const warmUpMs = values.ms === undefined ? 3000 : ms
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'))
 const stops: (() => Promise<void>)[] = []

@@ -1,7 +1,8 @@
 /**
  * `npm run bench:peers`: Holdfast with all it does beside nginx, HAProxy, Portkey and LiteLLM, in interleaved rounds
  * (at most eight minutes and the first installation; `-- --quick`: three). Writes bench/peers/last.md and
- * bench/out/peers.json. `--systems a,b` picks, and then keeps last.md as it was unless `--save`.
+ * bench/out/peers.json. `--systems a,b` picks, and then keeps last.md as it was unless `--save`. `--ms N`: how long requests
+ * are sent at a time, to see whether the bench works; its numbers are then of cold gateways.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
@@ -25,13 +26,15 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     systems: { type: 'string' },
     rounds: { type: 'string' },
+    ms: { type: 'string' },
     save: { type: 'boolean', default: false },
   },
 })
 const names = z.array(z.enum(peerNames)).parse(values.systems?.split(',') ?? [...peerNames])
 const count = z.coerce.number().int().min(1).max(20)
 const rounds = count.parse(values.rounds ?? (values.quick ? 2 : 5))
-const ms = values.quick ? 1500 : 3000
+const usualMs = values.quick ? 1500 : 3000
+const ms = values.ms === undefined ? usualMs : z.coerce.number().int().min(100).parse(values.ms)
 /** When no other round of a part begins, in seconds from the start; what is running is let end. */
 const until: Readonly<Record<Scenario, number>> = values.quick
   ? { requests: 65, streams: 115, idle: 150 }
@@ -122,7 +125,7 @@ async function measureAll(programs: ReadonlyMap<PeerName, string>, loader: Loade
     async warmUp(peer) {
       fresh.set(peer.name, residentMegabytes(peer.gatewayPids))
       const { warmUpMs } = peerKinds[peer.name]
-      await loader.run(peer, values.quick ? warmUpMs / 5 : warmUpMs)
+      await loader.run(peer, values.ms === undefined ? warmUpMs / (values.quick ? 5 : 1) : ms)
     },
     measure: (peer, round) => measureRequests(peer, round, { loader, ms, freshMegabytes: fresh.get(peer.name) ?? 0 }),
   })

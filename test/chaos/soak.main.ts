@@ -1,4 +1,4 @@
-/** `npm run soak [-- --requests N --aborts M] [--json]`: a million requests and 100,000 clients who leave, unless told otherwise. */
+/** `npm run soak [-- --requests N --aborts M --minutes T] [--json]`: a million requests and 100,000 clients who leave, unless told otherwise. */
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { renderFindings } from './finding.ts'
@@ -9,6 +9,7 @@ const { values } = parseArgs({
   options: {
     requests: { type: 'string', default: '1000000' },
     aborts: { type: 'string', default: '100000' },
+    minutes: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -18,6 +19,7 @@ const report = await untilStopped(signal =>
   runSoak({
     requests: count.min(1).parse(values.requests),
     aborts: count.parse(values.aborts),
+    ...(values.minutes === undefined ? {} : { minutes: z.coerce.number().positive().parse(values.minutes) }),
     signal,
     onSample: ({ requests, heap, resident }) => {
       if (!values.json)

@@ -21,6 +21,8 @@ export type SoakOptions = {
   requests: number
   /** So many more, whose clients leave. */
   aborts: number
+  /** Nothing new is begun after this time, and what was done is judged; left out: all of it is done. */
+  minutes?: number
   onSample?: (sample: Sample) => void
   signal?: AbortSignal
 }
@@ -64,7 +66,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
 type Parts = { folder: string; engines: EngineProcess[]; service: Service }
 
 async function soak(
-  { requests, aborts, onSample, signal }: SoakOptions,
+  { requests, aborts, minutes, onSample, signal }: SoakOptions,
   { folder, engines, service }: Parts,
 ): Promise<SoakReport> {
   const startedMs = performance.now()
@@ -76,6 +78,8 @@ async function soak(
   const samples: Sample[] = []
   let next = 0
   let done = 0
+  const isOver = (): boolean =>
+    signal?.aborted === true || (minutes !== undefined && performance.now() - startedMs > minutes * 60_000)
 
   // A first round, so that what is opened once is open when files are counted.
   await Promise.all(Array.from({ length: clients }, () => ask({ url: service.url, key, body: bodyOf('hello', false) })))
@@ -83,27 +87,28 @@ async function soak(
   await Promise.all([...Array.from({ length: clients }, run), sample()])
   const rest = await atRest({ service, engines, pid, most: filesBefore + spareFiles })
   samples.push(await measure({ folder, pid, requests: done }))
+  const gaveUp = known.reduce((count, bits) => count + ((bits & left) === 0 ? 0 : 1), 0)
   return {
-    requests,
-    aborts,
+    requests: done - gaveUp,
+    aborts: gaveUp,
     seconds: Math.round((performance.now() - startedMs) / 1000),
     samples,
     findings: [
       {
         promise: 'whoever stayed has a whole answer',
         violations: unexpected,
-        evidence: `${requests} requests, ${aborts} more whose clients left`,
+        evidence: `${done - gaveUp} requests, ${gaveUp} more whose clients left`,
       },
       await journalFinding(service, known),
       rest,
       await placesFinding(service, key),
-      ...flatFindings(samples, total),
+      ...flatFindings(samples, done),
     ],
   }
 
   async function run(): Promise<void> {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    while (next < total && signal?.aborted !== true) {
+    while (next < total && !isOver()) {
       const n = next++
       known[n] = asked
       if (isAbort(n, { requests, aborts })) await leave(n)
@@ -141,8 +146,8 @@ async function soak(
   async function sample(): Promise<void> {
     for (let at = 1; at <= sampleCount; at++) {
       const due = Math.floor((total * at) / (sampleCount + 1))
-      while (done < due && signal?.aborted !== true) await new Promise(resolve => setTimeout(resolve, 20))
-      if (signal?.aborted === true) return
+      while (done < due && !isOver()) await new Promise(resolve => setTimeout(resolve, 20))
+      if (isOver()) return
       const taken = await measure({ folder, pid, requests: done })
       samples.push(taken)
       onSample?.(taken)

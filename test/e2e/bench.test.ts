@@ -12,7 +12,7 @@ test.skipIf(missing && process.env['CI'] !== 'true')(
   async () => {
     const { stdout } = await promisify(execFile)(
       join(repository, 'bin/node24'),
-      ['bench/gateway/run.ts', '--quick', '--rounds', '1', '--systems', 'nginx,holdfast'],
+      ['bench/gateway/run.ts', '--quick', '--rounds', '1', '--ms', '500', '--systems', 'nginx,holdfast'],
       { cwd: repository, maxBuffer: 16 * 1024 * 1024 },
     )
     expect(stdout).toMatch(/^\| nginx \|.*1\.00/m)
@@ -26,7 +26,7 @@ test.skipIf(missing && process.env['CI'] !== 'true')(
   async () => {
     const { stdout } = await promisify(execFile)(
       join(repository, 'bin/node24'),
-      ['bench/peers/run.ts', '--quick', '--rounds', '1', '--systems', 'nginx,holdfast,bifrost'],
+      ['bench/peers/run.ts', '--quick', '--rounds', '1', '--ms', '500', '--systems', 'nginx,holdfast,bifrost'],
       { cwd: repository, maxBuffer: 16 * 1024 * 1024 },
     )
     // Every table has a row with a number and no failure for each.
