@@ -152,14 +152,14 @@ export async function startHub(files: Record<string, Buffer>) {
   }
 
   async function send(request: IncomingMessage, response: ServerResponse, bytes: Buffer): Promise<void> {
-    const from = rangeOf(request)
+    const { from, end } = rangeOf(request)
     if (from !== null && from >= bytes.length) {
       response.writeHead(416, { 'content-range': `bytes */${bytes.length}` }).end()
       return
     }
     if (!behaviour.inGit) response.setHeader('etag', behaviour.etag)
-    const body = bytes.subarray(from ?? 0)
-    const range = from === null ? {} : { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` }
+    const body = bytes.subarray(from ?? 0, end)
+    const range = from === null ? {} : { 'content-range': `bytes ${from}-${from + body.length - 1}/${bytes.length}` }
     const length = behaviour.chunked ? {} : { 'content-length': body.length }
     response.writeHead(from === null ? 200 : 206, { ...range, ...length })
     const cut = behaviour.cuts.shift()
@@ -190,10 +190,11 @@ export async function startHub(files: Record<string, Buffer>) {
     sentBytes += bytes.length
   }
 
-  function rangeOf({ headers }: IncomingMessage): number | null {
-    const [, from] = /^bytes=(\d+)-$/.exec(headers.range ?? '') ?? []
-    if (from === undefined || behaviour.ignoresRange) return null
-    return headers['if-range'] === undefined || headers['if-range'] === behaviour.etag ? Number(from) : null
+  function rangeOf({ headers }: IncomingMessage): { from: number | null; end: number | undefined } {
+    const [, from, last = ''] = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? '') ?? []
+    const same = headers['if-range'] === undefined || headers['if-range'] === behaviour.etag
+    if (from === undefined || behaviour.ignoresRange || !same) return { from: null, end: undefined }
+    return { from: Number(from), end: last === '' ? undefined : Number(last) + 1 }
   }
 
   return {

@@ -3,8 +3,7 @@
 export type GgmlType = { name: string; values: number; bytes: number }
 
 /**
- * By number. ggml.h and ggml-common.h of llama.cpp, read 2026-08; block sizes also in gpustack/gguf-parser-go, ggml.go,
- * 2026-07-13. Numbers left out were given up (4, 5, 31–33, 36–38) or are too new to be known here.
+ * By number. ggml.h and ggml-common.h of llama.cpp, read 2026-08; compared with the Python package gguf 0.19. Numbers left out were given up (4, 5, 31–33, 36–38) or are too new to be known here.
  */
 const types = new Map<number, GgmlType>([
   [0, { name: 'F32', values: 1, bytes: 4 }],
@@ -40,6 +39,7 @@ const types = new Map<number, GgmlType>([
   [35, { name: 'TQ2_0', values: 256, bytes: 66 }],
   [39, { name: 'MXFP4', values: 32, bytes: 17 }],
   [40, { name: 'NVFP4', values: 64, bytes: 36 }],
+  [41, { name: 'Q1_0', values: 128, bytes: 18 }],
 ])
 
 /** What a type that is not known here is called, before its number. */
@@ -83,6 +83,7 @@ const fileTypes = new Map<number, string>([
   [37, 'TQ2_0'],
   [38, 'MXFP4'],
   [39, 'NVFP4'],
+  [40, 'Q1_0'],
 ])
 
 export const fileTypeName = (number: number): string | null => fileTypes.get(number) ?? null

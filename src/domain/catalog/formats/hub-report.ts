@@ -40,7 +40,7 @@ export function toHubReport({ format, formatDetail, tensors, bytes }: Weights, s
   const shape = shapeOf(config)
   if (side.config === null)
     notes.push(
-      'There is no config.json beside it: of its shape only what the tensors themselves tell is known, and no engine loads it without.',
+      'There is no config.json beside it: of its shape only what the tensors themselves tell is known, and engines want one.',
     )
   const method = hubQuantisation(config, side.quantisation)
   const layers = shape.layers ?? layersIn(tensors)

