@@ -1,19 +1,19 @@
 /** A small player for tests: a release, a clock, engines and evidence that one sentence each moves on. */
-import {
-  instant,
-  millis,
-  modelName,
-  releaseId,
-  share,
-  versionName,
-  type Instant,
-  type Millis,
-  type Share,
-} from '../units.ts'
+import { instant, millis, modelName, releaseId, share, versionName, type Instant, type Millis } from '../units.ts'
 import { beginRelease } from './begin.ts'
 import type { Effect, EngineState, Look, ReleaseEvent, Stepped } from './event.ts'
 import { openEvidence, takeIn, type Evidence } from './evidence.ts'
-import type { Actor, Arm, Baseline, Decision, EvidenceEvent, GoldenResult, Policy, Release } from './release.ts'
+import type {
+  Actor,
+  Arm,
+  Baseline,
+  Decision,
+  EvidenceEvent,
+  GoldenResult,
+  JudgedPair,
+  Policy,
+  Release,
+} from './release.ts'
 import { step } from './step.ts'
 
 export const minute = millis(60_000)
@@ -33,6 +33,13 @@ export function policyOf(parts: Partial<Policy> = {}): Policy {
     ...parts,
   }
 }
+
+type ShadowPolicy = NonNullable<Policy['shadow']>
+export const shadowOf = (judge: string | null, rest: Partial<ShadowPolicy> = {}): ShadowPolicy => ({
+  ...{ share: share(0.2), judge: judge === null ? null : modelName(judge) },
+  ...{ margin: 0.1, maxPairs: 600, allowExternal: false },
+  ...rest,
+})
 
 export const anna: Actor = { who: 'admin', alias: 'anna', reason: 'because' }
 export const stratum = 'stream, up to 256'
@@ -137,7 +144,15 @@ export function play(policy: Policy, given: { release?: Partial<Release>; liveLo
       takeInOne({ ...{ kind: 'feedback', seq: ++seq, at: world.now, step: release.step, arm, unit }, score })
       return player
     },
-    /** `slots`: who wins in each order; `null`: not readable. */
+    lastPair(): JudgedPair {
+      const last = events.findLast(event => event.kind === 'pair')
+      return last?.kind === 'pair' ? last.pair : pairOf('tie')
+    },
+    /** One event as it is told here. */
+    take(event: { kind: 'pair'; pair: JudgedPair }) {
+      takeInOne({ ...event, seq: ++seq, at: world.now })
+      return player
+    },
     pairs(count: number, said: Parameters<typeof pairOf>[0]) {
       for (let at = 0; at < count; at++) takeInOne({ kind: 'pair', seq: ++seq, at: world.now, pair: pairOf(said) })
       return player
@@ -159,8 +174,8 @@ export const said = (effects: readonly Effect[]): string[] => effects.map(effect
 type Said = 'identical' | 'failed' | 'not-judged' | 'unreadable' | 'slot A' | Arm | 'tie'
 
 /** Both orders say the same, but for a judge that loves slot A. */
-function pairOf(what: Said) {
-  const order = (candidateIn: 'A' | 'B') => ({
+function pairOf(what: Said): JudgedPair {
+  const order = (candidateIn: 'A' | 'B'): JudgedPair['verdicts'][number] => ({
     winner: winnerOf(what, candidateIn),
     candidateIn,
     critical: false,
@@ -187,5 +202,3 @@ function goldenOf(verdict: GoldenResult['verdict'], at: Instant): GoldenResult {
     ...{ candidateScore: 0.8, liveScore: 0.8, smallestVisible: 0.02 },
   }
 }
-
-export const shareIn = (value: number): Share => share(value)

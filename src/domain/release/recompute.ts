@@ -28,7 +28,7 @@ export function recompute(
     const again = step(
       { ...now, ...before },
       // Written by `decide` from an event of this type; one from elsewhere gives another decision, which is told.
-      { ...event, now: stored.at, by: stored.by, ...(sawEvidence ? { evidence } : {}) } as ReleaseEvent,
+      { ...event, now: stored.at, ...(sawEvidence ? { evidence } : {}) } as ReleaseEvent,
     )
     now = again.next
     const differences = differ({ at: '', stored, again: again.decision })
