@@ -113,6 +113,7 @@ export function planFleet({
       ...opened.flatMap(({ findings }) => findings),
       ...ofFacts(workloads),
       ...powers.flatMap(({ findings }) => findings),
+      ...placed.flatMap(ofContext),
       ...adviceFor(hosts, placed),
     ],
     search: { isProven: placement.isProven, tried: placement.tried },
@@ -145,6 +146,18 @@ function ofFacts(workloads: readonly Workload[]): Finding[] {
             remedy: 'give artifact a file that is here, or the version a base model with its size (llama3-8b)',
           },
         ]),
+  ]
+}
+
+function ofContext({ workload, host, need }: Placed): Finding[] {
+  const made = workload.facts?.contextLength ?? null
+  if (made === null || need.settings.context <= made) return []
+  return [
+    {
+      ...{ host: host.name, gpu: null, replica: workload.replica, level: 'risk', topic: 'model' },
+      what: `its context of ${need.settings.context} tokens is longer than the ${made} it was made for`,
+      remedy: 'shorten it, or tell the engine how to stretch it (YaRN) and measure what that costs',
+    },
   ]
 }
 

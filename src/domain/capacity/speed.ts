@@ -58,11 +58,12 @@ export function pcieBandwidth(card: Card | undefined): number {
   return (perLane[gen] ?? 1.969e9) * lanes
 }
 
-const round = (value: number): number => (value >= 10 ? Math.round(value) : Number(value.toPrecision(2)))
+const round = (value: number): number => (value >= 1000 ? Math.round(value) : Number(value.toPrecision(3)))
+const say = (value: number): number => (value >= 10 ? Math.round(value) : Number(value.toPrecision(2)))
 const inGB = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 10e9 ? 2 : 0)} GB`
 
 /** `30 tok/s at most, 12 to 21 usual`. */
 export function saySpeed({ atMost, expected }: Speed): string {
   if (atMost === null || expected === null) return 'speed unknown: the bandwidth of a card is not known'
-  return `${atMost} tok/s at most, ${expected.from} to ${expected.to} usual`
+  return `${say(atMost)} tok/s at most, ${say(expected.from)} to ${say(expected.to)} usual`
 }
