@@ -80,7 +80,8 @@ export const faults: readonly Fault[] = [
       const before = (await engine.state()).received
       await pause(beyondMs)
       const { received, lastRequests } = await engine.state()
-      await engine.behave(sane)
+      // Whoever runs it starts it again; one that comes back by itself is `replica-stopped`.
+      await engine.restart()
       const late = received === before ? [] : lastRequests.slice(-(received - before))
       return late.map(({ headers }) => String(headers['x-request-id'])).filter(id => id !== 'holdfast-canary')
     },
