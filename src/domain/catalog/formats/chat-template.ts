@@ -12,11 +12,14 @@ export type ChatTemplate = {
   characters: number
 }
 
+/** The longest real ones have some thirty thousand. */
+const mostCharacters = 262_144
+
 /** `sources`: by name; the one called `default`, or the first, is the one that is used. `null`: there is none. */
 export function readChatTemplate(sources: ReadonlyMap<string, string>): ChatTemplate | null {
   const source = sources.get('default') ?? [...sources.values()][0]
   if (source === undefined || source.trim() === '') return null
-  const all = [...sources.values()].join('\n')
+  const all = [...sources.values()].map(each => each.slice(0, mostCharacters)).join('\n')
   return {
     tools: [...sources.values()].some(doesTools),
     system: doesSystem(source),
@@ -32,14 +35,17 @@ const doesTools = (source: string): boolean =>
 
 /** It names the role, or writes out whatever role there is (ChatML). Some refuse it with an exception of their own. */
 function doesSystem(source: string): boolean {
-  if (/raise_exception\(\s*['"][^'"]*system[^'"]*not\s+support/i.test(source)) return false
-  return codeIn(source).some(
-    code => /['"]system['"]/.test(code) || /\{\{.*(\.role\b|\[\s*['"]role['"]\s*\])/s.test(code),
+  const code = codeIn(source)
+  // Bounded, so that a forged template can't keep the search busy.
+  if (code.some(each => /raise_exception\(\s{0,9}['"][^'"]{0,80}system[^'"]{0,80}not support/i.test(each))) return false
+  return code.some(
+    each =>
+      /['"]system['"]/.test(each) || (each.startsWith('{{') && /\.role\b|\[\s{0,9}['"]role['"]\s{0,9}\]/.test(each)),
   )
 }
 
 function codeIn(source: string): string[] {
-  const text = source.slice(0, 1_000_000)
+  const text = source.slice(0, mostCharacters)
   const found: string[] = []
   for (let at = text.indexOf('{'); at >= 0; at = text.indexOf('{', at + 1)) {
     const close = { '%': '%}', '{': '}}', '#': '#}' }[text[at + 1] ?? '']
