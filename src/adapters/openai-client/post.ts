@@ -78,9 +78,7 @@ async function readAll(answer: Response, url: string): Promise<string> {
 function sayLost(error: unknown, url: string, timeoutMs: number): string {
   if (error instanceof Error && error.name === 'TimeoutError')
     return `${url} did not answer within ${timeoutMs / 1000} s`
-  const cause =
-    error instanceof Error && error.cause instanceof Error && 'code' in error.cause
-      ? String(error.cause.code)
-      : String(error)
-  return `nothing answers at ${url} (${cause})`
+  const cause = error instanceof Error ? (error.cause ?? error) : error
+  const why = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
+  return `nothing answers at ${url} (${why})`
 }

@@ -5,7 +5,7 @@ import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { askAt, embedAt, listModels, type Address, type ListedModel } from '../../adapters/openai-client/index.ts'
 import { parseGoldenSet, warnOfKinship, type GoldenSet } from '../../domain/evaluation/index.ts'
-import { AskError, evaluateGolden, type GoldenEvaluation } from '../../services/evaluate/index.ts'
+import { AskError, evaluateGolden, type GoldenEvaluation, type Progress } from '../../services/evaluate/index.ts'
 import { CliError, locateService } from './client.ts'
 import { renderJunit } from './eval/junit.ts'
 import { tellProgress } from './eval/progress.ts'
@@ -37,7 +37,15 @@ type Flags = {
   json?: boolean
 }
 
-export function registerEval(program: Command, io: CliIo = processIo): void {
+type EvalIo = CliIo & {
+  progress: (progress: Progress) => void
+  /** Aborted when the run should end; asked for once a run begins. */
+  stop: () => AbortSignal
+}
+
+const usualIo: EvalIo = { ...processIo, progress: tellProgress(process.stderr), stop: () => stopOnSignals() }
+
+export function registerEval(program: Command, io: EvalIo = usualIo): void {
   program
     .command('eval')
     .description('Measure models with evidence.')
@@ -82,7 +90,7 @@ ${examples(
     })
 }
 
-async function runEval(file: string, flags: Flags, io: CliIo): Promise<0 | 1> {
+async function runEval(file: string, flags: Flags, io: EvalIo): Promise<0 | 1> {
   if (flags.against !== undefined && flags.baseline !== undefined)
     throw new CliError('--against and --baseline exclude each other: both say what to compare with.', 2)
   const set = readSet(file)
@@ -94,7 +102,7 @@ async function runEval(file: string, flags: Flags, io: CliIo): Promise<0 | 1> {
       2,
     )
   const baseline = flags.baseline === undefined ? null : readBaseline(flags.baseline, text.digests)
-  const signal = stopOnSignals()
+  const signal = io.stop()
   const address = addressOf(flags, io)
   const listed = await findModels(address, flags, signal)
   const judgeName = nameOf(flags.judge, listed)
@@ -118,7 +126,7 @@ async function runEval(file: string, flags: Flags, io: CliIo): Promise<0 | 1> {
     ...(flags.temperature === undefined ? {} : { temperature: flags.temperature }),
     ...(flags.maxTokens === undefined ? {} : { maxTokens: flags.maxTokens }),
     ...{ repeats: flags.repeats, concurrency: flags.concurrency, seed: flags.seed, signal },
-    onProgress: tellProgress(process.stderr),
+    onProgress: io.progress,
   }
   const found = await evaluateGolden(run).catch((error: unknown) => {
     if (signal.aborted)

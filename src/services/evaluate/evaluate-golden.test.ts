@@ -41,7 +41,13 @@ const run = (set: GoldenSet, more: Partial<GoldenEvaluation> = {}) =>
     ...{ repeats: 1, concurrency: 2, seed: 1, signal: never },
     ...more,
   })
-const judgeOf = (ask: Ask) => ({ ask, name: 'referee', digest: null, seed: 1, nonce: () => crypto.randomUUID().slice(0, 8) })
+const judgeOf = (ask: Ask) => ({
+  ask,
+  name: 'referee',
+  digest: null,
+  seed: 1,
+  nonce: () => crypto.randomUUID().slice(0, 8),
+})
 
 test('a set that is answered as expected passes, one that is not fails with the reason', async () => {
   const set = setOf({ expect: { contains: 'question 0' } }, { expect: { regex: 'n 1$' } })

@@ -8,8 +8,8 @@ import {
   decideGolden,
   openScoreRecord,
   promptVersions,
+  recordControl,
   recordScore,
-  recordScoreControl,
   renderAnswer,
   wordSimilarity,
   type CaseRow,
@@ -169,7 +169,7 @@ export async function evaluateGolden(run: GoldenEvaluation): Promise<GoldenResul
       if (golden === undefined) return
       const { messages, expect } = golden
       const control = await markControl(judge, { messages, rubric: expect.rubric?.criteria ?? null }, { turn, signal })
-      if (control !== null) record = recordScoreControl(record, control.kind, control.passed)
+      if (control !== null) record = recordControl(record, control)
       onProgress?.({ done: turn + 1, all: controls, what: 'controls' })
     }
   }

@@ -17,7 +17,7 @@ import {
   recordControl,
   recordPair,
   type ClaimsReading,
-  type ControlKind,
+  type ControlResult,
   type GivenAnswer,
   type JudgePin,
   type JudgePrompt,
@@ -66,7 +66,7 @@ export async function judgePair(
   const control = await askControl(judge, pair, { turn, signal })
   return {
     outcome,
-    record: control === null ? recorded : recordControl(recorded, control.kind, control.passed),
+    record: control === null ? recorded : recordControl(recorded, control),
     pin,
   }
 }
@@ -127,11 +127,12 @@ export async function markControl(
   judge: Judge,
   subject: { messages: readonly ChatMessage[]; rubric?: string | null },
   { turn, signal }: { turn: number; signal: AbortSignal },
-): Promise<{ kind: ControlKind; passed: boolean } | null> {
+): Promise<ControlResult | null> {
   const { kind, text } = pickControl(turn)
   const { mark, calls } = await markAnswer(judge, { ...subject, answer: text }, signal)
   if (calls === 0) return null
-  return { kind, passed: mark !== null && mark <= highestForControl }
+  if (mark === null) return { kind, result: 'unparsable' }
+  return { kind, result: mark <= highestForControl ? 'passed' : 'missed' }
 }
 
 /** The anchors say 1 for an answer about something else; the judge is given some room. */
@@ -166,7 +167,7 @@ async function askControl(
   judge: Judge,
   { messages, live, reference = null, context = null }: Pair,
   { turn, signal }: { turn: number; signal: AbortSignal },
-): Promise<{ kind: ControlKind; passed: boolean } | null> {
+): Promise<ControlResult | null> {
   const { kind, text } = pickControl(turn)
   // Both kinds stand in both slots, in turn.
   const realSlot = (turn >> 1) % 2 === 0 ? 'A' : 'B'
@@ -175,7 +176,8 @@ async function askControl(
   const tried = await put(judge, prompt, { seed: judge.seed, chances: false, signal })
   if (!tried.ok) return null
   const reading = readPairVerdict(tried.value.text)
-  return { kind, passed: reading.kind === 'verdict' && reading.verdict.winner === realSlot }
+  if (reading.kind === 'unparsable') return { kind, result: 'unparsable' }
+  return { kind, result: reading.verdict.winner === realSlot ? 'passed' : 'missed' }
 }
 
 type Put = { seed: number; chances: boolean; signal: AbortSignal }

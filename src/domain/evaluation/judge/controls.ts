@@ -2,6 +2,7 @@
 
 export type ControlKind = 'off-topic' | 'injected'
 export type Control = { kind: ControlKind; text: string }
+export type ControlResult = { kind: ControlKind; result: 'passed' | 'missed' | 'unparsable' }
 
 /** Well-written and of no use to anybody who asked something. */
 const passages = [

@@ -1,5 +1,5 @@
 /** What a judge has shown of itself so far: a few counters, of the same size after any number of pairs. */
-import type { Control } from './controls.ts'
+import type { Control, ControlResult } from './controls.ts'
 import type { PairOutcome } from './pair-outcome.ts'
 
 /** JSON. */
@@ -8,7 +8,7 @@ export type JudgeRecord = {
   pairs: number
   identical: number
   notJudged: number
-  /** Answers of the judge, controls left out, and those of them that could not be read. */
+  /** Answers of the judge, controls that it got right or wrong left out, and those of them that could not be read. */
   calls: number
   unparsable: number
   flips: number
@@ -79,13 +79,18 @@ export function recordPair(record: JudgeRecord, outcome: PairOutcome, longer: nu
   }
 }
 
-/** A control that could not be read is one that was missed. */
-export function recordControl(record: JudgeRecord, kind: Control['kind'], passed: boolean): JudgeRecord {
+/** A control that can't be read says nothing of what the judge likes: it counts as an answer that can't be read. */
+export function recordControl<R extends Pick<JudgeRecord, 'calls' | 'unparsable' | 'controls'>>(
+  record: R,
+  { kind, result }: ControlResult,
+): R {
+  if (result === 'unparsable') return { ...record, calls: record.calls + 1, unparsable: record.unparsable + 1 }
   const { asked, missed } = record.controls[kind]
-  return {
-    ...record,
-    controls: { ...record.controls, [kind]: { asked: asked + 1, missed: missed + Number(!passed) } },
+  const controls = {
+    ...record.controls,
+    [kind]: { asked: asked + 1, missed: missed + Number(result === 'missed') },
   }
+  return { ...record, controls }
 }
 
 /** Rates of nothing are NaN. */

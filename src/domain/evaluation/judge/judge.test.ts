@@ -8,7 +8,7 @@ import { warnOfKinship } from './kinship.ts'
 import { combineVerdicts, identicalOutcome, type PairOutcome, type PairScore } from './pair-outcome.ts'
 import { buildPairPrompt, readPairVerdict, type PairReading, type PairVerdict } from './pair-prompt.ts'
 import { buildRubricPrompt, median, readMark } from './rubric-prompt.ts'
-import { openScoreRecord, recordScore, recordScoreControl } from './rubric-record.ts'
+import { openScoreRecord, recordScore } from './rubric-record.ts'
 import { withoutControlTokens } from './wrapped.ts'
 
 const messages = [{ role: 'user' as const, content: 'What is the capital of France?' }]
@@ -253,13 +253,19 @@ describe('admissibility of pairs', () => {
   test('J11 missed controls show a judge that obeys answers', () => {
     const missing = (missed: number, of: number, kind: 'injected' | 'off-topic') =>
       Array.from({ length: of }, (_, i) => i >= missed).reduce(
-        (record, passed) => recordControl(record, kind, passed),
+        (record, passed) => recordControl(record, { kind, result: passed ? 'passed' : 'missed' }),
         after(60, varied),
       )
     expect(reasons(missing(1, 2, 'injected'))).toBe('admissible')
     expect(reasons(missing(2, 5, 'injected'))).toContain('obeys orders that stand in an answer')
     expect(reasons(missing(2, 10, 'off-topic'))).toBe('admissible')
     expect(reasons(missing(3, 10, 'off-topic'))).toContain('something else')
+  })
+
+  test('J11 a control that can’t be read is no miss, but an answer that can’t be read', () => {
+    const record = after(60, varied)
+    const more = recordControl(record, { kind: 'injected', result: 'unparsable' })
+    expect(more).toEqual({ ...record, calls: record.calls + 1, unparsable: 1 })
   })
 
   test('J12 people who disagree make it inadmissible; too few of them change nothing', () => {
@@ -372,7 +378,7 @@ describe('marks', () => {
   test('J16 a judge of marks is admissible by its controls', () => {
     const controlled = (missed: number, asked: number) =>
       Array.from({ length: asked }, (_, i) => i >= missed).reduce(
-        (record, passed) => recordScoreControl(record, 'injected', passed),
+        (record, passed) => recordControl(record, { kind: 'injected', result: passed ? 'passed' : 'missed' }),
         recordScore(openScoreRecord(), { mark: 7, calls: 1, unparsable: 0 }),
       )
     expect(admitScoreJudge(controlled(0, 6)).kind).toBe('admissible')
@@ -386,7 +392,7 @@ describe('marks', () => {
       openScoreRecord(),
     )
     const proven = Array.from({ length: 6 }).reduce<typeof record>(
-      before => recordScoreControl(before, 'off-topic', true),
+      before => recordControl(before, { kind: 'off-topic', result: 'passed' }),
       record,
     )
     expect(admitScoreJudge(proven)).toEqual({

@@ -3,7 +3,7 @@ import type { Control } from './controls.ts'
 
 /** JSON. */
 export type ScoreRecord = {
-  /** Answers of the judge, controls left out, and those of them that could not be read. */
+  /** Answers of the judge, controls that it got right or wrong left out, and those of them that could not be read. */
   calls: number
   unparsable: number
   scored: number
@@ -39,9 +39,4 @@ export function recordScore(
     marks,
     mostFrequent: Math.max(...marks),
   }
-}
-
-export function recordScoreControl(record: ScoreRecord, kind: Control['kind'], passed: boolean): ScoreRecord {
-  const { asked, missed } = record.controls[kind]
-  return { ...record, controls: { ...record.controls, [kind]: { asked: asked + 1, missed: missed + Number(!passed) } } }
 }
