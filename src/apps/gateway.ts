@@ -5,7 +5,7 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import { dialectOf, openWire } from '../adapters/engine/index.ts'
 import { relayedSegments, relayToController } from '../adapters/controller-relay/index.ts'
 import { makeUuid7, openJournal } from '../adapters/journal/index.ts'
-import { keepDialling, openGatewayDisk, tell } from '../adapters/link/index.ts'
+import { keepDialling, openGatewayDisk, pairsOver, tell } from '../adapters/link/index.ts'
 import { endAnswer, openHttp, sendFault } from '../adapters/openai-http/index.ts'
 import { openRedisCounts } from '../adapters/limits/redis/index.ts'
 import { openTokens } from '../adapters/jwks/index.ts'
@@ -27,8 +27,11 @@ import {
   openGate,
   openMemoryGuard,
   openServe,
+  openShadow,
   watchReplicas,
+  type Exchange,
 } from '../services/serve/index.ts'
+import { openPairSender } from '../services/shadow/index.ts'
 import { aborted } from './aborted.ts'
 import { openBeside } from './gateway-link.ts'
 import { openGatewayState } from './gateway-state.ts'
@@ -164,6 +167,12 @@ export async function runGateway(
     queued: admission.waiting,
     queues: admission.counts,
     limits: () => limits.mode().mode,
+    releases: () =>
+      fleet
+        .routes()
+        .flatMap(({ name: model, release }) =>
+          release === null ? [] : [{ model, candidate: release.candidate, share: release.share }],
+        ),
     replicas: () =>
       fleet.replicas().map(({ id: replica, version, inFlight, health, load }) => ({
         version,
@@ -174,6 +183,21 @@ export async function runGateway(
       })),
   })
   const recent = openRecentRequests()
+  const pairs = openPairSender({
+    send: pairsOver(line),
+    count: metrics.shadow,
+    onProblem: (problem, cause) => log.warn({ err: cause }, problem),
+  })
+  const report = (error: unknown, exchange: Exchange) =>
+    log.error({ err: error, request: exchange.id }, 'a request failed in a way nobody foresaw')
+  const shadow = openShadow({
+    fleet,
+    admission,
+    mustShed: memory.mustShed,
+    onPair: pairs.add,
+    count: metrics.shadow,
+    report,
+  })
   const lookUp = lookUpBy({ table: state.access, tokens })
   const serve = openServe({
     gate,
@@ -195,6 +219,7 @@ export async function runGateway(
     admission,
     mustShed: memory.mustShed,
     fleet,
+    shadow,
     wire,
     conversations,
     recorder: {
@@ -209,8 +234,7 @@ export async function runGateway(
         recent.note(record)
       },
     },
-    report: (error, exchange) =>
-      log.error({ err: error, request: exchange.id }, 'a request failed in a way nobody foresaw'),
+    report,
     now,
   })
   const { server, openLocal, connections } = openHttp({
@@ -255,6 +279,7 @@ export async function runGateway(
 
   await aborted(signal)
   await drain(server)
+  shadow.close()
   stopWatching.abort()
   stopLink.abort()
   tokens.close()

@@ -15,9 +15,12 @@ import {
   openConversations,
   openFleet,
   openServe,
+  openShadow,
   watchReplicas,
   openGate,
   type Authenticate,
+  type CopiedPair,
+  type ShadowOutcome,
 } from '../../src/services/serve/index.ts'
 
 export const testKey = 'sk-test-key-of-the-suite'
@@ -72,7 +75,18 @@ export async function startGateway(options: GatewayOptions) {
   fleet.watch(admission.changed)
   const limiter = openLimiter({ shared: null, onMode: () => {} })
   const budgets = openBudgets()
+  const shadowed: [model: string, outcome: ShadowOutcome][] = []
+  const pairs: CopiedPair[] = []
+  const shadow = openShadow({
+    fleet,
+    admission,
+    mustShed: () => options.shed?.() ?? false,
+    onPair: pair => pairs.push(pair),
+    count: (model, outcome) => shadowed.push([model, outcome]),
+    report: error => unexpected.push(error),
+  })
   const serve = openServe({
+    shadow,
     gate,
     fleet,
     wire,
@@ -185,7 +199,11 @@ export async function startGateway(options: GatewayOptions) {
         ...init,
       })
     },
+    /** Copies that both versions answered, and what became of all others. */
+    pairs,
+    shadowed,
     async close(): Promise<void> {
+      shadow.close()
       stop.abort()
       server.closeAllConnections()
       await new Promise(resolve => server.close(resolve))

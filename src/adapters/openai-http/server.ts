@@ -245,6 +245,8 @@ function toExchange({ request, response, id, from, path, modelPath }: ExchangePa
     estimatedTokens: null,
     lastHead: null,
     lastBytes: null,
+    tee: null,
+    onEnded: null,
   }
   response.on('close', () => {
     if (response.writableFinished) return

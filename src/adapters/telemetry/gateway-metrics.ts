@@ -2,6 +2,7 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { EngineLoad } from '../../domain/serving/index.ts'
 import type { Meter } from '../../services/serve/index.ts'
+import { openReleaseSeries, type ReleaseNumbers, type ReleaseSeries } from './release-series.ts'
 import { openRequestSeries } from './request-series.ts'
 
 /** Live numbers, read at each scrape. */
@@ -13,14 +14,18 @@ export type GatewayNumbers = {
   queues(): { version: string; running: number; waiting: number }[]
   /** Where limits are counted now. */
   limits(): 'local' | 'shared' | 'divided'
+  releases: ReleaseNumbers
   replicas(): { version: string; replica: string; inFlight: number; up: boolean; load: EngineLoad | null }[]
 }
 
 /** Labels are bounded: models and versions come from the snapshot, never from what a client typed. */
-export function openGatewayMetrics(numbers: GatewayNumbers): Meter & { text(): Promise<string>; contentType: string } {
+export function openGatewayMetrics(
+  numbers: GatewayNumbers,
+): Meter & Pick<ReleaseSeries, 'shadow'> & { text(): Promise<string>; contentType: string } {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const requests = openRequestSeries()
+  const releases = openReleaseSeries(registry, () => numbers.releases())
   gauge('holdfast_client_connections', 'Connections of clients that are open.', () => numbers.connections())
   gauge('holdfast_requests_in_flight', 'Requests being served.', () => numbers.inFlight())
   gauge('holdfast_requests_waiting', 'Requests waiting for a place on an engine.', () => numbers.queued())
@@ -93,7 +98,11 @@ export function openGatewayMetrics(numbers: GatewayNumbers): Meter & { text(): P
   }
 
   return {
-    finished: requests.count,
+    finished(record) {
+      requests.count(record)
+      if (record.release !== undefined) releases.finished(record)
+    },
+    shadow: releases.shadow,
     text: async () => (await registry.metrics()) + requests.text(),
     contentType: registry.contentType,
   }

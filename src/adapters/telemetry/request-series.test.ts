@@ -86,6 +86,7 @@ test('a scrape tells of every family once, also before the first request', async
     queued: () => 0,
     queues: () => [{ version: 'v', running: 2, waiting: 1 }],
     limits: () => 'divided',
+    releases: () => [],
     replicas: () => [],
   })
   const families = Array.from((await metrics.text()).matchAll(/^# TYPE (\S+)/gm), ([, name]) => name)

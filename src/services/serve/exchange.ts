@@ -3,6 +3,7 @@ import type { Principal, Priority } from '../../domain/access/index.ts'
 import type { CloseRecord, ReleaseMark } from '../../domain/journal/index.ts'
 import type { AnswerTranslator, StreamTranslator, Surface } from '../../domain/dialect/index.ts'
 import type { Ask, ModelPath, ModelRoute, VersionRoute } from '../../domain/serving/index.ts'
+import type { Tee } from './tee.ts'
 import type { Instant, KeyId, Millis, ReplicaId, RequestId, Tokens } from '../../domain/units.ts'
 
 /** What the transport knows of a request before its body is read. */
@@ -99,6 +100,10 @@ export type Exchange = {
   lastHead: { status: number; headers: Record<string, string> } | null
   /** The last bytes of the answer, held back until the journal has the record. */
   lastBytes: Uint8Array | null
+  /** Whoever reads the answer's text too; `null`: nobody. */
+  tee: Tee | null
+  /** Told once the answer is out, and the journal has it. It must not throw. */
+  onEnded: ((outcome: CloseRecord['outcome']) => void) | null
 }
 
 /** Serves one exchange. Throws FaultError; nothing between its birth and `record` catches it but to release something. */

@@ -278,6 +278,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     model: (name: string): ModelRoute | null => models.get(name) ?? null,
     modelOf,
     models: (): ModelName[] => [...models.values()].map(({ name }) => name),
+    routes: (): ModelRoute[] => [...models.values()],
     version: (name: VersionName): VersionRoute | null => groups.get(name)?.route ?? null,
     replicas: (): Replica[] => [...replicas.values()],
   }

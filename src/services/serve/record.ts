@@ -52,6 +52,7 @@ export const record =
       // An end without last words would make what was sent look whole.
       if (end.fault !== null && exchange.lastBytes === null) exchange.reply.cut()
       else exchange.reply.end(exchange.lastBytes)
+      exchange.onEnded?.(end.outcome)
     }
   }
 

@@ -11,6 +11,7 @@ import { ClientGone, ownerOf, type Exchange, type Stage } from './exchange.ts'
 import type { Fleet } from './fleet.ts'
 import type { Admission, Place } from './queue.ts'
 import { queueComments } from './queue-comments.ts'
+import type { Shadow } from './shadow.ts'
 
 /** Replicas asked for one request, at most: a request that kills engines must not kill them all. */
 export const mostAttempts = 3
@@ -19,10 +20,11 @@ export type RouteParts = {
   fleet: Fleet
   admission: Admission
   permissions: Pick<Permissions, 'model' | 'mayUse'>
+  shadow: Pick<Shadow, 'watch'>
 }
 
 export const route =
-  ({ fleet, admission, permissions }: RouteParts): Stage =>
+  ({ fleet, admission, permissions, shadow }: RouteParts): Stage =>
   next =>
   exchange => {
     const { principal, model } = exchange
@@ -34,7 +36,10 @@ export const route =
 
     async function answerInRelease(inForce: ReleaseRoute): Promise<void> {
       exchange.mark = assignArm(exchange, asked, inForce)
-      if (exchange.mark.arm === 'live') return answerByModels()
+      if (exchange.mark.arm === 'live') {
+        if (inForce.shadow !== null) shadow.watch(exchange, { release: inForce, shadow: inForce.shadow, ask: next })
+        return answerByModels()
+      }
       let fault: Fault
       try {
         return await answerByCandidate(inForce.candidate)

@@ -14,6 +14,7 @@ import type { Admission } from './queue.ts'
 import { read } from './read.ts'
 import { record } from './record.ts'
 import { route } from './route.ts'
+import type { Shadow } from './shadow.ts'
 
 export type ServeParts = {
   gate: Gate
@@ -29,6 +30,7 @@ export type ServeParts = {
   /** Nothing new may be taken in: memory is short. */
   mustShed: () => boolean
   fleet: Fleet
+  shadow: Shadow
   wire: Wire
   conversations: Conversations
   recorder: Recorder

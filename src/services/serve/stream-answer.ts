@@ -4,6 +4,7 @@
  * only the others are parsed. The end is held back until the journal has the record.
  */
 import { FaultError } from '../../domain/fault.ts'
+import { fieldOf } from '../../domain/serving/index.ts'
 import { answerHeaders, noteFirstByte, type Answer } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 import { answerFailed, messageOf, parseAnswer, recordOf, refuseError, type Parsing } from './parse-answer.ts'
@@ -13,7 +14,7 @@ import { estimateUsage, noteUsage } from './usage.ts'
 import { wholeEvents } from './whole-events.ts'
 
 export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer {
-  const { reply, translator } = exchange
+  const { reply, translator, tee } = exchange
   const eventsOf = wholeEvents()
   const stream = translator?.stream() ?? null
   const looksAtAll = stream !== null || repair?.marks.length === 0
@@ -46,6 +47,7 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
       const plain = looksAtAll ? null : countPlain(events)
       if (plain !== null) {
         exchange.pieces += plain
+        tee?.events(events)
         first ??= events
         noteFirstByte(exchange)
         if (headWaits) sendHead()
@@ -112,6 +114,7 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
     const chunk = repair === null ? parsed : repair.chunk(parsed)
     if (chunk === null) return ''
     exchange.pieces++
+    tee?.chunk(chunk)
     const { usage: told, ...rest } = chunk
     if (told !== undefined && told !== null) {
       usage = told
@@ -140,7 +143,7 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
 
 /** vLLM's option: the usage so far in every chunk. */
 function wantsRunningUsage({ ask }: Exchange): boolean {
-  const options = ask?.body['stream_options']
+  const options = ask === null ? null : fieldOf(ask, 'stream_options')
   return typeof options === 'object' && options !== null && 'continuous_usage_stats' in options
 }
 

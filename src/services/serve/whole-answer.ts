@@ -53,6 +53,7 @@ export function wholeAnswer(exchange: Exchange, repair: Repair | null): Answer {
     const problem = ask === null ? null : answerProblem(ask, answer)
     if (problem !== null) throw answerFailed(problem)
     noteUsage(exchange, answer['usage'])
+    exchange.tee?.whole(answer)
     if (translator === null) return repair === null ? theirs : Buffer.from(JSON.stringify(answer))
     return Buffer.from(JSON.stringify(translator.whole(answer)))
   }
