@@ -40,7 +40,7 @@ test('C4 contains scores the share of texts found', () => {
 test('C7 an answer too long for a pattern fails it', () => {
   const { regex } = expecting({ regex: 'a{100}$' })
   const longest = regex?.pattern.longest ?? 0
-  expect(longest).toBeGreaterThan(100_000)
+  expect(longest).toBeGreaterThan(10_000)
   expect(look({ regex: 'a{100}$' }, 'a'.repeat(longest))).toEqual([true, 1])
   expect(look({ regex: 'a{100}$' }, 'a'.repeat(longest + 1))).toEqual([false, 0])
 })

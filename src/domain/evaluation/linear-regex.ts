@@ -11,7 +11,7 @@ const longestPattern = 1_000
 /** Counted repetitions are written out, so they count here. */
 const mostInstructions = 2_000
 /** Instructions times characters. */
-const mostWork = 20_000_000
+const mostWork = 5_000_000
 const deepest = 50
 
 type Test = (char: string) => boolean
