@@ -1,11 +1,11 @@
 /** A decision: the change of a release together with everything that it was decided from. */
-import type { Evidence } from './evidence.ts'
+import { openEvidence, type Evidence } from './evidence.ts'
 import type { Effect, ReleaseEvent, Stepped } from './event.ts'
 import { readGates } from './gates.ts'
 import { alphas, limits } from './limits.ts'
 import { shareOf } from './plan.ts'
 import { realityOf } from './reality.ts'
-import type { Actor, Decision, Release, Verdict } from './release.ts'
+import type { Actor, Decision, GateReading, Release, Verdict } from './release.ts'
 
 export type Change = {
   /** What is different from now on. */
@@ -24,7 +24,7 @@ export const refuse = (release: Release, refused: string): Stepped => ({ ...unch
 
 export function decide(release: Release, event: ReleaseEvent, { to, verdict, why, by = controller }: Change): Stepped {
   const evidence = 'evidence' in event ? (event.evidence ?? null) : null
-  const gates = evidence === null ? release.gates : readGates(release, evidence, event.now)
+  const gates = gatesAt(release, event, evidence)
   const moved = to.phase !== undefined || to.step !== undefined || to.swap !== undefined
   const next: Release = {
     ...release,
@@ -46,6 +46,13 @@ export function decide(release: Release, event: ReleaseEvent, { to, verdict, why
     inputs: inputsOf(release, event, evidence),
   }
   return { next, effects: [...effectsOf(release, next), { do: 'notify', decision }], decision, refused: null }
+}
+
+/** Results come before any traffic: there is no other evidence yet, and the gates tell of them. */
+function gatesAt(release: Release, event: ReleaseEvent, evidence: Evidence | null): GateReading[] {
+  if (evidence !== null) return readGates(release, evidence, event.now)
+  const isResult = event.kind === 'smoke-done' || event.kind === 'golden-done'
+  return isResult ? readGates(release, openEvidence(release.policy), event.now) : release.gates
 }
 
 /** What has to be done because of where it is now; `before`: where it was. */
