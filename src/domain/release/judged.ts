@@ -61,7 +61,10 @@ function openSeries(margin: number): Pick<Judged, 'bets' | 'sure' | 'record' | '
 }
 
 function controlled(record: JudgeRecord, { controls = [] }: JudgedPair): JudgeRecord {
-  return controls.reduce((sum, { kind, passed }) => recordControl(sum, kind, passed), record)
+  return controls.reduce(
+    (sum, { kind, passed }) => recordControl(sum, { kind, result: passed ? 'passed' : 'missed' }),
+    record,
+  )
 }
 
 /** Without both orders nothing was judged. */
