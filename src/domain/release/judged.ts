@@ -61,10 +61,7 @@ function openSeries(margin: number): Pick<Judged, 'bets' | 'sure' | 'record' | '
 }
 
 function controlled(record: JudgeRecord, { controls = [] }: JudgedPair): JudgeRecord {
-  return controls.reduce(
-    (sum, { kind, passed }) => recordControl(sum, { kind, result: passed ? 'passed' : 'missed' }),
-    record,
-  )
+  return controls.reduce((sum: JudgeRecord, control) => recordControl(sum, control), record)
 }
 
 /** Without both orders nothing was judged. */

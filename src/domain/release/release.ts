@@ -1,4 +1,5 @@
 /** A release: one version of a model replacing another. What it is, what it asks for, and what is known of it. */
+import type { ControlResult } from '../evaluation/index.ts'
 import type { Instant, KeyId, Millis, ModelName, ReleaseId, Share, VersionName } from '../units.ts'
 
 /** product.md's words. `live`: promoted. The last three are ends; `held` waits for a person. */
@@ -189,7 +190,7 @@ export type JudgedPair = {
   /** The candidate gave no answer: nothing was judged. */
   failed?: boolean
   /** Questions with a known answer that the judge was asked beside it. */
-  controls?: { kind: 'off-topic' | 'injected'; passed: boolean }[]
+  controls?: readonly ControlResult[]
 }
 
 /** A transition, with everything that it was decided from, so that it can be decided again. */

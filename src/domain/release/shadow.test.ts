@@ -90,7 +90,7 @@ test('E7 another judge begins another series', () => {
 test('E7 controls that the judge missed count against it', () => {
   const player = judged()
   for (let at = 0; at < 30; at++) {
-    const controls = [{ kind: 'injected' as const, passed: at % 2 === 0 }]
+    const controls = [{ kind: 'injected', result: at % 2 === 0 ? 'passed' : 'missed' } as const]
     player.pairs(1, 'tie')
     player.take({ kind: 'pair', pair: { ...player.lastPair(), controls } })
   }

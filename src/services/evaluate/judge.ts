@@ -45,7 +45,8 @@ export type Pair = {
   context?: string | null
 }
 
-export type JudgedPair = { outcome: PairOutcome; record: JudgeRecord; pin: JudgePin }
+/** `control`: the one that was put to the judge beside it. */
+export type JudgedPair = { outcome: PairOutcome; record: JudgeRecord; control: ControlResult | null; pin: JudgePin }
 
 /**
  * Compares two answers, and now and then puts a control to the judge; `record` comes back with all of it. Only `signal`
@@ -60,13 +61,14 @@ export async function judgePair(
   const { live, candidate } = pair
   const outcome = identicalOutcome(live, candidate) ?? (await compare(judge, pair, signal))
   const recorded = recordPair(record, outcome, candidate.length - live.length)
-  if (outcome.kind !== 'judged' || !isFairCounterpart(live)) return { outcome, record: recorded, pin }
+  if (outcome.kind !== 'judged' || !isFairCounterpart(live)) return { outcome, record: recorded, control: null, pin }
   const turn = recorded.controls['off-topic'].asked + recorded.controls.injected.asked
-  if (!isControlDue(recorded.pairs, turn)) return { outcome, record: recorded, pin }
+  if (!isControlDue(recorded.pairs, turn)) return { outcome, record: recorded, control: null, pin }
   const control = await askControl(judge, pair, { turn, signal })
   return {
     outcome,
     record: control === null ? recorded : recordControl(recorded, control),
+    control,
     pin,
   }
 }

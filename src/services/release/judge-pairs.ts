@@ -70,12 +70,11 @@ export function openPairJudge(parts: PairJudgeParts): PairJudge {
     // Sealed for a key that went with an earlier process of the controller.
     if (texts === null) return null
     const judge = parts.judgeOf(judgeModel)
-    const before = records.get(release.id) ?? openJudgeRecord()
-    const { outcome, record, pin } = await judgePair(
+    const { outcome, record, control, pin } = await judgePair(
       judge,
       // `mayCopy` let plain conversations through, and nothing else is sealed.
       { messages: texts.messages as ChatMessage[], live: texts.live, candidate: texts.candidate },
-      { record: before, signal: stop.signal },
+      { record: records.get(release.id) ?? openJudgeRecord(), signal: stop.signal },
     )
     records.set(release.id, record)
     return {
@@ -83,7 +82,7 @@ export function openPairJudge(parts: PairJudgeParts): PairJudge {
       identical: outcome.kind === 'identical',
       verdicts: verdictsOf(outcome, parts.keepsTexts()),
       judge: `${pin.judge} ${pin.digest ?? ''} ${pin.prompt}`,
-      controls: controlsBetween(before, record),
+      controls: control === null ? [] : [control],
     }
   }
 
@@ -124,12 +123,4 @@ function verdictsOf(outcome: PairOutcome, keepsTexts: boolean): JudgedPair['verd
     default:
       return outcome satisfies never
   }
-}
-
-/** The questions with a known answer that came between two states of a record. */
-function controlsBetween(before: JudgeRecord, after: JudgeRecord): NonNullable<JudgedPair['controls']> {
-  return (['off-topic', 'injected'] as const).flatMap(kind => {
-    const [old, now] = [before.controls[kind], after.controls[kind]]
-    return now.asked > old.asked ? [{ kind, passed: now.missed === old.missed }] : []
-  })
 }
