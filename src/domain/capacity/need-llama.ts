@@ -55,7 +55,8 @@ function read(workload: Workload, layers: number): Asked {
   const { kind } = workload.engine
   if (kind === 'embedded') {
     const sequences = numberOf(workload, 'sequences') ?? 8
-    return { ...plain, context: numberOf(workload, 'context-size'), sequences, extra: 1, cpuLayers: layers }
+    const extra = workload.engine.task === 'embed' ? 1 : 0
+    return { ...plain, context: numberOf(workload, 'context-size'), sequences, extra, cpuLayers: layers }
   }
   if (kind === 'ollama') {
     const type = cacheTypeOf(workload, ['kv-cache-type', 'ollama-kv-cache-type'], 'f16')
@@ -180,7 +181,8 @@ function toNeed(layout: Layout, room: readonly number[]): Need {
       },
     ),
     toLine('compute', 'compute and output buffers', {
-      bytes: host?.compute ?? (onlyCpu ? compute.last * (1 + asked.extra) : 0) + outputBuffer(facts, asked),
+      bytes:
+        host?.compute ?? (onlyCpu ? compute.last : 0) + asked.extra * compute.embedding + outputBuffer(facts, asked),
       formula: onlyCpu ? compute.formula : 'logits and embeddings of one batch',
       source: cite(host?.compute, estimate),
     }),
@@ -223,6 +225,11 @@ function toNeed(layout: Layout, room: readonly number[]): Need {
       pcie: 0,
     },
     remarks: [
+      ...(isEmbedded && asked.extra === 0
+        ? [
+            `a first request for embeddings would take ${inGibi(cache / asked.sequences + compute.embedding)} more: task: embed counts it`,
+          ]
+        : []),
       ...(asked.cpuMoe > 0 && cards.length > 0 ? ['experts in RAM: its bandwidth bounds the speed'] : []),
       ...(!asked.flashAttention && asked.types.valueType !== 'f16'
         ? ['a quantised cache of values needs flash attention: leave it on']
@@ -240,10 +247,20 @@ function whatInRam({ cpuLayers, cpuExperts, perLayer }: InRam): string {
   return `weights in RAM: ${['the embedding', ...layers, ...experts].join(', ')}`
 }
 
-function cacheOf({ facts, asked, context }: Layout): number {
-  const layout = { ...asked.types, context: roundUp(context, 256), sequences: asked.sequences + asked.extra }
-  return kvTotal(facts.attention, { ...layout, beyondWindow: asked.microBatch, cells: 256 })
+function cacheOf(layout: Layout): number {
+  const { facts, asked, context } = layout
+  const each = { ...asked.types, context: roundUp(context, 256), cells: 256 }
+  const answers = kvTotal(facts.attention, {
+    ...each,
+    sequences: asked.sequences,
+    beyondWindow: beyondWindow(asked.microBatch),
+  })
+  // A text is embedded in one piece: the batch is as long as the context.
+  return answers + kvTotal(facts.attention, { ...each, sequences: asked.extra, beyondWindow: beyondWindow(context) })
 }
+
+/** What a sliding layer holds besides its window: the batch in flight, and the token that comes next. */
+const beyondWindow = (batch: number): number => batch + 1
 
 function kvFormula({ facts, asked, context }: Layout): string {
   const { bytesPerToken, bytesPerSequence } = kvBytes(facts.attention, asked.types)
@@ -252,21 +269,38 @@ function kvFormula({ facts, asked, context }: Layout): string {
 }
 
 /** Logits of a micro batch, the mask, and what one layer works in; a copy of an expert tensor where experts are in RAM. */
-function computeBuffers({ facts, asked, context }: Layout): { last: number; other: number; formula: string } {
+function computeBuffers(layout: Layout): { last: number; other: number; embedding: number; formula: string } {
+  const { facts, asked, context } = layout
   const batch = Math.min(asked.microBatch, context)
-  const hidden = facts.hidden ?? 4096
-  const logits = (facts.vocabulary ?? 152_000) * batch * 4
-  const cells = roundUp(context, 256)
-  const mask = asked.flashAttention ? cells * batch * 6 : cells * batch * 4 * (1 + (facts.heads ?? 32))
-  const routed = facts.experts?.used ?? 0
-  const layer = batch * 4 * (4 * hidden + 2 * activeWidth(facts) + routed * hidden)
   const experts = Math.max(0, ...partsOf(facts).layers.map(each => each.experts))
   const copy = asked.cpuMoe > 0 ? experts / 3 : 0
   return {
-    last: Math.max(logits + batch * 4 * hidden, layer) + mask + copy,
-    other: layer + mask + copy,
-    formula: `${batch} tokens at once: logits or a layer, the mask${copy > 0 ? ', one expert tensor' : ''}`,
+    last: bufferAt(layout, batch) + copy,
+    other: layerBuffer(facts, batch) + maskBuffer(layout, batch) + copy,
+    embedding: bufferAt(layout, context),
+    formula: `${batch} tokens at once: the larger of logits and a layer, masks${copy > 0 ? ', one expert tensor' : ''}`,
   }
+}
+
+/** A layer and the logits are never there at once. */
+function bufferAt(layout: Layout, batch: number): number {
+  const { facts } = layout
+  const logits = batch * 4 * ((facts.vocabulary ?? 152_000) + 4 * (facts.hidden ?? 4096))
+  return Math.max(logits, layerBuffer(facts, batch)) + maskBuffer(layout, batch)
+}
+
+/** 32-bit numbers: gate, up and their product, and four states. Fitted to llama.cpp's own logs (docs/design/0025-capacity.md). */
+function layerBuffer(facts: KnownFacts, batch: number): number {
+  const hidden = facts.hidden ?? 4096
+  return batch * 4 * (3 * activeWidth(facts) + 4 * hidden + (facts.experts?.used ?? 0) * hidden)
+}
+
+/** 16 bits for each token in flight and each in the cache; without flash attention every head's scores, too. */
+function maskBuffer({ facts, asked, context }: Layout, batch: number): number {
+  const cells = roundUp(context, 256)
+  const windows = facts.attention.flatMap(group => (group.kind === 'sliding' ? [group.window] : []))
+  const sliding = windows.length === 0 ? 0 : Math.min(cells, roundUp(Math.max(...windows) + beyondWindow(batch), 256))
+  return batch * (cells + sliding) * 2 + (asked.flashAttention ? 0 : batch * cells * 4 * (facts.heads ?? 32))
 }
 
 const outputBuffer = (facts: KnownFacts, asked: Asked): number =>

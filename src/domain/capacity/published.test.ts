@@ -196,5 +196,5 @@ test('N5 slots share the context of llama.cpp, and have one each in the embedded
       workloads: [fakeWorkload({ model: 'llama3-1-8b', quantisation: 'q4-k-m', kind, flags })],
     }).hosts[0]?.ram.parts[0]?.kvBytes ?? 0
   expect(kv('llama-cpp', { 'ctx-size': 8192, 'parallel': 4 })).toBe(gibi)
-  expect(kv('embedded', { 'context-size': 8192, 'sequences': 4 })).toBe(5 * gibi)
+  expect(kv('embedded', { 'context-size': 8192, 'sequences': 4 })).toBe(4 * gibi)
 })
