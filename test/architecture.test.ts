@@ -27,6 +27,7 @@ const copied = [
   'scripts',
   'test/support',
   'test/conformance/table.ts',
+  'bench/releases',
   'package.json',
   'tsconfig.json',
   'tsconfig.base.json',

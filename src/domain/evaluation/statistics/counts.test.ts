@@ -130,7 +130,9 @@ test('S6 a stratum that is much better does not speak for one that is worse', ()
   const steps = [{ share: 0.5, units: { candidate: 10_000, live: 10_000 }, strata }]
   expect(strata.reduce((sum, counts) => sum + logENonInferior(counts, 0.5, { ratio: 1.2 }), 0)).toBeGreaterThan(100)
   expect(logENotWorse(steps, { ratio: 0.7 })).toBeLessThan(3)
-  expect(logEWorse(steps, { ratio: 1 })).toBeLessThan(logECounts({ candidate: 700, live: 400 }, 0.5))
+  // Nor does it hide that one from «worse».
+  expect(logEWorse(steps, { ratio: 1 })).toBeGreaterThan(Math.log(1000))
+  expect(logECounts({ candidate: 710, live: 900 }, 0.5)).toBeLessThan(0)
 })
 
 test('S8 the mean of the difference e-value is 1 where the difference is the margin, and less beyond it', () => {
@@ -167,18 +169,20 @@ test('S8 without an event it is shown in the end, and one arm alone shows nothin
 })
 
 test('S22 with the units needed the evidence suffices, with one less it does not', () => {
-  const alpha = 0.01
-  const now: CountStep = { share: 0.1, units: { candidate: 500, live: 4500 }, strata: [{ candidate: 10, live: 45 }] }
+  const goal = Math.log(1 / 0.01)
   const worse = (steps: readonly CountStep[]) => logEWorse(steps, { ratio: 1 })
-  const more = neededUnits([now], worse, alpha)
-  const after = (units: number): CountStep => ({
-    share: 0.1,
-    units: { candidate: 500 + units * 0.1, live: 4500 + units * 0.9 },
-    strata: [{ candidate: 10 + units * 0.1 * 0.02, live: 45 + units * 0.9 * 0.01 }],
-  })
-  expect(more).toBeGreaterThan(1000)
-  expect(worse([after(more ?? 0)])).toBeGreaterThanOrEqual(Math.log(1 / alpha))
-  expect(worse([after((more ?? 0) - 1)])).toBeLessThan(Math.log(1 / alpha))
+  for (let seen = 500; seen < 540; seen++) {
+    const now: CountStep = { share: 0.1, units: { candidate: seen, live: 4500 }, strata: [{ candidate: 10, live: 45 }] }
+    const after = (units: number): CountStep => ({
+      share: 0.1,
+      units: { candidate: seen + units * 0.1, live: 4500 + units * 0.9 },
+      strata: [{ candidate: 10 + (units * 0.1 * 10) / seen, live: 45 + units * 0.9 * 0.01 }],
+    })
+    const more = neededUnits([now], worse, 0.01) ?? 0
+    expect(more).toBeGreaterThan(1000)
+    expect(worse([after(more)])).toBeGreaterThanOrEqual(goal)
+    expect(worse([after(more - 1)])).toBeLessThan(goal)
+  }
 })
 
 test('S22 nothing more is needed when it suffices; what never will is null; a new step uses what earlier ones saw', () => {
