@@ -1,4 +1,4 @@
-/** What people may do to a release by hand: each with a name and a reason. Rules: R25–R29 in SPEC.md. */
+/** What people may do to a release by hand: each with a name and a reason. Rules: R24–R27 in SPEC.md. */
 import { decide, refuse } from './decide.ts'
 import type { Act, Stepped } from './event.ts'
 import { isOverFor, placeIn, weightsOf } from './plan.ts'

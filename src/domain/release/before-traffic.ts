@@ -1,4 +1,4 @@
-/** The phases before a client's request reaches the candidate. Rules: R6–R11 in SPEC.md. */
+/** The phases before a client's request reaches the candidate. Rules: R6–R11, R21–R23 in SPEC.md. */
 import { goingBack } from './begin.ts'
 import { counted } from './figures.ts'
 import { limits } from './limits.ts'

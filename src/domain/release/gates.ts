@@ -1,4 +1,4 @@
-/** Gates: what the evidence of a release says now, each in numbers and in one sentence. Rules: G1–G12 in SPEC.md. */
+/** Gates: what the evidence of a release says now, each in numbers and in one sentence. Rules: R7–R16 in SPEC.md. */
 import type { Instant } from '../units.ts'
 import { millis } from '../units.ts'
 import { errorsGate, feedbackGate, latencyGate, sampleRatio } from './count-gates.ts'

@@ -1,7 +1,7 @@
-/** What a look at the world makes of a release: stop, hold, go on, or wait. Rules: R5–R19 in SPEC.md. */
+/** What a look at the world makes of a release: stop, hold, go on, or wait. Rules: R3–R6, R13, R16, R17 in SPEC.md. */
 import { atDraft, atShadow, atTrial } from './before-traffic.ts'
-import { decide, unchanged } from './decide.ts'
-import type { Look, Stepped } from './event.ts'
+import { decide, unchanged, workOf } from './decide.ts'
+import type { Effect, Look, Stepped } from './event.ts'
 import { lasting } from './figures.ts'
 import { gatesOf } from './gates.ts'
 import { isOver, waits } from './limits.ts'
@@ -11,12 +11,15 @@ import { needsCandidate, needsLive } from './reality.ts'
 import type { Release, Verdict } from './release.ts'
 import { atTraffic } from './traffic.ts'
 
+const askConfirm: Effect = { do: 'confirm' }
+
 export function look(release: Release, at: Look): Stepped {
   if (isOverFor(release)) return unchanged(release)
   const watched = watch(release, at)
   const next = nextAt(watched, at)
   if (next.do === 'change') return decide(watched, at, next.change)
-  return { ...unchanged(watched), effects: next.confirm === true ? [{ do: 'confirm' }] : [] }
+  // Whoever was asked before may have failed, or be gone: asking again costs nothing.
+  return { ...unchanged(watched), effects: [...workOf(watched), ...(next.confirm === true ? [askConfirm] : [])] }
 }
 
 /** How it stands now, for people: a release's own `why` is as old as its last decision. */

@@ -1,4 +1,4 @@
-/** The plan of a release: its phases and weights, as its policy leaves them. Rules: R1–R4 in SPEC.md. */
+/** The plan of a release: its phases and weights, as its policy leaves them. Rules: R1, R2 in SPEC.md. */
 import { share, type Share } from '../units.ts'
 import type { Phase, Policy, Release } from './release.ts'
 

@@ -1,4 +1,4 @@
-/** What gateways and agents should do while a release is where it is. Rules: R20–R24 in SPEC.md. */
+/** What gateways and agents should do while a release is where it is. Rules: R20–R22 in SPEC.md. */
 import { share, type Share, type VersionName } from '../units.ts'
 import { hasTraffic, isOverFor, placeIn, shareOf } from './plan.ts'
 import type { Release } from './release.ts'

@@ -1,4 +1,4 @@
-/** Results that come back: of the smoke test, the golden set, the confirm hook. Rules: R7, R8, R18 in SPEC.md. */
+/** Results that come back: of the smoke test, the golden set, the confirm hook. Rules: R7, R18, R21 in SPEC.md. */
 import { decide, unchanged } from './decide.ts'
 import type { ReleaseEvent, Stepped } from './event.ts'
 import { hold, rollBack } from './next.ts'

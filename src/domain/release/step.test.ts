@@ -299,10 +299,12 @@ test('R20 held keeps the share; after an end one version has everything', () => 
   expect(realityOf(player.release())).toMatchObject({ live: 'v1', beside: null, share: 0, shadow: null })
 })
 
-test('R28 after a restart the present effects come once more', () => {
+test('R28 after a restart the present effects come once more, and work that is not done is asked for again', () => {
   const player = play(policyOf({ smoke, canary: canaryOf([0.1, 1]) }))
   player.look()
   expect(said(player.restart().effects)).toEqual(['serve', 'smoke'])
+  // The one who was asked may have failed.
+  expect(said(player.look().effects)).toEqual(['smoke'])
   player.smoke(true)
   expect(said(player.restart().effects)).toEqual(['serve'])
 })

@@ -1,4 +1,4 @@
-/** The phases in which clients meet the candidate: its part grows, or all is there and is watched. Rules: R12–R19 in SPEC.md. */
+/** The phases in which clients meet the candidate: its part grows, or all is there and is watched. Rules: R12, R14, R15, R18 in SPEC.md. */
 import { lasting, percent } from './figures.ts'
 import type { Gate } from './gate.ts'
 import { bakeOf } from './limits.ts'
