@@ -210,6 +210,7 @@ export async function runGateway(
       permitted: principal => permittedModels(state.access(), principal, fleet.models()),
       version: fleet.version,
       modelOf: fleet.modelOf,
+      flags: fleet.flags,
       holders: principal => holdersOf(state.access(), principal),
     },
     limiter: limits,

@@ -97,6 +97,7 @@ export async function startGateway(options: GatewayOptions) {
       model: fleet.model,
       version: fleet.version,
       modelOf: fleet.modelOf,
+      flags: fleet.flags,
       mayUse: (_principal, name) =>
         typeof options.mayUse === 'function' ? options.mayUse({ name }) : (options.mayUse ?? true),
       permitted: () => fleet.models(),

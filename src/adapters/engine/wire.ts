@@ -19,9 +19,14 @@ export function openWire(): Wire {
   }
 
   return {
-    post(target, { path, body, contentType, requestId }, listener) {
+    post(target, { path, body, contentType, requestId, flags = [] }, listener) {
       const endpoint = endpointOf(target.address)
-      const headers = { ...headersOf(target), 'content-type': contentType, 'x-request-id': requestId }
+      const headers: Record<string, string> = {
+        ...headersOf(target),
+        'content-type': contentType,
+        'x-request-id': requestId,
+      }
+      if (flags.length > 0) headers['x-holdfast-flags'] = flags.join(',')
       return client.send(endpoint, { method: 'POST', path: below(endpoint.base, path), headers, body }, listener)
     },
     async get(target, path, signal) {

@@ -189,6 +189,8 @@ export function openHttp(parts: HttpParts): Http {
 
 const ignore = (): void => {}
 
+const noFlags: readonly string[] = []
+
 type ExchangeParts = {
   request: IncomingMessage
   response: ServerResponse
@@ -227,6 +229,7 @@ function toExchange({ request, response, id, from, path, modelPath }: ExchangePa
     form: null,
     translator: null,
     stream: null,
+    flags: noFlags,
     model: null,
     answering: null,
     version: null,

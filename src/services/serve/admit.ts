@@ -6,6 +6,7 @@ import {
   charactersPerToken,
   plainModel,
   promptTokens,
+  type FlagRoute,
   type ModelRoute,
   type VersionRoute,
 } from '../../domain/serving/index.ts'
@@ -21,6 +22,7 @@ import {
 import type { BudgetLease, Budgets, Estimates } from '../budgets/index.ts'
 import type { LimitLease, Limiter, Subject, TokenEstimates } from '../limits/index.ts'
 import { ClientGone, type Exchange, type Stage } from './exchange.ts'
+import { answersInstead, flagsFor } from './flags.ts'
 
 /** The routing table's models, and who may use them. */
 export interface Permissions {
@@ -28,6 +30,7 @@ export interface Permissions {
   version(name: VersionName): VersionRoute | null
   /** The one that a version answers for, or may come to answer for. */
   modelOf(version: VersionName): ModelRoute | null
+  flags(): readonly FlagRoute[]
   mayUse(principal: Principal, model: ModelName): boolean
   permitted(principal: Principal): ModelName[]
   /** Whose limits and budgets count, and how soon its turn comes. */
@@ -50,13 +53,15 @@ export const admit =
   exchange => {
     const { principal, ask } = exchange
     if (principal === null || ask === null) throw new TypeError('admit comes after authenticate and read')
-    const model = permissions.model(ask.model)
-    if (model === null) {
+    const named = permissions.model(ask.model)
+    if (named === null) {
       if (principal.kind === 'admin' && askByVersion(exchange, permissions, ask.model)) return next(exchange)
       throw new FaultError({ kind: 'model-unknown', model: ask.model, available: permissions.permitted(principal) })
     }
-    if (!permissions.mayUse(principal, model.name))
-      throw new FaultError({ kind: 'model-not-permitted', model: model.name })
+    if (!permissions.mayUse(principal, named.name))
+      throw new FaultError({ kind: 'model-not-permitted', model: named.name })
+    const flags = permissions.flags()
+    const model = flags.length === 0 ? named : underFlags(named, flagsFor(principal, flags))
     exchange.model = model
     const { holders, priority } = permissions.holders(principal)
     exchange.priority = priority
@@ -73,6 +78,13 @@ export const admit =
     const counted = { characters: prompt * charactersPerToken, maxTokens: bound }
     const taken = take()
     return taken instanceof Promise ? taken.then(serve, refused) : serve(taken)
+
+    /** Who may use a model may have what a flag lets answer for it: nobody asked for that one. */
+    function underFlags(asked: ModelRoute, on: readonly FlagRoute[]): ModelRoute {
+      exchange.flags = on.map(({ name }) => name)
+      const instead = answersInstead(on, asked.name)
+      return (instead === null ? null : permissions.model(instead)) ?? asked
+    }
 
     function take(): LimitLease | Promise<LimitLease> {
       try {

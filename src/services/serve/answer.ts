@@ -30,13 +30,18 @@ export function answerHeaders(exchange: Exchange, contentType: string, isWhole =
 }
 
 /** Who answered, and how many were asked. */
-export function routeHeaders({ version, replica, attempts }: Exchange): Record<string, string> {
+export function routeHeaders({ version, replica, attempts, flags }: Exchange): Record<string, string> {
   return {
     ...(version === null ? {} : { 'x-holdfast-version': version.name }),
     ...(replica === null ? {} : { 'x-holdfast-replica': replica }),
     ...(attempts === 0 ? {} : { 'x-holdfast-attempts': String(attempts) }),
+    ...flagHeaders(flags),
   }
 }
+
+/** What was on for it. */
+export const flagHeaders = (flags: readonly string[]): Record<string, string> =>
+  flags.length === 0 ? {} : { 'x-holdfast-flags': flags.join(',') }
 
 /** Node throws at other characters in a header, and engines may send any. */
 const isPlain = (contentType: string): boolean => /^[\x20-\x7e]{1,256}$/.test(contentType)

@@ -2,9 +2,11 @@
 import { FaultError, type Fault } from '../../domain/fault.ts'
 import { prefixBlocks, type Caller, type Retry } from '../../domain/routing/index.ts'
 import {
+  changedFields,
   conversationOf,
   promptTokens,
   toEngineBody,
+  toEngineChanges,
   type GatewayLimits,
   type RoutingStrategy,
 } from '../../domain/serving/index.ts'
@@ -35,7 +37,7 @@ export const call =
     if (key !== null && !exchange.opened) recorder.append({ t: 'open', ...who, key, model: model.name })
     exchange.opened = true
 
-    const body = toEngineBody(ask, answering, version)
+    const body = ask.plain === undefined ? toEngineBody(ask, answering, version) : null
     const prompt = promptTokens(ask)
     const caller = callerOf(exchange, answering.routing)
     const retries = fleet.retries(version.name)
@@ -58,7 +60,7 @@ export const call =
       } catch (error) {
         if (!(error instanceof FaultError) || exchange.gone) throw error
         if (exchange.firstByteMs !== null) throw error
-        const mayLeaveOut = exchange.translator?.longestIsAWish === true && 'max_tokens' in body
+        const mayLeaveOut = exchange.translator?.longestIsAWish === true && body !== null && 'max_tokens' in body
         if (error.fault.kind === 'context-exceeded' && mayLeaveOut) {
           // Once more of the same replica: as long as what is left of its context.
           delete body['max_tokens']
@@ -77,8 +79,8 @@ export const call =
       if (exchange.gone) throw new ClientGone()
       const lease = fleet.lease(replica)
       try {
-        const { body: mended, path, repair } = toRequest(replica)
-        const request = { path, ...(await encode(mended, exchange)), requestId: exchange.id }
+        const { repair, ...asked } = relayed(replica) ?? (await toRequest(replica))
+        const request = { ...asked, requestId: exchange.id, flags: exchange.flags }
         if (exchange.gone) throw new ClientGone()
         lease.asked(prompt)
         const done = relay({ exchange, replica, wire, limits: limits(), request, repair, lease })
@@ -96,11 +98,27 @@ export const call =
       }
     }
 
-    function toRequest(replica: Replica): EngineRequest {
-      if (ask === null || version === null) throw new TypeError('call comes after route')
-      return replica.dialect.toRequest(ask.path, body, version.name)
+    /** `null`: more has to be changed in it than fields. */
+    function relayed({ dialect }: Replica): Asking | null {
+      if (ask?.plain === undefined || answering === null || version === null) return null
+      const { path, plain } = ask
+      const changes = toEngineChanges(ask, plain, { model: answering, version })
+      if (changes === null) return null
+      const relaying = dialect.relay?.(path, changedFields(plain, changes)) ?? null
+      if (relaying === null) return null
+      const bytes = plain.with({ ...changes, fields: { ...changes.fields, ...relaying.fields } })
+      return { path: relaying.path, repair: relaying.repair, body: bytes, contentType: 'application/json' }
+    }
+
+    async function toRequest({ dialect }: Replica): Promise<Asking> {
+      if (ask === null || answering === null || version === null) throw new TypeError('call comes after route')
+      const whole = body ?? toEngineBody(ask, answering, version)
+      const { body: theirs, path, repair } = dialect.toRequest(ask.path, whole, version.name)
+      return { path, repair, ...(await encode(theirs, exchange)) }
     }
   }
+
+type Asking = Omit<WireRequest, 'requestId' | 'flags'> & Pick<EngineRequest, 'repair'>
 
 /** Why this replica, and for whom it stands in. */
 function choiceOf({ mark, model, answering, version }: Exchange, reason: string): string {

@@ -70,7 +70,9 @@ export type Exchange = {
   translator: AnswerTranslator | null
   /** That of the stream under way. */
   stream: StreamTranslator | null
-  /** The model that was asked for. */
+  /** Names of the flags that are on for it. */
+  flags: readonly string[]
+  /** The model that was asked for, or that a flag lets answer instead. */
   model: ModelRoute | null
   /** The model that answers: the one asked for, or one that stands in for it. */
   answering: ModelRoute | null

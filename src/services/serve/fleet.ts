@@ -16,6 +16,7 @@ import {
   stepHealth,
   stepProgress,
   usableFor,
+  type FlagRoute,
   type HealthEvent,
   type ModelRoute,
   type ModelStatus,
@@ -57,6 +58,7 @@ type Group = { route: VersionRoute; replicas: Replica[]; routing: Routing; retri
 /** Empty until it is given a snapshot. Everything here is synchronous. */
 export function openFleet({ dialectOf, secret, now }: FleetParts) {
   let models = new Map<string, ModelRoute>()
+  let flags: readonly FlagRoute[] = []
   let groups = new Map<VersionName, Group>()
   let replicas = new Map<ReplicaId, Replica>()
   let gateways = 1
@@ -65,6 +67,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
   /** Replaces the routing table in one step. Replicas at the same address keep their counts and health. */
   function use(next: Snapshot): void {
     models = new Map(next.models.map(model => [model.name, model]))
+    flags = next.flags
     const gone = [...groups.keys()]
     const kept = new Map<ReplicaId, Replica>()
     const nextGroups = new Map<VersionName, Group>()
@@ -278,6 +281,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     model: (name: string): ModelRoute | null => models.get(name) ?? null,
     modelOf,
     models: (): ModelName[] => [...models.values()].map(({ name }) => name),
+    flags: (): readonly FlagRoute[] => flags,
     routes: (): ModelRoute[] => [...models.values()],
     version: (name: VersionName): VersionRoute | null => groups.get(name)?.route ?? null,
     replicas: (): Replica[] => [...replicas.values()],

@@ -1,7 +1,14 @@
 /** What serving asks of the world. */
 import type { Fault } from '../../domain/fault.ts'
 import type { CloseRecord, OpenRecord } from '../../domain/journal/index.ts'
-import type { EngineKind, EngineLoad, EnginePath, ReplicaRoute } from '../../domain/serving/index.ts'
+import type {
+  BodyChanges,
+  EngineKind,
+  EngineLoad,
+  EnginePath,
+  PlainFields,
+  ReplicaRoute,
+} from '../../domain/serving/index.ts'
 import type { VersionName } from '../../domain/units.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -18,6 +25,11 @@ export interface EngineDialect {
    * `prompt`). Throws FaultError `unsupported`, naming the engine, for what it cannot do.
    */
   toRequest(path: EnginePath, body: Record<string, unknown>, version: VersionName): EngineRequest
+  /**
+   * The same where the body goes as it came but for `fields`, without parsing it; `null`: it has to be looked at. Absent:
+   * always.
+   */
+  relay?(path: EnginePath, body: PlainFields): EngineRelay | null
   /** What an answer other than 2xx means, so that it tells the cause. `text` is at most 64 KiB of its body. */
   toFault(status: number, text: string): Fault
   /** Asks whether the replica could serve and how busy it is, without costing it an inference. Never throws. */
@@ -31,6 +43,8 @@ export type EngineRequest = {
   /** What has to be mended in its answer; `null`: it is as OpenAI's. */
   repair: Repair | null
 }
+
+export type EngineRelay = Pick<EngineRequest, 'path' | 'repair'> & { fields?: BodyChanges['fields'] }
 
 /** `/path` is below the replica's base (`http://host:8000/v1`), `~/path` below the same without its `/v1`. */
 export type EngineAddress = `/${string}` | `~/${string}`
@@ -81,6 +95,8 @@ export type WireRequest = {
   body: string | Uint8Array
   contentType: string
   requestId: string
+  /** Names of the flags that are on for it. */
+  flags?: readonly string[]
 }
 
 /** Called in this order: `head` once, `data` any number of times, then `end` or `failed` once. After `abort`: nothing. */

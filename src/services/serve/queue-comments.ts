@@ -1,5 +1,6 @@
 /** What a stream is told while it waits for its place: comments, which clients pass over and proxies take for life. */
 import type { Millis } from '../../domain/units.ts'
+import { flagHeaders } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 
 /** Until the first of them a refusal can still be a status of its own, which clients understand best. */
@@ -35,6 +36,7 @@ export function queueComments(exchange: Exchange): QueueComments {
         'cache-control': 'no-cache',
         'x-accel-buffering': 'no',
         ...exchange.limitHeaders,
+        ...flagHeaders(exchange.flags),
       })
     }
     reply.write(Buffer.from(words))

@@ -111,6 +111,7 @@ function toRecord(exchange: Exchange, end: End): CloseRecord {
     gpuMs: exchange.gpuMs === null ? null : millis(round(exchange.gpuMs)),
     ...costOf(exchange),
     ...(exchange.mark === null ? {} : { release: exchange.mark }),
+    ...(exchange.flags.length === 0 ? {} : { flags: exchange.flags }),
   }
 }
 
