@@ -24,6 +24,7 @@ export type MeasuredNeed = {
   /** On each card, for engines that share weights out evenly. */
   weights: number | null
   compute: number | null
+  kv: number | null
   graphs: number | null
   /** In the order of the cards. */
   devices: readonly (MeasuredDevice | undefined)[]
@@ -49,6 +50,7 @@ export function profileFor(workload: Workload, cards: readonly Card[]): Measured
     source: `measured: ${found.source}`,
     weights: gpus[0]?.weights ?? null,
     compute: gpus[0]?.compute ?? null,
+    kv: gpus[0]?.kv ?? null,
     graphs,
     devices: gpus,
     host:

@@ -1,12 +1,12 @@
 /** What engines with a paged cache need (vLLM, SGLang, TensorRT-LLM, Triton, TGI): they take a share and fill it with cache. */
-import { flagOf, isOn, names, numberOf, cacheTypeOf } from './flags.ts'
-import { gibi, inGibi, mebi, toLine, total } from './fleet.ts'
+import { cacheTypeOf, flagOf, names, numberOf } from './flags.ts'
+import { gibi, inGibi, toLine, total } from './fleet.ts'
 import type { Card, Line, Need, NeedReading, Place, Settings, Workload } from './fleet.ts'
 import { attentionOfRank, kvBytes, kvTotal } from './kv-cache.ts'
 import type { KnownFacts } from './known-models.ts'
 import { profileFor } from './measured.ts'
-import type { MeasuredNeed } from './measured.ts'
-import { activeWidth, expertShare, partsOf } from './weights.ts'
+import { countsGraphs, fixedLines, isOutside } from './paged-lines.ts'
+import { expertShare, partsOf } from './weights.ts'
 
 /** `of-total`: a share of the card's whole memory. `static`: the same, for weights and cache alone. `of-free`: of what is left after weights. */
 type Budget = {
@@ -49,20 +49,10 @@ const other: Budget = {
   source: 'an engine that is not known: as vLLM',
 }
 
-/** Up to this release graphs come on top of the share, and the default is 0.9. */
-const graphsCountSince = [0, 19]
 const leastContext = 4096
 
 function vllmDefault(workload: Workload): number {
   return countsGraphs(workload) ? 0.92 : 0.9
-}
-
-/** `undefined` counts as new: a larger claim is the safe one. */
-function countsGraphs({ engine }: Workload): boolean {
-  const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(engine.version ?? '') ?? []
-  if (engine.kind !== 'vllm' || major === undefined) return true
-  const [sinceMajor = 0, sinceMinor = 0] = graphsCountSince
-  return Number(major) > sinceMajor || Number(minor) >= sinceMinor
 }
 
 export function needPaged(workload: Workload, facts: KnownFacts, { cards, room: given, grow }: Place): NeedReading {
@@ -98,7 +88,16 @@ export function needPaged(workload: Workload, facts: KnownFacts, { cards, room: 
   const offload = (numberOf(workload, 'cpu-offload-gb') ?? 0) * gibi
   const measured = profileFor(workload, cards)
   const fixed = cards.map(card =>
-    fixedLines({ workload, facts, card, ranks: cards.length, tensorParallel, offload, measured }),
+    fixedLines({
+      workload,
+      facts,
+      card,
+      ranks: cards.length,
+      tensorParallel,
+      offload,
+      measured,
+      share: budget.rule === 'of-total' ? stated : null,
+    }),
   )
   const claims = (lines: readonly Line[]): number =>
     total(lines.filter(line => !isOutside(line)).map(line => line.bytes))
@@ -203,9 +202,6 @@ function outsideOf(
   return outside(lines) + claims(lines) - claimBase(budget, lines, claims)
 }
 
-const graphsOutside = 'CUDA graphs, on top of the share'
-const isOutside = (line: Line): boolean => line.what === graphsOutside
-
 function parallelOf(
   workload: Workload,
   facts: KnownFacts,
@@ -237,68 +233,6 @@ function parallelOf(
 
 const divisorsOf = (heads: number, atMost: number): number[] =>
   Array.from({ length: atMost }, (_, index) => index + 1).filter(size => heads % size === 0)
-
-type Fixed = {
-  workload: Workload
-  facts: KnownFacts
-  card: Card
-  ranks: number
-  tensorParallel: number
-  offload: number
-  measured: MeasuredNeed | null
-}
-
-/** Everything but the cache. */
-function fixedLines({ workload, facts, card, ranks, tensorParallel, offload, measured }: Fixed): Line[] {
-  const weights = measured?.weights ?? facts.bytes / ranks
-  const isLarge = card.capacity >= 70 * gibi
-  const batched =
-    numberOf(workload, 'max-num-batched-tokens', 'max-num-tokens', 'chunked-prefill-size') ?? (isLarge ? 8192 : 2048)
-  const running = numberOf(workload, 'max-num-seqs', 'max-running-requests', 'max-batch-size') ?? (isLarge ? 1024 : 256)
-  const hidden = facts.hidden ?? 4096
-  const routed = facts.experts?.used ?? 0
-  const layer = batched * 2 * (3 * (activeWidth(facts) / tensorParallel) + (3 + routed) * hidden)
-  const logits = running * (facts.vocabulary ?? 152_000) * 4
-  const hasGraphs = !isOn(workload, 'enforce-eager', 'disable-cuda-graph')
-  return [
-    toLine('weights', ranks === 1 ? 'weights' : `weights, 1 of ${ranks} parts`, {
-      bytes: Math.max(0, Math.ceil(weights - offload)),
-      formula:
-        measured?.weights === undefined || measured.weights === null
-          ? `${inGibi(facts.bytes)}${ranks === 1 ? '' : ` / ${ranks}`}${offload === 0 ? '' : ` − ${inGibi(offload)} in RAM`}`
-          : 'what its log says it loaded',
-      source: measured?.source ?? facts.source,
-    }),
-    toLine('compute', 'activations at their peak', {
-      bytes: Math.ceil(measured?.compute ?? Math.max(layer, logits)),
-      formula: `max(${batched} tokens × 2 B × (3 × width + ${3 + routed} × ${hidden}), ${running} requests × vocabulary × 4 B)`,
-      source:
-        measured?.compute === undefined || measured.compute === null
-          ? 'an estimate, fitted to profiles that vLLM printed'
-          : measured.source,
-    }),
-    toLine('overhead', 'CUDA context and libraries', {
-      bytes: (tensorParallel > 1 ? 1200 : 400) * mebi,
-      formula: tensorParallel > 1 ? '0.4 GiB and 0.8 GiB of NCCL' : '0.4 GiB',
-      source: 'an estimate: 0.2 to 1.3 GiB in published logs',
-    }),
-    ...(hasGraphs
-      ? [
-          toLine('overhead', countsGraphs(workload) ? 'CUDA graphs' : graphsOutside, {
-            bytes: Math.ceil(measured?.graphs ?? 600 * mebi),
-            formula:
-              measured?.graphs === undefined || measured.graphs === null
-                ? '0.6 GiB'
-                : 'what its log says capturing took',
-            source:
-              measured?.graphs === undefined || measured.graphs === null
-                ? 'an estimate: 0.3 to 1.5 GiB'
-                : measured.source,
-          }),
-        ]
-      : []),
-  ]
-}
 
 const toFormula = (budget: Budget, share: number | null): string => {
   if (budget.rule === 'of-free') return `${share} × what is free after the rest`
