@@ -36,11 +36,14 @@ All on one port (8080 unless the spec or a flag says otherwise).
 | \`POST /v1/audio/speech\` | OpenAI's |
 | \`POST /v1/tokenize\` | vLLM's: \`prompt\` or \`messages\`, answered by \`count\`, \`tokens\`, \`max_model_len\` |
 | \`GET /v1/models\`, \`GET /v1/models/{id}\` | \`data[]\` as OpenAI's; beside it \`models[]\` with \`name\`, \`version\`, \`status\` (\`loaded\`, \`loading\`, \`stopped\`, \`unavailable\`). Only what the key may use. |
+| \`POST /v1/feedback\` | \`{request_id, score: 1 or -1, comment?}\`: what somebody thought of an answer of the last 7 days, by its \`x-request-id\`; for the key that asked. The last word counts, and of a comment only a digest is kept. \`checked\` is false where another gateway answered: then the controller looks whose request it was. |
 
 Each also without the \`/v1\`. The key goes as \`Authorization: Bearer\` or \`x-api-key\`; a token of an identity provider in
 \`gateway.jwt\` does instead. Answers carry \`x-request-id\` (Holdfast's own, a UUIDv7; a client's is kept beside it),
-\`x-holdfast-version\` and the \`x-litellm-*\` headers that LiteLLM's clients read. What works with which engine:
-[conformance](conformance.md).
+\`x-holdfast-version\`, \`x-holdfast-flags\` (where flags were on) and the \`x-litellm-*\` headers that LiteLLM's clients read.
+What works with which engine: [conformance](conformance.md).
+With the admin key, \`model\` may also be a version's whole name: that version answers, outside of any release, and nobody
+stands in for it.
 What can go wrong: [errors](errors.md).
 
 ## Health: without a key

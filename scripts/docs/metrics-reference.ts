@@ -8,6 +8,7 @@ export async function metricsReference(): Promise<Record<string, string>> {
     queued: () => 0,
     queues: () => [],
     limits: () => 'local',
+    releases: () => [],
     replicas: () => [],
   })
   const text = await metrics.text()
@@ -21,7 +22,8 @@ export async function metricsReference(): Promise<Record<string, string>> {
 
 \`GET /metrics\` of a gateway, in Prometheus' text format; open on loopback, elsewhere it wants a key. Besides these there are
 the usual \`process_*\` and \`nodejs_*\`. Labels are \`model\` and \`version\` (and \`replica\`), as the spec names them, never what a
-client sent.
+client sent; a \`candidate\` is the version that a release may put in the live one's place, an \`arm\` which of the two a request
+was assigned to.
 
 | metric | type | meaning |
 |---|---|---|
