@@ -32,6 +32,3 @@ export type GoldenCase = {
 }
 
 export type GoldenSet = { cases: readonly GoldenCase[] }
-
-/** Some check of this case needs a judge's mark. */
-export const needsMark = ({ expect }: GoldenCase): boolean => expect.rubric !== undefined

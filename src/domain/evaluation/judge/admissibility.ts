@@ -9,7 +9,7 @@ export type Admissibility =
   /** `needed`: judgements until the judge itself can be judged. */
   | { kind: 'unproven'; needed: number; why: string }
 
-export const judgeLimits = {
+const judgeLimits = {
   flipRate: 0.35,
   parseFailureRate: 0.02,
   positionBias: 0.2,
