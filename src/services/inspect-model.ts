@@ -115,7 +115,7 @@ async function chooseWeights(
 
 /** One part of a split or sharded model stands for all of it. */
 function pickNamed(file: string): { index: string } | { weights: [string, ...string[]] } {
-  if (/\.index\.json$/.test(file)) return { index: file }
+  if (file.endsWith('.index.json')) return { index: file }
   return { weights: ggufParts(file) }
 }
 

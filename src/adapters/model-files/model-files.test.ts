@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -59,10 +58,12 @@ describe('on this machine', () => {
     expect(await place.open('gone')).toBe(null)
   })
 
-  test('a pipe is refused instead of waited for', async () => {
-    const pipe = join(folder(), 'm.gguf')
-    execFileSync('mkfifo', [pipe])
-    const place = await openLocalPlace(pipe)
+  test('what is no plain file is refused instead of waited for', async () => {
+    const socket = join(folder(), 'm.gguf')
+    const server = createServer()
+    await new Promise<void>(resolve => server.listen(socket, resolve))
+    closers.push(() => new Promise(resolve => server.close(resolve)))
+    const place = await openLocalPlace(socket)
     await expect(place.open('m.gguf')).rejects.toThrow(/no plain file/)
   })
 

@@ -47,6 +47,10 @@ export function stateOf({
   return { kind: 'state', bytesPerSequence: values * stateValueBytes }
 }
 
+/** Falcon-H1. */
+export const bothInOne =
+  'Its layers have attention and a state beside it: what a sequence takes is counted without the state.'
+
 export const keepsNothing: LayerAttention = { kind: 'state', bytesPerSequence: 0 }
 
 /** Of every `period` layers all but the last slide, as llama.cpp and most configs have it. */

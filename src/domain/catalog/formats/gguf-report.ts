@@ -1,6 +1,6 @@
 /** From GGUF headers to a report. Keys: ggml/docs/gguf.md and llama.cpp's src/llama-arch.cpp, read 2026-08. */
 import { toQuantisation } from '../quantisation.ts'
-import { groupLayers, keepsNothing, slides, stateOf, type LayerAttention } from './attention.ts'
+import { bothInOne, groupLayers, keepsNothing, slides, stateOf, type LayerAttention } from './attention.ts'
 import { readChatTemplate } from './chat-template.ts'
 import { fileTypeName } from './ggml-types.ts'
 import type { GgufHeader, GgufTensor, GgufValue } from './gguf.ts'
@@ -165,7 +165,7 @@ function attentionOf(keys: Keys, { layers, tensors, notes }: Layers): LayerAtten
   const heads = keys.perLayer('attention.head_count', layers)
   const kvHeads =
     keys.own('attention.head_count_kv') === undefined ? heads : keys.perLayer('attention.head_count_kv', layers)
-  const kinds = kindsOf(tensors, layers)
+  const kinds = kindsOf(tensors, { layers, notes })
   const headLength = (keys.count('embedding_length') ?? 0) / (heads.find(count => count > 0) ?? 1)
   const keyLength = keys.count('attention.key_length') ?? headLength
   const valueLength = keys.count('attention.value_length') ?? headLength
@@ -191,7 +191,10 @@ function attentionOf(keys: Keys, { layers, tensors, notes }: Layers): LayerAtten
 }
 
 /** What a layer has tells what it keeps: keys and values, a state, or nothing. */
-function kindsOf(tensors: readonly GgufTensor[], layers: number): ('attention' | 'state' | 'none')[] {
+function kindsOf(
+  tensors: readonly GgufTensor[],
+  { layers, notes }: Omit<Layers, 'tensors'>,
+): ('attention' | 'state' | 'none')[] {
   const found = Array.from({ length: layers }, () => ({ attention: false, state: false }))
   for (const { name } of tensors) {
     const layer = found[layerOf(name) ?? -1]
@@ -199,6 +202,7 @@ function kindsOf(tensors: readonly GgufTensor[], layers: number): ('attention' |
     layer.attention ||= /\.(attn_(k|v|kv_a_mqa|kv_b|k_b|output|out)\.|attn_k_norm)/.test(name)
     layer.state ||= /\.(ssm_|shortconv|time_mix)/.test(name)
   }
+  if (found.some(({ attention, state }) => attention && state)) notes.push(bothInOne)
   return found.map(({ attention, state }) => {
     if (attention) return 'attention'
     return state ? 'state' : 'none'

@@ -234,6 +234,18 @@ describe('F8 attention from GGUF', () => {
     ])
   })
 
+  test('attention and a state in one layer: the report says what is counted', () => {
+    const tensors = ['blk.0.ssm_in.weight', 'blk.0.attn_k.weight'].map(name => ({
+      name,
+      shape: [32],
+      type: 0,
+      bytes: 128,
+    }))
+    const found = report({ ...layered('falcon-h1', 1, {}), tensors })
+    expect(found.attention).toEqual([{ kind: 'full', layers: 1, ...heads }])
+    expect(found.notes.join()).toContain('without the state')
+  })
+
   test('heads may differ from layer to layer, and layers that predict further tokens are not counted', () => {
     const found = report(layered('nemo', 3, { 'attention.head_count_kv': [2, 4, 2], 'nextn_predict_layers': 1 }))
     expect(found.layers).toBe(2)

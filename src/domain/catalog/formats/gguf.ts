@@ -24,6 +24,8 @@ export type GgufTensor = {
   type: string
   values: number
   bytes: number
+  /** From `dataAt`. */
+  offset: number
   /** Its type is not known here, so `bytes` is what lies between it and the next tensor. */
   estimated: boolean
 }
@@ -73,11 +75,11 @@ export function* readGguf(size: number): Reading<GgufHeader> {
     metadata.set(key, yield* readValue(cursor, { type: yield* cursor.u32(), kept, depth: 0 }))
   }
 
-  const tensors: (GgufTensor & { offset: number })[] = []
+  const tensors: GgufTensor[] = []
   for (let i = 0; i < tensorCount; i++) tensors.push(yield* readTensor(cursor))
   const dataAt = alignUp(cursor.at, alignmentOf(metadata))
   checkPlaces(tensors, { alignment: alignmentOf(metadata), dataAt, size })
-  return { version, byteOrder, metadata, tensors: tensors.map(({ offset: _, ...tensor }) => tensor), dataAt }
+  return { version, byteOrder, metadata, tensors, dataAt }
 }
 
 function* readVersion(cursor: Cursor): Reading<{ version: number; byteOrder: 'little' | 'big' }> {
@@ -172,7 +174,7 @@ function* skipTexts(cursor: Cursor, count: number): Reading<void> {
   }
 }
 
-function* readTensor(cursor: Cursor): Reading<GgufTensor & { offset: number }> {
+function* readTensor(cursor: Cursor): Reading<GgufTensor> {
   const at = cursor.at
   const name = yield* readText(cursor, mostKeyBytes)
   const dimensions = yield* cursor.u32()
@@ -209,7 +211,7 @@ const alignUp = (at: number, alignment: number): number => Math.ceil(at / alignm
 
 /** Tensors lie one behind the other, whole, inside the file. Those of unknown type get what is between. */
 function checkPlaces(
-  tensors: (GgufTensor & { offset: number })[],
+  tensors: GgufTensor[],
   { alignment, dataAt, size }: { alignment: number; dataAt: number; size: number },
 ): void {
   const inOrder = tensors.toSorted((a, b) => a.offset - b.offset)

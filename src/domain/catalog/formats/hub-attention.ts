@@ -1,5 +1,5 @@
 /** From config.json to what each layer keeps. `layer_types` where there is one; else what transformers does for that model. */
-import { keepsNothing, slides, stateOf, type LayerAttention } from './attention.ts'
+import { bothInOne, keepsNothing, slides, stateOf, type LayerAttention } from './attention.ts'
 import { headsOf, type Settings } from './hub-config.ts'
 import { countIn, textIn } from './text.ts'
 
@@ -27,6 +27,7 @@ export function hubAttention(
 ): LayerAttention[] {
   const keep = keepers(language)
   const shared = language.count('num_kv_shared_layers') ?? 0
+  if (language.text('model_type') === 'falcon_h1') notes.push(bothInOne)
   const kinds = kindsOf(language, { layers, notes })
   if (kinds.includes('attention') || kinds.includes('sliding'))
     if (keep.full === null) {

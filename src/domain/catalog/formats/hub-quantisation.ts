@@ -85,7 +85,7 @@ export function parametersOf({ name, type, values }: StoredTensor, quantisation:
   if (quantisation === null) return values
   if (helper.test(name)) return 0
   const word = wordBits.get(type)
-  const packed = packedName.test(name) || (quantisation.bits < 8 && /\.weight$/.test(name) && type === 'U8')
+  const packed = packedName.test(name) || (quantisation.bits < 8 && name.endsWith('.weight') && type === 'U8')
   return packed && word !== undefined ? Math.round((values * word) / quantisation.bits) : values
 }
 

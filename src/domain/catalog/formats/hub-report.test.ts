@@ -133,6 +133,12 @@ describe('F8 attention from config.json', () => {
     expect(layers({ model_type: 'mamba', state_size: 16, num_attention_heads: undefined })).toEqual([['state', 8]])
   })
 
+  test('Falcon-H1 has both in every layer, and the report says what is counted', () => {
+    const found = reportOf({ ...shape, model_type: 'falcon_h1', mamba_d_ssm: 128 })
+    expect(found.attention).toEqual([full(8)])
+    expect(found.notes.join()).toContain('without the state')
+  })
+
   test('what nobody tells is told as unknown', () => {
     const window = reportOf({ ...shape, model_type: 'newcomer', sliding_window: 100 })
     expect(window.attention).toEqual([full(8)])

@@ -19,7 +19,7 @@ export function parseModelSource(text: string): ModelSourceReading {
       ? no('name a file, a folder, hf:<repository> or an address')
       : { ok: true, source: { kind: 'path', path: text } }
   const [, repository = '', revision = 'main', file] = /^hf:([^@:]*)(?:@([^:]*))?(?::(.*))?$/s.exec(text) ?? []
-  if (!/^[\w.\/-]{1,200}$/.test(revision) || revision.includes('..'))
+  if (!/^[\w./-]{1,200}$/.test(revision) || revision.includes('..'))
     return no(`'${revision}' is no commit, branch or tag`)
   // The rules of names and paths are those of artifacts.
   const pinned = parseArtifactSource(`hf:${repository}@0000000${file === undefined ? '' : `:${file}`}`)

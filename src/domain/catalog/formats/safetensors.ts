@@ -56,7 +56,10 @@ export function* readSafetensors(size: number): Reading<SafetensorsHeader> {
       for (const [key, text] of Object.entries(value)) if (typeof text === 'string') metadata.set(key, text)
   }
   checkPlaces(placed, { dataAt: 8 + headerBytes, size })
-  return { tensors: placed.map(({ begin: _, end: __, ...tensor }) => tensor), metadata }
+  return {
+    tensors: placed.map(({ name, shape, type, values, bytes }) => ({ name, shape, type, values, bytes })),
+    metadata,
+  }
 }
 
 /** The files of `model.safetensors.index.json` or `pytorch_model.bin.index.json`, each once. Throws FormatError. */
