@@ -1,5 +1,5 @@
 /** The most that a request can cost, told before it runs, from what earlier ones took. Rule B10. */
-import type { Ask, CostRate } from '../serving/index.ts'
+import { fieldOf, type Ask, type CostRate } from '../serving/index.ts'
 import { millis, tokens, type Millis, type Tokens } from '../units.ts'
 import type { Most } from './ledger.ts'
 
@@ -22,10 +22,10 @@ const leastWork = 20
 const settling = 1 / 50
 
 /** Tokens that an answer may have, as the client bounds it; `null`: it does not. Rankings and embeddings have none. */
-export function answerBound({ path, body }: Pick<Ask, 'path' | 'body'>): Tokens | null {
-  if (path !== 'chat/completions' && path !== 'completions') return tokens(0)
-  const each = count(body['max_completion_tokens']) ?? count(body['max_tokens'])
-  return each === null ? null : tokens(each * (count(body['n']) ?? 1))
+export function answerBound(ask: Pick<Ask, 'path' | 'body' | 'plain'>): Tokens | null {
+  if (ask.path !== 'chat/completions' && ask.path !== 'completions') return tokens(0)
+  const each = count(fieldOf(ask, 'max_completion_tokens')) ?? count(fieldOf(ask, 'max_tokens'))
+  return each === null ? null : tokens(each * (count(fieldOf(ask, 'n')) ?? 1))
 }
 
 /** `bound`: of the answer, as `answerBound` has it. */

@@ -1,21 +1,23 @@
 /** Answer shapes: what a whole answer of an engine must have, or no client could read it. Rules V1–V3 in SPEC.md. */
-import type { Ask, EnginePath } from './ask.ts'
+import { fieldOf, type Ask, type EnginePath } from './ask.ts'
 
 type Json = Record<string, unknown>
 
 /** What is missing in an answer in OpenAI's shape, in words that follow «it failed:»; `null`: nothing. */
-export const answerProblem = ({ path, body }: Pick<Ask, 'path' | 'body'>, answer: Json): string | null =>
-  problems[path](answer, body)
+export const answerProblem = (ask: Pick<Ask, 'path' | 'body' | 'plain'>, answer: Json): string | null =>
+  problems[ask.path](answer, ask)
 
-const problems: { readonly [P in EnginePath]: (answer: Json, body: Ask['body']) => string | null } = {
+type Asked = Pick<Ask, 'body' | 'plain'>
+
+const problems: { readonly [P in EnginePath]: (answer: Json, ask: Asked) => string | null } = {
   'chat/completions': ({ choices }) =>
     isListOf(choices, ({ message }) => isRecord(message)) ? null : 'its answer has no message',
   'completions': ({ choices }) =>
     isListOf(choices, ({ text }) => typeof text === 'string') ? null : 'its answer has no text',
-  'embeddings': ({ data }, { input }) => {
+  'embeddings': ({ data }, ask) => {
     if (!isListOf(data, ({ embedding }) => Array.isArray(embedding) || typeof embedding === 'string'))
       return 'its answer has no embeddings'
-    const asked = countInputs(input)
+    const asked = countInputs(fieldOf(ask, 'input'))
     return data.length === asked ? null : `it answered ${asked} inputs with ${data.length} embeddings`
   },
   // Their answers are made here, of what engines send (`Repair`).

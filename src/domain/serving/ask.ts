@@ -2,6 +2,7 @@
 import type { Fault } from '../fault.ts'
 import type { ModelRoute, VersionRoute } from './snapshot.ts'
 import { applySystemPrompt, type Message } from './system-prompt.ts'
+import type { Tokens } from '../units.ts'
 
 /** What engines are asked for, by OpenAI's path below `/v1` where there is one. */
 export type EnginePath =
@@ -23,13 +24,45 @@ export type Ask = {
   stream: boolean
   /** The client wants the usage chunk of a stream. */
   wantsUsage: boolean
-  body: Readonly<Record<string, unknown>>
+  /** Of a plain one it is made when it is first asked for. */
+  readonly body: Readonly<Record<string, unknown>>
+  /** The same as it came, when it could be understood without being parsed. */
+  readonly plain?: PlainBody
 }
+
+/** What of a body can be known without parsing it. */
+export interface PlainFields {
+  /** A message has that newer name of the client's system prompt for its role. */
+  readonly hasDeveloper: boolean
+  has(name: string): boolean
+  /** Parsed for whoever asks; `undefined`: there is none. */
+  field(name: string): unknown
+  /** Whether a field's name, anywhere in it, may be this. */
+  holdsName(name: string): boolean
+}
+
+/** A JSON object that was not parsed: where its fields are is known, and that all of it is as it should be. */
+export interface PlainBody extends PlainFields {
+  readonly promptTokens: Tokens
+  /** At least one, each with a role, and with a content, if any, that is a text or parts. */
+  readonly hasMessages: boolean
+  /** One of the messages is the client's own system prompt, by either name of that role. */
+  readonly hasSystem: boolean
+  /** A field that is a text or a list, and not empty. */
+  hasText(name: string): boolean
+  /** The bytes of it with these changes, and the rest as it came. */
+  with(changes: BodyChanges): Uint8Array
+}
+
+/** Fields that are set, or left out (`undefined`), and a message that comes before all others; `null`: none does. */
+export type BodyChanges = { fields: Readonly<Record<string, unknown>>; firstMessage: Message | null }
 
 export type ParsedAsk = { ok: true; ask: Ask } | { ok: false; fault: Fault }
 
 /** Those whose answer is made token by token, so that it can be streamed and sampled. */
 const generates: readonly EnginePath[] = ['chat/completions', 'completions']
+
+const longestName = 256
 
 /** Those that have a system prompt. */
 const converses: readonly EnginePath[] = ['chat/completions', 'tokenize']
@@ -40,7 +73,7 @@ export function parseAsk(path: EnginePath, body: unknown): ParsedAsk {
   const { model, stream, stream_options: streamOptions } = body
   if (typeof model !== 'string' || model === '')
     return invalid('model', "'model' must be the name of a model, a string.")
-  if (model.length > 256) return invalid('model', "'model' is longer than the 256 characters a name may have.")
+  if (model.length > longestName) return invalid('model', "'model' is longer than the 256 characters a name may have.")
   if (stream !== undefined && stream !== null && typeof stream !== 'boolean')
     return invalid('stream', "'stream' must be true or false.")
   if (streamOptions !== undefined && streamOptions !== null && !isRecord(streamOptions))
@@ -57,6 +90,51 @@ export function parseAsk(path: EnginePath, body: unknown): ParsedAsk {
       body,
     },
   }
+}
+
+/** As `parseAsk`, of a body that was not parsed, where it can be told so that it is right; `null`: `parseAsk` has to say. */
+export function parsePlainAsk(path: EnginePath, plain: PlainBody, parse: () => Ask['body']): Ask | null {
+  const [model, stream, options] = [plain.field('model'), plain.field('stream'), plain.field('stream_options')]
+  if (typeof model !== 'string' || model === '' || model.length > longestName) return null
+  if (typeof stream !== 'boolean' && (stream ?? null) !== null) return null
+  if ((options ?? null) !== null && !isRecord(options)) return null
+  if (!isPlain(path, plain)) return null
+  const wantsUsage = isRecord(options) && options['include_usage'] === true
+  return new PlainAsk({ path, model, stream: stream === true && generates.includes(path), wantsUsage, plain }, parse)
+}
+
+/** A class: a getter of an object's own would cost more than all else that is done for it. */
+class PlainAsk implements Ask {
+  readonly path: EnginePath
+  readonly model: string
+  readonly stream: boolean
+  readonly wantsUsage: boolean
+  readonly plain: PlainBody
+  readonly #parse: () => Ask['body']
+  #parsed: Ask['body'] | null = null
+
+  constructor(
+    { path, model, stream, wantsUsage, plain }: Omit<Ask, 'body'> & { plain: PlainBody },
+    parse: () => Ask['body'],
+  ) {
+    this.path = path
+    this.model = model
+    this.stream = stream
+    this.wantsUsage = wantsUsage
+    this.plain = plain
+    this.#parse = parse
+  }
+
+  get body(): Ask['body'] {
+    return (this.#parsed ??= this.#parse())
+  }
+}
+
+/** Of the paths whose bodies grow. */
+function isPlain(path: EnginePath, plain: PlainBody): boolean {
+  if (path === 'chat/completions') return plain.hasMessages
+  if (path === 'completions') return plain.hasText('prompt')
+  return path === 'embeddings' && plain.hasText('input')
 }
 
 /**
@@ -78,6 +156,39 @@ export function toEngineBody(ask: Ask, model: ModelRoute, version: VersionRoute)
   }
   return body
 }
+
+/** What `toEngineBody` changes in a plain body; `null`: more than can be told so. */
+export function toEngineChanges(
+  { path, stream }: Pick<Ask, 'path' | 'stream'>,
+  plain: PlainBody,
+  { model, version }: { model: ModelRoute; version: VersionRoute },
+): BodyChanges | null {
+  const fields: Record<string, unknown> = { model: version.servedName ?? model.name }
+  if (generates.includes(path)) {
+    for (const [name, value] of Object.entries(version.sampling))
+      if ((plain.field(name) ?? null) === null) fields[name] = value
+  }
+  if (stream) {
+    const options = plain.field('stream_options')
+    fields['stream_options'] = { ...(isRecord(options) ? options : {}), include_usage: true }
+  }
+  const { text, mode } = version.prompt
+  if (text === '' || !converses.includes(path) || (plain.hasSystem && mode === 'default'))
+    return { fields, firstMessage: null }
+  return plain.hasSystem ? null : { fields, firstMessage: { role: 'system', content: text } }
+}
+
+/** The body as it is with these changes. */
+export const changedFields = (plain: PlainBody, { fields }: BodyChanges): PlainFields => ({
+  hasDeveloper: plain.hasDeveloper,
+  has: name => fields[name] !== undefined || plain.has(name),
+  field: name => fields[name] ?? plain.field(name),
+  holdsName: name => plain.holdsName(name),
+})
+
+/** One field of what was asked, without parsing all of it. */
+export const fieldOf = (ask: Pick<Ask, 'body' | 'plain'>, name: string): unknown =>
+  ask.plain === undefined ? ask.body[name] : ask.plain.field(name)
 
 type Problem = [param: string, problem: string]
 

@@ -7,12 +7,13 @@ export const charactersPerToken = 4
 /** An image or a sound, whatever its bytes: about what models of either kind make of one. */
 const tokensOfMedia = 1_000
 /** Roles and separators. */
-const tokensOfTurn = 4
+export const tokensOfTurn = 4
 /** Deeper structures are no prompts. */
 const deepest = 12
 
-export function promptTokens({ body }: Pick<Ask, 'body'>): Tokens {
-  const { messages, prompt, input, tools, query, documents } = body
+export function promptTokens(ask: Pick<Ask, 'body' | 'plain'>): Tokens {
+  if (ask.plain !== undefined) return ask.plain.promptTokens
+  const { messages, prompt, input, tools, query, documents } = ask.body
   const parts = [messages, prompt, input, tools, query, documents]
   return tokens(Math.ceil(parts.reduce<number>((sum, part) => sum + countOf(part, 0), 0)))
 }

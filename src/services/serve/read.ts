@@ -2,11 +2,13 @@
 import { isUtf8 } from 'node:buffer'
 import { FaultError } from '../../domain/fault.ts'
 import { millis } from '../../domain/units.ts'
-import type { GatewayLimits } from '../../domain/serving/index.ts'
+import { parsePlainAsk, type Ask, type GatewayLimits, type ModelPath } from '../../domain/serving/index.ts'
 import type { Stage } from './exchange.ts'
 import { measureJson, requestSize, type TooMuch } from './json-size.ts'
+import { plainBody } from './plain-body.ts'
 import { readAsk, type ReadAskParts } from './read-ask.ts'
 import { fieldsOf, readForm } from './read-form.ts'
+import { scanBody } from './scan-body.ts'
 
 /** What all requests together may hold of bodies, also of those still arriving. Beyond it the next one comes back later. */
 const heldBodiesBytes = 512 * 1024 * 1024
@@ -33,13 +35,29 @@ export const read = (parts: ReadParts, most = heldBodiesBytes): Stage => {
       const bytes = await exchange.readBody(limit)
       if (exchange.head.path === 'audio/transcriptions')
         exchange.form = await readForm(exchange.head.contentType, bytes)
-      const body = exchange.form === null ? parseJson(bytes, reserve) : fieldsOf(exchange.form)
-      readAsk(exchange, body, { ...parts, reserve })
+      exchange.ask = readPlain(exchange.head.path, bytes, reserve)
+      if (exchange.ask === null) {
+        const body = exchange.form === null ? parseJson(bytes, reserve) : fieldsOf(exchange.form)
+        readAsk(exchange, body, { ...parts, reserve })
+      }
       await next(exchange)
     } finally {
       held -= reserved
     }
   }
+}
+
+/** Most bodies that are written as engines take them; `null`: it has to be parsed. */
+function readPlain(path: ModelPath, bytes: Uint8Array, reserve: (bytes: number) => void): Ask | null {
+  if (path !== 'chat/completions' && path !== 'completions' && path !== 'embeddings') return null
+  const scanned = scanBody(bytes)
+  if (scanned === null) return null
+  // An object, since it was scanned.
+  const parse = (): Ask['body'] => JSON.parse(scanned.bytes.toString('utf8')) as Ask['body']
+  const ask = parsePlainAsk(path, plainBody(scanned), parse)
+  // Also what is not parsed now may be.
+  if (ask !== null) reserve(scanned.values * valueBytes)
+  return ask
 }
 
 function parseJson(bytes: Uint8Array, reserve: (bytes: number) => void): unknown {

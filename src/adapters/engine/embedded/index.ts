@@ -2,6 +2,6 @@
 import type { EngineDialect } from '../../../services/serve/index.ts'
 import { toFault } from '../openai/index.ts'
 import { probe } from './health.ts'
-import { toRequest } from './request.ts'
+import { relay, toRequest } from './request.ts'
 
-export const embedded: EngineDialect = { kind: 'embedded', toRequest, toFault, probe }
+export const embedded: EngineDialect = { kind: 'embedded', toRequest, relay, toFault, probe }

@@ -1,6 +1,6 @@
 /** What the embedded engine is asked: OpenAI's shapes are its own, and it refuses by name what it has not. */
 import type { EngineDialect } from '../../../services/serve/index.ts'
-import { insteadOf, plainChat, repairWith, tokenCount, unsupported } from '../openai/index.ts'
+import { insteadOf, plainChat, plainChatFields, repairWith, tokenCount, unsupported } from '../openai/index.ts'
 
 const engine = 'the embedded engine'
 
@@ -20,5 +20,19 @@ export const toRequest: EngineDialect['toRequest'] = (path, body) => {
       throw unsupported(path, engine, insteadOf[path])
     default:
       return path satisfies never
+  }
+}
+
+export const relay: NonNullable<EngineDialect['relay']> = (path, body) => {
+  switch (path) {
+    case 'chat/completions': {
+      const fields = plainChatFields(body)
+      return fields === null ? null : { path: '/chat/completions', fields, repair: null }
+    }
+    case 'completions':
+    case 'embeddings':
+      return { path: `/${path}`, repair: null }
+    default:
+      return null
   }
 }

@@ -5,9 +5,11 @@ import {
   asNumber,
   asText,
   continued,
+  continuedFields,
   field,
   insteadOf,
   plainChat,
+  plainChatFields,
   ranking,
   repairWith,
   toolCalls,
@@ -41,6 +43,26 @@ export const toRequest: EngineDialect['toRequest'] = (path, body) => {
       throw unsupported(path, engine, insteadOf[path])
     default:
       return path satisfies never
+  }
+}
+
+export const relay: NonNullable<EngineDialect['relay']> = (path, body) => {
+  switch (path) {
+    case 'chat/completions': {
+      const fields = plainChatFields(body)
+      if (fields === null || body.has('tool_choice')) return null
+      return {
+        path: '/chat/completions',
+        fields: { ...fields, ...continuedFields(body) },
+        repair: repairWith(toolCalls()),
+      }
+    }
+    case 'completions':
+      return ['echo', 'best_of', 'suffix'].some(body.has) ? null : { path: '/completions', repair: null }
+    case 'embeddings':
+      return body.has('dimensions') ? null : { path: '/embeddings', repair: null }
+    default:
+      return null
   }
 }
 

@@ -1,4 +1,5 @@
 /** Chats as engines' templates know them. */
+import type { BodyChanges, PlainFields } from '../../../domain/serving/index.ts'
 import { isRecord, type Json } from './json.ts'
 
 /**
@@ -14,6 +15,21 @@ export function plainChat(body: Json): Json {
   if (Array.isArray(messages)) plain['messages'] = messages.map((message: unknown) => withSystem(message))
   return plain
 }
+
+/** What `plainChat` changes in a body that is not parsed; `null`: messages. */
+export function plainChatFields(body: PlainFields): BodyChanges['fields'] | null {
+  if (body.hasDeveloper) return null
+  const limit = body.field('max_completion_tokens') ?? body.field('max_tokens')
+  return {
+    continue_final_message: undefined,
+    max_completion_tokens: undefined,
+    ...(limit === undefined ? {} : { max_tokens: limit }),
+  }
+}
+
+/** `continued` of a body that is not parsed. */
+export const continuedFields = (body: PlainFields): BodyChanges['fields'] =>
+  continued({ continue_final_message: body.field('continue_final_message') })
 
 /** What makes engines with these fields go on from the assistant's last message instead of beginning another. */
 export function continued({ continue_final_message: goesOn }: Json): Json {

@@ -2,11 +2,11 @@
 import type { EngineDialect } from '../../../services/serve/index.ts'
 import { toFault } from './errors.ts'
 import { probe } from './health.ts'
-import { toRequest } from './request.ts'
+import { relay, toRequest } from './request.ts'
 
-export const openai: EngineDialect = { kind: 'openai', toRequest, toFault, probe }
+export const openai: EngineDialect = { kind: 'openai', toRequest, relay, toFault, probe }
 
-export { continued, plainChat } from './chat.ts'
+export { continued, continuedFields, plainChat, plainChatFields } from './chat.ts'
 export { embeddingRepair } from './embeddings.ts'
 export { toFault } from './errors.ts'
 export { probe, probeWith, prometheusAt, saysLoading } from './health.ts'
@@ -16,6 +16,6 @@ export { answerFailed, keyMarks, mapChoices, reasoning, repairWith } from './rep
 export type { Mend } from './repair.ts'
 export { ranking } from './rerank.ts'
 export { countByCompletion, tokenCount } from './tokenize.ts'
-export { saidCalls } from './said-calls.ts'
+export { saidCalls, saidCallsOf } from './said-calls.ts'
 export { toolCalls } from './tool-calls.ts'
 export { asCount, asNumber, asText, field, isRecord, parseJson } from './json.ts'

@@ -8,7 +8,7 @@ import { embeddingRepair } from './embeddings.ts'
 import { asText, type Json } from './json.ts'
 import { reasoning, repairWith, usageTotal } from './repair.ts'
 import { ranking } from './rerank.ts'
-import { saidCalls } from './said-calls.ts'
+import { saidCalls, saidCallsOf } from './said-calls.ts'
 import { countByCompletion } from './tokenize.ts'
 import { toolCalls } from './tool-calls.ts'
 
@@ -34,6 +34,23 @@ export const toRequest: EngineDialect['toRequest'] = (path, body) => {
       return { path: `/${path}`, body, repair: null }
     default:
       return path satisfies never
+  }
+}
+
+export const relay: NonNullable<EngineDialect['relay']> = (path, body) => {
+  switch (path) {
+    case 'chat/completions':
+      return {
+        path: '/chat/completions',
+        fields: { continue_final_message: undefined },
+        repair: repairWith(reasoning, ...saidCallsOf(body), toolCalls(), usageTotal),
+      }
+    case 'completions':
+      return { path: '/completions', repair: repairWith(usageTotal) }
+    case 'embeddings':
+      return { path: '/embeddings', repair: embeddingRepair({ encoding_format: body.field('encoding_format') }) }
+    default:
+      return null
   }
 }
 

@@ -1,4 +1,5 @@
 /** Tool calls out of the text of engines that have no parser for them, or were started without it. */
+import type { PlainFields } from '../../../domain/serving/index.ts'
 import { openToolText, type OfferedTool, type Said, type ToolText } from '../../../domain/dialect/index.ts'
 import { asText, field, isRecord, type Json } from './json.ts'
 import { keyMarks, mapChoices, type Mend } from './repair.ts'
@@ -35,6 +36,14 @@ export function saidCalls(body: Json): Mend[] {
   }
   return [mend]
 }
+
+/** The same for a body that is not parsed. */
+export const saidCallsOf = (body: PlainFields): Mend[] =>
+  saidCalls({
+    tools: body.field('tools'),
+    tool_choice: body.field('tool_choice'),
+    parallel_tool_calls: body.field('parallel_tool_calls'),
+  })
 
 function wholeChoice(choice: Json, tools: readonly OfferedTool[], most: number): Json {
   const { message } = choice

@@ -2,6 +2,6 @@
 import type { EngineDialect } from '../../../services/serve/index.ts'
 import { toFault } from '../openai/index.ts'
 import { probe } from './health.ts'
-import { toRequest } from './request.ts'
+import { relay, toRequest } from './request.ts'
 
-export const sglang: EngineDialect = { kind: 'sglang', toRequest, toFault, probe }
+export const sglang: EngineDialect = { kind: 'sglang', toRequest, relay, toFault, probe }

@@ -2,14 +2,17 @@
 import type { EngineDialect } from '../../../services/serve/index.ts'
 import {
   continued,
+  continuedFields,
   countByCompletion,
   embeddingRepair,
   insteadOf,
   plainChat,
+  plainChatFields,
   ranking,
   reasoning,
   repairWith,
   saidCalls,
+  saidCallsOf,
   tokenCount,
   toolCalls,
   unsupported,
@@ -43,6 +46,23 @@ export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
       throw unsupported(path, 'SGLang', insteadOf[path])
     default:
       return path satisfies never
+  }
+}
+
+export const relay: NonNullable<EngineDialect['relay']> = (path, body) => {
+  switch (path) {
+    case 'chat/completions': {
+      const fields = plainChatFields(body)
+      if (fields === null) return null
+      const repair = repairWith(reasoning, ...saidCallsOf(body), toolCalls())
+      return { path: '/chat/completions', fields: { ...fields, ...continuedFields(body) }, repair }
+    }
+    case 'completions':
+      return body.has('suffix') ? null : { path: '/completions', repair: null }
+    case 'embeddings':
+      return { path: '/embeddings', repair: embeddingRepair({ encoding_format: body.field('encoding_format') }) }
+    default:
+      return null
   }
 }
 

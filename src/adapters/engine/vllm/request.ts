@@ -2,8 +2,10 @@
 import type { EngineDialect } from '../../../services/serve/index.ts'
 import {
   continued,
+  continuedFields,
   isRecord,
   plainChat,
+  plainChatFields,
   ranking,
   reasoning,
   repairWith,
@@ -30,6 +32,23 @@ export const toRequest: EngineDialect['toRequest'] = (path, body, version) => {
       return { path: `/${path}`, body, repair: null }
     default:
       return path satisfies never
+  }
+}
+
+export const relay: NonNullable<EngineDialect['relay']> = (path, body) => {
+  switch (path) {
+    case 'chat/completions': {
+      const fields = plainChatFields(body)
+      if (fields === null || body.holdsName('reasoning_content')) return null
+      const repair = repairWith(reasoning, toolCalls())
+      return { path: '/chat/completions', fields: { ...fields, ...continuedFields(body) }, repair }
+    }
+    case 'completions':
+      return body.has('suffix') ? null : { path: '/completions', repair: null }
+    case 'embeddings':
+      return { path: '/embeddings', repair: null }
+    default:
+      return null
   }
 }
 
