@@ -4,7 +4,16 @@ import { makeUuid7 } from '../adapters/journal/index.ts'
 import type { ReleaseAdmin } from '../adapters/admin-http/index.ts'
 import type { Log } from '../adapters/telemetry/index.ts'
 import { FaultError } from '../domain/fault.ts'
-import { baselineFrom, type Baseline, type Decision, type Release, type ReleaseStore } from '../domain/release/index.ts'
+import { warnOfKinship } from '../domain/evaluation/index.ts'
+import {
+  baselineFrom,
+  renderReport,
+  type Baseline,
+  type Decision,
+  type EvidenceEvent,
+  type Release,
+  type ReleaseStore,
+} from '../domain/release/index.ts'
 import type { Reality, ShadowPair } from '../domain/serving/index.ts'
 import { instant, modelName, releaseId, type Instant, type ReleaseId } from '../domain/units.ts'
 import { openPairJudge, openReleases } from '../services/release/index.ts'
@@ -44,6 +53,7 @@ const lookEveryMs = 500
 const dayMs = 86_400_000
 /** Enough for the 95th percentile of each kind of request. */
 const baselineRequests = 5_000
+const reportPage = 5_000
 
 export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseWork> {
   const { home, env, adminKey, store, now, log } = parts
@@ -125,6 +135,13 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
     return found
   }
 
+  /** Of the judge, by what its name tells. */
+  function warningsOf({ policy, from, to }: Release): string[] {
+    const judge = policy.shadow?.judge ?? null
+    const name = judge === null ? null : (releases.states().get(judge)?.live ?? null)
+    return name === null ? [] : warnOfKinship({ name }, [{ name: from }, { name: to }])
+  }
+
   return {
     problems: ({ spec }) => releases.problems(toWishes(spec)),
     preview(desired) {
@@ -144,7 +161,19 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
       list: ask => store.list(ask),
       find,
       decisions: ({ id }) => store.decisions(id),
-      report: async () => '',
+      async report(release) {
+        const events: EvidenceEvent[] = []
+        for (let after = 0; ;) {
+          const some = await store.events(release.id, { after, limit: reportPage })
+          events.push(...some)
+          const last = some.at(-1)
+          if (last === undefined || some.length < reportPage) break
+          after = last.seq
+        }
+        const [decisions, kept] = [await store.decisions(release.id), await store.kept(release.id)]
+        const timeOf = (moment: Instant): string => new Date(moment).toISOString()
+        return renderReport({ release, decisions, events, kept, warnings: warningsOf(release), now: now(), timeOf })
+      },
       start: wanted => releases.start(wanted),
       promote: releases.promote,
       abort: releases.abort,

@@ -18,6 +18,7 @@ export { realityOf } from './reality.ts'
 export type { Reality } from './reality.ts'
 export { recompute } from './recompute.ts'
 export type { Recomputed } from './recompute.ts'
+export { renderReport } from './report/report.ts'
 export { step } from './step.ts'
 export type {
   Actor,
