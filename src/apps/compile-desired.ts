@@ -9,6 +9,7 @@ import {
   compileSnapshot,
   engineAssignments,
   type EngineAssignment,
+  type FlagSetting,
   type Reality,
   type Snapshot,
 } from '../domain/serving/index.ts'
@@ -18,16 +19,19 @@ import type { Home } from './paths.ts'
 /** The weights that come with Holdfast, one folder a name. */
 const builtinWeights = new URL('../../weights/', import.meta.url)
 
+/** What is not the spec's: it moves while the service runs. */
+export type Moving = { reality: Reality; flags?: ReadonlyMap<string, FlagSetting> }
+
 export function compileDesired(
   desired: DesiredSpec,
-  { home, reality }: { home: Pick<Home, 'engineSocket' | 'artifacts'>; reality: Reality },
+  { home, reality, flags = new Map() }: Moving & { home: Pick<Home, 'engineSocket' | 'artifacts'> },
 ): { snapshot: Snapshot; engines: EngineAssignment[] } {
   const spec = withWholePaths(desired)
   const { folder } = desired
   const ports = {
     socketFor: home.engineSocket,
     digest: (text: string) => createHash('sha256').update(text).digest('hex'),
-    reality,
+    ...{ reality, flags },
   }
   return {
     snapshot: compileSnapshot(spec, ports),

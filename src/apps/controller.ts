@@ -11,6 +11,7 @@ import { instant } from '../domain/units.ts'
 import { hashKey, identifyBy, manageAccess } from '../services/access/index.ts'
 import { openTallies } from '../services/budgets/index.ts'
 import { noteChanges } from '../services/audit/index.ts'
+import { openFlags, type Flag, type Flags } from '../services/set-flags.ts'
 import { readAdminKey } from './admin-key.ts'
 import { openActJournal, openAudit, recordSpec, type Recording } from './audit.ts'
 import { readStatus } from './controller-status.ts'
@@ -18,7 +19,7 @@ import { UpOrder } from './desired.ts'
 import { openGatewaysElsewhere } from './gateways-elsewhere.ts'
 import { startIngestWorker, type IngestWorker } from './ingest.ts'
 import { keepMeanings } from './known-versions.ts'
-import { keepServing, lastGood, loadServing, toServing } from './last-good.ts'
+import { keepServing, lastGood, loadServing, toServing, type Serving } from './last-good.ts'
 import { listGateways } from './list-gateways.ts'
 import { listenAt } from './listen-at.ts'
 import type { Home } from './paths.ts'
@@ -100,7 +101,13 @@ async function openOver(
     ...{ home, env, adminKey, store: store.releases, fresh, now, log },
     desired: () => current.serving.desired,
   })
-  await takeUpSpec(current, { home, order, releases })
+  const flags = await openFlags({
+    store: store.flags,
+    spec: () => flagsOf(current.serving),
+    serve: async () => reload.serveReality(),
+    now,
+  })
+  await takeUpSpec(current, { home, order, releases, flags })
   const { serving } = current
   const elsewhere = await openGatewaysElsewhere({
     home,
@@ -153,7 +160,7 @@ async function openOver(
   const recordCurrent = () => recordSpec(current, { acts: recording.acts, store, log, fresh })
   const told = recordCurrent()
   const reload = openReload({
-    ...{ home, order, current, hub, teams: access.teams, releases, log },
+    ...{ home, order, current, hub, teams: access.teams, releases, flags: flags.settings, log },
     record: recordCurrent,
   })
   const gateways = async () =>
@@ -179,6 +186,7 @@ async function openOver(
       gateways: { ...elsewhere.gateways, list: gateways },
       reload,
       releases: releases.admin,
+      flags,
       status: async () =>
         readStatus({
           home,
@@ -221,10 +229,19 @@ async function openOver(
   }
 }
 
+/** The spec's flags and teams. */
+function flagsOf({ desired }: Serving): { flags: Flag[]; teams: string[] } {
+  const { flags, teams } = desired?.spec ?? { flags: [], teams: [] }
+  return {
+    flags: flags.map(flag => ({ ...flag, answers: flag.answers ?? null })),
+    teams: teams.map(({ name }) => name),
+  }
+}
+
 /** The spec's file may have changed while no controller ran: what is served of it is what releases make of it. */
 async function takeUpSpec(
   current: Current,
-  { home, order, releases }: { home: Home; order: UpOrder; releases: ReleaseWork },
+  { home, order, releases, flags }: { home: Home; order: UpOrder; releases: ReleaseWork; flags: Flags },
 ): Promise<void> {
   const { desired } = current.serving
   // What was kept is as releases made it then; one that moved since is put in force as soon as they begin.
@@ -235,7 +252,7 @@ async function takeUpSpec(
     return
   }
   await releases.follow(desired)
-  current.serving = toServing(desired, { home, reality: releases.reality(desired) })
+  current.serving = toServing(desired, { home, reality: releases.reality(desired), flags: flags.settings() })
   keepMeanings(home, { spec: desired.spec, order, reality: current.serving.reality })
   keepServing(home, current.serving)
 }

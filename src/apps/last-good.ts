@@ -9,7 +9,7 @@ import { completeSnapshot } from '../domain/serving/index.ts'
 import type { EngineAssignment, Reality, Snapshot } from '../domain/serving/index.ts'
 import { millis, modelName, teamName } from '../domain/units.ts'
 import type { Millis } from '../domain/units.ts'
-import { compileDesired } from './compile-desired.ts'
+import { compileDesired, type Moving } from './compile-desired.ts'
 import { readDesired } from './desired.ts'
 import type { DesiredSpec, UpOrder } from './desired.ts'
 import type { Home } from './paths.ts'
@@ -132,7 +132,7 @@ function toFixed({ gateway, store, controller, capture }: Spec): Serving['fixed'
 const fileOf = (home: Pick<Home, 'controller'>): string => join(home.controller, 'last-good.json')
 
 /** What is served of a spec, given what releases have made of it. */
-export function toServing(desired: DesiredSpec, { home, reality }: { home: Home; reality: Reality }): Serving {
+export function toServing(desired: DesiredSpec, { home, ...moving }: Moving & { home: Home }): Serving {
   const teams = desired.spec.teams.map(({ name, models, limits, budget, priority }) => ({
     name: teamName(name),
     models: models?.map(modelName) ?? null,
@@ -142,10 +142,10 @@ export function toServing(desired: DesiredSpec, { home, reality }: { home: Home;
     metadata: {},
   }))
   return {
-    ...compileDesired(desired, { home, reality }),
+    ...compileDesired(desired, { home, ...moving }),
     teams,
     desired: { spec: desired.spec, folder: desired.folder },
-    reality,
+    reality: moving.reality,
     controller: desired.spec.controller,
     store: desired.spec.store,
     retention: desired.spec.capture.retention,

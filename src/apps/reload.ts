@@ -1,10 +1,17 @@
 /** What is served, and how it changes: the spec's file put in force as a whole, and releases moving on beneath it. */
+import { isDeepStrictEqual } from 'node:util'
 import type { LinkHub } from '../adapters/link/index.ts'
 import { certificateProblem } from '../adapters/openai-http/index.ts'
 import type { Log } from '../adapters/telemetry/index.ts'
 import type { InForce } from '../domain/access/index.ts'
 import { FaultError } from '../domain/fault.ts'
-import { servedChanges, type EngineAssignment, type Reality, type ServedChange } from '../domain/serving/index.ts'
+import {
+  servedChanges,
+  type EngineAssignment,
+  type FlagSetting,
+  type Reality,
+  type ServedChange,
+} from '../domain/serving/index.ts'
 import { inTurn, type Teams } from '../services/access/index.ts'
 import type { DesiredSpec, UpOrder } from './desired.ts'
 import { keepMeanings } from './known-versions.ts'
@@ -32,6 +39,8 @@ export type ReloadParts = {
   hub: Pick<LinkHub, 'publishSnapshot' | 'publishEngines'>
   teams: Pick<Teams, 'declare'>
   releases: FollowedBy
+  /** Flags that somebody set. */
+  flags: () => ReadonlyMap<string, FlagSetting>
   /** After each change, before it is answered. */
   record: () => Promise<void>
   log: Log
@@ -41,7 +50,7 @@ export type ReloadParts = {
 const inForceMs = 5_000
 
 export function openReload(parts: ReloadParts) {
-  const { home, order, current, hub, teams, releases, record, log } = parts
+  const { home, order, current, hub, teams, releases, flags, record, log } = parts
   const turn = inTurn()
 
   async function wanted(): Promise<DesiredSpec> {
@@ -67,7 +76,7 @@ export function openReload(parts: ReloadParts) {
     const before = current.serving
     const begun = releases.preview(desired).changes
     await releases.follow(desired)
-    const next = toServing(desired, { home, reality: releases.reality(desired) })
+    const next = toServing(desired, { home, reality: releases.reality(desired), flags: flags() })
     const changes = [...servedChanges(before, next), ...begun]
     keepMeanings(home, { spec: desired.spec, order, reality: next.reality })
     // A controller that is killed from here on starts with the new one, whatever it had told already.
@@ -106,17 +115,17 @@ export function openReload(parts: ReloadParts) {
     return inForce
   }
 
-  /** The same spec, as releases now want it. */
+  /** The same spec, as releases and flags now are. */
   async function serveReality(): Promise<void> {
     const before = current.serving
     if (before.desired === null) return
-    const next = toServing(before.desired, { home, reality: releases.reality(before.desired) })
-    if (JSON.stringify(next.reality) === JSON.stringify(before.reality)) return
+    const next = toServing(before.desired, { home, reality: releases.reality(before.desired), flags: flags() })
+    if (next.snapshot.id === before.snapshot.id && isDeepStrictEqual(next.reality, before.reality)) return
     keepMeanings(home, { spec: before.desired.spec, order, reality: next.reality })
     keepServing(home, next)
     current.serving = next
     await exchange(before, { next, tell: () => hub.publishSnapshot(next.snapshot, inForceMs) })
-    log.info({ snapshot: next.snapshot.id }, 'what releases want is in force')
+    log.info({ snapshot: next.snapshot.id }, 'what releases and flags want is in force')
   }
 
   return {
@@ -126,7 +135,7 @@ export function openReload(parts: ReloadParts) {
     async diff(): Promise<ServedChange[]> {
       const desired = await wanted()
       const { reality, changes } = releases.preview(desired)
-      return [...servedChanges(current.serving, toServing(desired, { home, reality })), ...changes]
+      return [...servedChanges(current.serving, toServing(desired, { home, reality, flags: flags() })), ...changes]
     },
     serveReality: (): Promise<void> => turn(serveReality),
     path: order.spec,

@@ -2,10 +2,21 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { CloseRecord, RequestStore } from '../../src/domain/journal/index.ts'
 import type { Decision, JudgedPair, Release, ReleaseStore } from '../../src/domain/release/index.ts'
-import { instant, millis, modelName, releaseId, requestId, share, tokens, versionName } from '../../src/domain/units.ts'
+import type { FlagStore } from '../../src/domain/serving/index.ts'
+import {
+  instant,
+  millis,
+  modelName,
+  releaseId,
+  requestId,
+  share,
+  teamName,
+  tokens,
+  versionName,
+} from '../../src/domain/units.ts'
 import { aClose } from './records.ts'
 
-type Opened = { releases: ReleaseStore; requests: RequestStore; close: () => Promise<void> }
+type Opened = { releases: ReleaseStore; flags: FlagStore; requests: RequestStore; close: () => Promise<void> }
 
 const id = releaseId('0199f0c8-0000-7000-8000-000000000001')
 const [from, to] = [versionName('dev-v1-a-q8-0-p0'), versionName('dev-v2-a-q8-0-p0')]
@@ -158,6 +169,16 @@ export function releaseStoreContract(name: string, openStore: () => Promise<Open
       ])
       expect(await releases.served({ model, version: from, since: instant(3_002), limit: 10 })).toHaveLength(1)
       expect(await releases.served({ model, version: from, since: instant(0), limit: 1 })).toHaveLength(1)
+    })
+
+    test('a flag is as it was set last, until it is reset', async () => {
+      const { flags } = await open()
+      const setting = { name: 'fast', teams: [teamName('dev')], share: share(0.25), at: instant(5) }
+      await flags.set({ ...setting, share: share(1) })
+      await flags.set(setting)
+      expect(await flags.settings()).toEqual([setting])
+      expect([await flags.reset('fast'), await flags.reset('fast')]).toEqual([true, false])
+      expect(await flags.settings()).toEqual([])
     })
 
     test('which version really answers, and what was asked for, is as it was set last', async () => {

@@ -7,7 +7,7 @@ import { actId, instant, keyId, millis, modelName, requestId, teamName, versionN
 import { FaultError } from '../../domain/fault.ts'
 import { hashKey, identifyBy, manageAccess } from '../../services/access/index.ts'
 import { quietAudit } from '../../../test/support/quiet-audit.ts'
-import { quietReleases } from '../../../test/support/quiet-releases.ts'
+import { quietFlags, quietReleases } from '../../../test/support/quiet-releases.ts'
 import { adminRoutes, openAdminServer } from './index.ts'
 import type { AdminParts, Status } from './index.ts'
 
@@ -116,6 +116,7 @@ async function open(over: Partial<AdminParts> = {}) {
         diff: async () => [],
       },
       releases: quietReleases,
+      flags: quietFlags,
       gateways: {
         makeToken: async lifetime => ({
           token: 'hf-join-x',
@@ -485,6 +486,8 @@ test('the API describes itself without a key, every route of it', async () => {
     '/api/v1/audit/person',
     '/api/v1/audit/verify',
     '/api/v1/diff',
+    '/api/v1/flags',
+    '/api/v1/flags/{name}',
     '/api/v1/gateways',
     '/api/v1/gateways/tokens',
     '/api/v1/gateways/{id}',
@@ -493,6 +496,13 @@ test('the API describes itself without a key, every route of it', async () => {
     '/api/v1/keys/{id}/block',
     '/api/v1/keys/{id}/rotate',
     '/api/v1/keys/{id}/unblock',
+    '/api/v1/releases',
+    '/api/v1/releases/{model}/abort',
+    '/api/v1/releases/{model}/promote',
+    '/api/v1/releases/{model}/resume',
+    '/api/v1/releases/{release}',
+    '/api/v1/releases/{release}/decisions',
+    '/api/v1/releases/{release}/report',
     '/api/v1/requests',
     '/api/v1/spend',
     '/api/v1/status',

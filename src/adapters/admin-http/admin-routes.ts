@@ -5,6 +5,8 @@ import type { Instant } from '../../domain/units.ts'
 import type { Access, Identify } from '../../services/access/index.ts'
 import { auditRoutes } from './audit.ts'
 import type { AuditRouteParts } from './audit.ts'
+import { flagRoutes } from './flags.ts'
+import type { FlagAdmin } from './flags.ts'
 import { gatewayRoutes } from './gateways.ts'
 import type { GatewayAdmin } from './gateways.ts'
 import { keyRoutes } from './keys.ts'
@@ -28,6 +30,7 @@ export type AdminParts = Omit<RecordParts, 'keys' | 'removals'> &
     gateways: GatewayAdmin
     reload: SpecAdmin
     releases: ReleaseAdmin
+    flags: FlagAdmin
     status: () => Promise<Status>
     now: () => Instant
   }
@@ -54,6 +57,7 @@ export const adminRoutes =
         await guarded.register(gatewayRoutes(parts))
         await guarded.register(specRoutes(parts))
         await guarded.register(releaseRoutes(parts))
+        await guarded.register(flagRoutes(parts))
         await guarded.register(statusRoutes(parts))
       },
       { prefix: '/api/v1' },

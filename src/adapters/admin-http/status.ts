@@ -55,11 +55,7 @@ const StatusAnswer = z.object({
     z.object({
       name: z.string(),
       version: z.string().describe('What answers.'),
-      diverged: z
-        .string()
-        .nullable()
-        .optional()
-        .describe('The spec says another version: why, and what mends it.'),
+      diverged: z.string().nullable().optional().describe('The spec says another version: why, and what mends it.'),
       replicas: z.array(z.object({ id: z.string(), address: z.string() })),
     }),
   ),

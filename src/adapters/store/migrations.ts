@@ -25,7 +25,7 @@ export const migrations: readonly Migration[] = [
   { n: 5, name: 'what requests cost', up: spending },
   { n: 6, name: 'which older programs may use a schema', up: readers },
   { n: 7, name: 'gateways elsewhere', readableBy: 3, up: gatewaysElsewhere },
-  { n: 8, name: 'releases and their evidence', readableBy: 3, up: releases },
+  { n: 8, name: 'releases, their evidence, and flags', readableBy: 3, up: releases },
 ]
 
 type MigrateOptions = {
@@ -403,6 +403,13 @@ async function releases({ schema }: Transaction<Tables>): Promise<void> {
     .addPrimaryKeyConstraint('feedback_key', ['request', 'key'])
     .execute()
   await schema.createIndex('feedback_version').on('feedback').columns(['version', 'at']).execute()
+  await schema
+    .createTable('flag_settings')
+    .addColumn('name', 'text', column => column.primaryKey())
+    .addColumn('teams', 'text', column => column.notNull())
+    .addColumn('share', 'double precision', column => column.notNull())
+    .addColumn('at', 'bigint', column => column.notNull())
+    .execute()
   await schema
     .createTable('real_versions')
     .addColumn('model', 'text', column => column.primaryKey())

@@ -3,9 +3,10 @@ import type { Kysely } from 'kysely'
 import type { AccessStore } from '../../domain/access/index.ts'
 import type { AuditStore, RequestStore } from '../../domain/journal/index.ts'
 import type { ReleaseStore } from '../../domain/release/index.ts'
-import type { GatewayStore } from '../../domain/serving/index.ts'
+import type { FlagStore, GatewayStore } from '../../domain/serving/index.ts'
 import { openAccessStore } from './access.ts'
 import { openAuditStore } from './audit.ts'
+import { openFlagStore } from './flags.ts'
 import { openGatewayStore } from './gateways.ts'
 import { openReleaseStore } from './releases.ts'
 import { openRequestStore } from './requests.ts'
@@ -18,6 +19,7 @@ export type Store = {
   audit: AuditStore
   gateways: GatewayStore
   releases: ReleaseStore
+  flags: FlagStore
   close(): Promise<void>
 }
 
@@ -29,6 +31,7 @@ export function openStore(db: Kysely<Tables>, { keptChanges }: { keptChanges?: n
     audit: openAuditStore(db),
     gateways: openGatewayStore(db),
     releases: openReleaseStore(db),
+    flags: openFlagStore(db),
     close: () => db.destroy(),
   }
 }

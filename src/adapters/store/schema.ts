@@ -110,6 +110,7 @@ export type Tables = {
   release_decisions: { release: string; n: number; at: number; decision: string }
   release_events: { release: string; seq: number; at: number; event: string }
   release_results: { release: string; kind: 'smoke' | 'golden'; at: number; content: string }
+  flag_settings: { name: string; teams: string; share: number; at: number }
   real_versions: { model: string; live: string; asked_live: string; asked_digest: string | null }
   /** Sums over an hour; '' stands for none, since a primary key can't hold null. */
   usage_hours: {

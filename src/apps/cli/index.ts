@@ -9,6 +9,7 @@ import { CliError } from './client.ts'
 import { registerCompletion } from './completion.ts'
 import { registerConnect } from './connect.ts'
 import { registerEval } from './eval.ts'
+import { registerFlag } from './flag.ts'
 import { registerGateway } from './gateway.ts'
 import { registerImport } from './import.ts'
 import { registerKey } from './key.ts'
@@ -58,6 +59,7 @@ Exit codes: 0 done, 1 it said no, 2 wrong usage.`,
   registerRestart(program)
   registerStatus(program)
   registerRelease(program)
+  registerFlag(program)
   registerGateway(program, { env, entry })
   registerKey(program)
   registerTeam(program)

@@ -132,8 +132,9 @@ export function registerRelease(program: Command, io: CliIo = processIo): void {
     .description('Everything a release was decided by, as one page of HTML that needs nothing else.')
     .argument('<model>', 'A model, or the id of a release.')
     .option('--out <file>', 'Where to (default: release-<model>.html).')
+    .option('--json', 'As JSON.')
     .addHelpText('after', examples('release report coder', 'release report coder --out report.html'))
-    .action(async (model: string, { out }: { out?: string }) => {
+    .action(async (model: string, { out, json }: Json & { out?: string }) => {
       const path = `/api/v1/releases/${encodeURIComponent(model)}/report`
       const file = out ?? `release-${model.replaceAll(/[^\w.-]/g, '-')}.html`
       const parts: Uint8Array[] = []
@@ -143,7 +144,7 @@ export function registerRelease(program: Command, io: CliIo = processIo): void {
       } catch (error) {
         throw new CliError(`${file} can't be written: ${error instanceof Error ? error.message : String(error)}`)
       }
-      io.out(`Written: ${file}`)
+      io.out(json === true ? JSON.stringify({ file }) : `Written: ${file}`)
     })
 }
 

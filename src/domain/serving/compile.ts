@@ -6,6 +6,7 @@ import type { ReplicaId, VersionName } from '../units.ts'
 import { canonicalJson } from './canonical.ts'
 import type { EngineAssignment } from './link.ts'
 import { costRate } from './cost-rate.ts'
+import type { FlagSetting } from './flag-settings.ts'
 import { embeddedPlaces, placesOf } from './places.ts'
 import type {
   Edge,
@@ -37,6 +38,8 @@ export type CompilePorts = {
   /** SHA-256 of a text, as hex. */
   digest: (text: string) => string
   reality?: Reality
+  /** Flags that somebody set otherwise than the spec, by name. */
+  flags?: ReadonlyMap<string, FlagSetting>
 }
 
 /**
@@ -49,7 +52,7 @@ export function compileSnapshot(spec: Spec, ports: CompilePorts): Snapshot {
   const content: Omit<Snapshot, 'id'> = {
     service: spec.name,
     models: spec.models.map(model => toModelRoute(model, ports.reality ?? {})),
-    flags: spec.flags.map(toFlagRoute),
+    flags: spec.flags.map(flag => toFlagRoute(flag, ports.flags?.get(flag.name))),
     versions: servedVersions(spec, ports.reality).map(version => toVersionRoute(spec, version, ports)),
     limits: { body, inFlight, firstByte, idle, request },
     health: spec.gateway.health,
@@ -137,11 +140,11 @@ function toModelRoute(model: Spec['models'][number], reality: Reality): ModelRou
   }
 }
 
-function toFlagRoute({ name, teams, share, answers }: Spec['flags'][number]): FlagRoute {
+function toFlagRoute({ name, teams, share, answers }: Spec['flags'][number], set: FlagSetting | undefined): FlagRoute {
   return {
     name,
-    teams: teams.map(teamName),
-    share,
+    teams: set?.teams ?? teams.map(teamName),
+    share: set?.share ?? share,
     answers: answers === undefined ? null : { model: modelName(answers.model), by: modelName(answers.by) },
   }
 }
