@@ -60,6 +60,10 @@ test('C9 a tool call may have more arguments than were asked for, and other call
   expect(look(wanted, '', [call('weather', { ...right, days: [1, 2, 3] })])).toEqual([false, 0.5])
   expect(look(wanted, '', [call('weather', { ...right, at: {} })])).toEqual([false, 0.5])
   expect(look(wanted, '', [call('weather', '{"city": ')])).toEqual([false, 0.5])
+  expect(look({ tool_call: { name: 'weather', arguments: { city: null } } }, '', [call('weather', {})])).toEqual([
+    false,
+    0.5,
+  ])
   expect(look(wanted, 'weather in Oslo', [call('news', right)])).toEqual([false, 0])
   expect(look(wanted, 'weather in Oslo')).toEqual([false, 0])
 })
