@@ -22,7 +22,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-plan-'))
   llama = await getLlama({
     ...{ build: 'never', gpu: false, skipDownload: true, maxThreads: 1, progressLogs: false },
-    logLevel: LlamaLogLevel.debug,
+    logLevel: LlamaLogLevel.info,
     logger: (_, message) => lines.push(message.trimEnd()),
   })
 })

@@ -3,7 +3,7 @@ import { isGguf } from './known-models.ts'
 import { lossOf, smallerThan } from './bits-per-weight.ts'
 import { openHost } from './cards.ts'
 import { flagOf, names, numberOf, withFlags } from './flags.ts'
-import { gibi, inGibi, mebi } from './fleet.ts'
+import { gibi, inGibi, mebi, sumOf } from './fleet.ts'
 import type { EngineFlag, Host, Need, Workload } from './fleet.ts'
 import { gpusWith } from './known-gpus.ts'
 import { isLlama } from './need.ts'
@@ -30,6 +30,8 @@ export type Counterfactual = {
   /** Where it then is, and what it is run with. */
   at: string
   settings: Need['settings']
+  /** Weights in main memory. */
+  ramBytes: number
   speed: Speed
 }
 
@@ -50,6 +52,7 @@ export function counterfactualsOf(workload: Workload, world: World): Counterfact
     ...offload,
     ...byPlace(workload, world),
     ...byNeighbour(workload, world),
+    ...byMemory(workload, world),
   ]
   return [...found, ...byHardware(workload)]
 }
@@ -61,7 +64,10 @@ function attempt({ change, kind, workload, flags = {} }: Try, { hosts, others }:
   const { host, cards } = choice.option
   const speed = speedOf(choice.need, cards, host)
   const at = cards.length === 0 ? `${host.name} (main memory)` : `${host.name}/${cards.map(card => card.id).join('+')}`
-  return [{ change: `${change}: ${saySpeed(speed)}`, kind, flags, at, settings: choice.need.settings, speed }]
+  const { settings, ram } = choice.need
+  const ramBytes = sumOf(ram, 'weights')
+  const inRam = settings.cpuMoe > 0 || settings.cpuLayers > 0 ? ` (${inGibi(ramBytes)})` : ''
+  return [{ change: `${change}${inRam}: ${saySpeed(speed)}`, kind, flags, at, settings, ramBytes, speed }]
 }
 
 const fits = (workload: Workload, { hosts, others }: World): boolean => !('why' in tryAlone(workload, hosts, others))
@@ -368,6 +374,24 @@ function byNeighbour(workload: Workload, world: World): Counterfactual[] {
         { ...world, others: world.others.filter(each => each.workload !== other) },
       ),
     )
+}
+
+/** More main memory, in steps of 16 GiB as it is sold, for what is read from there anyway. */
+function byMemory(workload: Workload, { hosts, others }: World): Counterfactual[] {
+  if (!isLlama(workload)) return []
+  const allowed = hosts.filter(host => host.isRamStated && (workload.host === null || host.name === workload.host))
+  for (const host of allowed) {
+    const more = (count: number): World => {
+      const larger = { ...host, ram: host.ram + count * 16 * gibi }
+      const moved = others.map(each => (each.host === host ? { ...each, host: larger } : each))
+      return { hosts: hosts.map(each => (each === host ? larger : each)), others: moved }
+    }
+    const found = smallest(1, 128, count => fits(workload, more(count)))
+    if (found === null) continue
+    const change = `with ${found * 16} GiB more main memory in ${host.name}`
+    return attempt({ change, kind: 'hardware', workload }, more(found))
+  }
+  return []
 }
 
 /** The smallest card that would do, alone, two, four or eight of a kind. */

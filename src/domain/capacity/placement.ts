@@ -78,7 +78,7 @@ export function place(workloads: readonly Workload[], hosts: readonly Host[]): P
     placed: found.flatMap((choice, index) => {
       const workload = workloads[index]
       if (choice === null || workload === undefined) return []
-      const reason = reasonOf(workload, choice, { options: options[index] ?? [], taken: final, needs })
+      const reason = reasonOf(workload, choice, { options: options[index] ?? [], needs })
       return [{ workload, host: choice.option.host, cards: choice.option.cards, need: choice.need, reason }]
     }),
     unplaced: workloads.flatMap((workload, index) =>
@@ -297,7 +297,7 @@ function twinKey(
 
 type Known = { options: readonly Option[]; taken: Taken; needs: Needs }
 
-function reasonOf(workload: Workload, { option, need }: Choice, { options, taken, needs }: Known): string {
+function reasonOf(workload: Workload, { option, need }: Choice, { options, needs }: Omit<Known, 'taken'>): string {
   const where = nameOf(option)
   if (workload.gpus !== null || options.length === 1)
     return options.length === 1 && workload.gpus === null
@@ -322,9 +322,9 @@ function reasonOf(workload: Workload, { option, need }: Choice, { options, taken
   const smallest =
     option.cards.length > 0 &&
     couldHold.every(other => other.cards.length > option.cards.length || capacityOf(other) >= capacityOf(option))
-  const left = option.cards.map(card => say(Math.max(0, card.capacity - (taken.cards.get(card) ?? 0)))).join(' and ')
+  const most = say(Math.max(0, ...need.cards.map(lines => sumOf(lines))))
   return smallest
-    ? `${where}: the smallest that holds it (${say(Math.max(...need.cards.map(lines => sumOf(lines)), 0))} a card), with ${left} left`
+    ? `${where}: the fewest and smallest cards that hold it (at least ${most} each)`
     : `${where}: smaller cards are needed for others`
 }
 

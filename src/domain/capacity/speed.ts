@@ -63,7 +63,8 @@ const say = (value: number): number => (value >= 10 ? Math.round(value) : Number
 const inGB = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 10e9 ? 2 : 0)} GB`
 
 /** `30 tok/s at most, 12 to 21 usual`. */
-export function saySpeed({ atMost, expected }: Speed): string {
+export function saySpeed({ atMost, ramAtMost, expected }: Speed): string {
   if (atMost === null || expected === null) return 'speed unknown: the bandwidth of a card is not known'
-  return `${say(atMost)} tok/s at most, ${say(expected.from)} to ${say(expected.to)} usual`
+  const ram = ramAtMost === null || ramAtMost - atMost < 1 ? '' : ` (${say(ramAtMost)} by RAM alone)`
+  return `${say(atMost)} tok/s at most${ram}, ${say(expected.from)} to ${say(expected.to)} usual`
 }

@@ -14,7 +14,10 @@ const acted: Acted = {
     ...{ listen: true, publicUrl: true, tls: true, trustedProxies: true, perAddress: true },
     ...{ limits: true, health: true, jwt: true, sharedLimits: true, maxStale: true },
   },
-  hosts: { name: true, gpus: { id: true, product: true, power: true }, power: { rest: true }, cost: true },
+  hosts: {
+    ...{ name: true, address: true, memory: true, memoryBandwidth: true, gpus: true, power: true, cost: true },
+    ...{ storage: { models: true }, ups: { name: true, power: true } },
+  },
   prompts: true,
   versions: {
     name: true,

@@ -389,7 +389,9 @@ test('R12 what is not acted on is listed once, by path, and what is acted on is 
   expect(
     notActedOn({
       gateway: { tls: {} },
-      hosts: [{ name: 'h', memory: '1GiB', gpus: [{ id: 'g', power: '1W', numa: 0 }], cost: { hourly: 1 } }],
+      hosts: [
+        { name: 'h', memory: '1GiB', gpus: [{ id: 'g', power: '1W', numa: 0 }], storage: { models: '/m', state: 'z' } },
+      ],
       models: [
         { name: 'a', routing: 'sticky' },
         { name: 'b', routing: 'sticky' },
@@ -412,8 +414,7 @@ test('R12 what is not acted on is listed once, by path, and what is acted on is 
       ],
     }),
   ).toEqual([
-    'hosts[].memory',
-    'hosts[].gpus[].numa',
+    'hosts[].storage.state',
     'capture.prompts',
     'versions[].chatTemplate',
     'versions[].replicas[].idle',
