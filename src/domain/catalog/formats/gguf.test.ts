@@ -87,6 +87,12 @@ describe('F2 what is damaged or forged is refused in words', () => {
     ['a version to come', writeGguf({ ...small, version: 9 }), /version 9.*newer Holdfast/],
     ['more tensors than fit', patched(8, huge), /at byte 8: .* tensors are announced/],
     ['more entries than fit', patched(16, huge), /at byte 16: .* metadata entries are announced/],
+    ['a thousand tensors in a small file', patched(8, [0xe8, 3, 0, 0, 0, 0, 0, 0]), /at byte 8: 1000 tensors/],
+    [
+      'a list longer than the file',
+      writeGguf({ metadata: { x: Buffer.from([9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]) } }),
+      /4294967296 items of a list are announced/,
+    ],
     ['a key longer than any', patched(24, huge), /at byte 24: a text of/],
     ['a cut header', good.subarray(0, 200), /ends at byte 200.*not whole/],
     ['cut data', good.subarray(0, good.length - 40), /'blk\.0\.attn_k\.weight' ends at byte.*not whole/],
@@ -149,6 +155,12 @@ test('F1 a vocabulary of half a million tokens is read through a window, and non
   expect(step.value.metadata.get('tokenizer.ggml.tokens')).toEqual({ count: 500_000, items: null })
   expect(largest).toBeLessThanOrEqual(4 * 1024 * 1024)
   expect(file.length).toBeGreaterThan(largest)
+})
+
+test('F1 texts without end in the metadata are not gathered', () => {
+  const value = 'x'.repeat(1024 * 1024)
+  const metadata = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`key-${i}`, value]))
+  expect(refusal(writeGguf({ metadata }))).toMatch(/more than 33554432 bytes of texts/)
 })
 
 describe('F8 attention from GGUF', () => {
