@@ -9,7 +9,12 @@ const quantile = 0.95
 /** `null`: it served nothing. */
 export function baselineFrom(requests: readonly ServedRequest[], at: Instant): Baseline | null {
   if (requests.length === 0) return null
-  const strata = Map.groupBy(requests, ({ stratum }) => stratum)
+  const strata = new Map<string, ServedRequest[]>()
+  for (const request of requests) {
+    const some = strata.get(request.stratum) ?? []
+    some.push(request)
+    strata.set(request.stratum, some)
+  }
   return {
     at,
     requests: requests.length,
