@@ -105,12 +105,8 @@ async function learn(
   if (!reading.ok) return { facts: fallback, findings: [] }
   try {
     const read = await readFacts(reading.source)
-    if (read === null || read.bytes === 0 || read.attention.length === 0) return { facts: fallback, findings: [] }
-    const model = read.architecture ?? names[0] ?? 'unknown'
-    return {
-      facts: { ...read, model, source: `read from ${version.artifact?.from}`, certainty: 'read' },
-      findings: [],
-    }
+    if (read === null || read.bytes === 0) return { facts: fallback, findings: [] }
+    return { facts: fromFiles(read, { version, names, fallback, quantisation }), findings: [] }
   } catch (error) {
     if (!(error instanceof ArtifactError)) throw error
     const finding: Finding = {
@@ -120,6 +116,20 @@ async function learn(
     }
     return { facts: fallback, findings: [finding] }
   }
+}
+
+type Fallback = Names & { version: SpecVersion; fallback: KnownFacts | null }
+
+/** What its own files tell. Where they don't tell how it attends, the cache is that of a usual model of its size. */
+function fromFiles(read: ModelFacts, { version, names, fallback, quantisation }: Fallback): KnownFacts | null {
+  const source = `read from ${version.artifact?.from}`
+  if (read.attention.length > 0)
+    return { ...read, model: read.architecture ?? names[0] ?? 'unknown', source, certainty: 'read' }
+  const billions = Math.max(1, Math.round((read.parameters?.total ?? 0) / 1e9))
+  const usual = fallback ?? knownFacts([`${billions}b`], quantisation)
+  return usual === null
+    ? null
+    : { ...usual, bytes: read.bytes, parts: null, source: `${source}; its cache: ${usual.source}` }
 }
 
 type Parts = {
