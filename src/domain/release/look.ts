@@ -3,12 +3,12 @@ import { atDraft, atShadow, atTrial } from './before-traffic.ts'
 import { decide, unchanged, workOf } from './decide.ts'
 import type { Effect, Look, Stepped } from './event.ts'
 import { lasting } from './figures.ts'
-import { gatesOf } from './gates.ts'
+import { gatesOf, readGates } from './gates.ts'
 import { isOver, waits } from './limits.ts'
 import { changeBy, hold, rollBack, wait, waitInTime, type Next, type Seen } from './next.ts'
 import { isOverFor } from './plan.ts'
 import { needsCandidate, needsLive } from './reality.ts'
-import type { Release, Verdict } from './release.ts'
+import type { Release } from './release.ts'
 import { atTraffic } from './traffic.ts'
 
 const askConfirm: Effect = { do: 'confirm' }
@@ -22,13 +22,14 @@ export function look(release: Release, at: Look): Stepped {
   return { ...unchanged(watched), effects: [...workOf(watched), ...(next.confirm === true ? [askConfirm] : [])] }
 }
 
-/** How it stands now, for people: a release's own `why` is as old as its last decision. */
-export function outlook(release: Release, at: Look): { verdict: Verdict; why: string } {
-  const { verdict, why } = release
-  if (isOverFor(release)) return { verdict, why }
+/** How it stands now, for people: a release's own `why` and gates are as old as its last decision. Costs some milliseconds. */
+export function outlook(release: Release, at: Look): Pick<Release, 'verdict' | 'why' | 'gates'> {
+  const { verdict, why, gates } = release
+  if (isOverFor(release)) return { verdict, why, gates }
   const next = nextAt(watch(release, at), at)
-  if (next.do === 'change') return { verdict: next.change.verdict, why: next.change.why }
-  return release.phase === 'held' ? { verdict, why } : { verdict: 'hold', why: next.why() }
+  const now = readGates(release, at.evidence, at.now)
+  if (next.do === 'change') return { verdict: next.change.verdict, why: next.change.why, gates: now }
+  return release.phase === 'held' ? { verdict, why, gates: now } : { verdict: 'hold', why: next.why(), gates: now }
 }
 
 /** Remembers since when the candidate's engine is away; the same release where that is as it was. */

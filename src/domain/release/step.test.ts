@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { millis } from '../units.ts'
 import { anna, baselineOf, canaryOf, minute, play, policyOf, said, shadowOf, stratum } from './fake.ts'
 import { readGates } from './gates.ts'
+import { outlook } from './look.ts'
 import { isOverFor } from './plan.ts'
 import { realityOf } from './reality.ts'
 
@@ -297,6 +298,31 @@ test('R20 held keeps the share; after an end one version has everything', () => 
   expect(realityOf(player.release())).toMatchObject({ live: 'v1', beside: 'v2', share: 0.25, step: 1 })
   player.by('abort')
   expect(realityOf(player.release())).toMatchObject({ live: 'v1', beside: null, share: 0, shadow: null })
+})
+
+test('R19 between decisions anybody can be told what it waits for', () => {
+  const player = play(policyOf({ canary: canaryOf([0.1, 0.5, 1]), gates: errors }))
+  player.look()
+  player.requests(11, 'candidate').requests(99, 'live')
+  const outlookNow = () => outlook(player.release(), { kind: 'look', ...player.world, evidence: player.evidence() })
+  expect(outlookNow()).toMatchObject({
+    verdict: 'hold',
+    why: expect.stringContaining('about 9 more; 11 of 20 requests'),
+  })
+  expect(outlookNow().gates.find(({ name }) => name === 'requests')).toMatchObject({ needed: 9 })
+  player.by('abort')
+  expect(outlookNow()).toMatchObject({ why: 'aborted by anna: because' })
+})
+
+test('R20 what is held waits for a person, however long and whatever is away', () => {
+  const player = play(policyOf({ canary: canaryOf([0.25, 1]) }))
+  player.look()
+  player.after(hour)
+  expect(player.at()).toBe('held')
+  const held = player.release()
+  player.engine('absent', 'live').after(hour)
+  player.engine('ready', 'live').requests(50, 'candidate').requests(150, 'live').after(hour)
+  expect(player.release()).toBe(held)
 })
 
 test('R28 after a restart the present effects come once more, and work that is not done is asked for again', () => {
