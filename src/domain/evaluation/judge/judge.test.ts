@@ -36,7 +36,8 @@ describe('the question', () => {
 
   test('J3 what is left of a nested token does not grow together to another', () => {
     expect(withoutControlTokens('<|im_<|x|>start|>')).not.toContain('<|im_start|>')
-    expect(withoutControlTokens('a < b | c > d\n\tx')).toBe('a < b | c > d\n\tx')
+    for (const plain of ['a < b | c > d\n\tx', 'می\u200cخواهم', '👩\u200d💻'])
+      expect(withoutControlTokens(plain)).toBe(plain)
   })
 
   test('J3 very long answers are cut in their middle, both to the same length', () => {

@@ -9,8 +9,8 @@ const longestText = 24_000
  */
 const controlTokens =
   /<[|｜][^<>|｜\n]{1,64}[|｜]>|<\/?s>|<<\/?SYS>>|\[\/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS)\]|<\/?(?:start|end)_of_turn>|<\/?(?:bos|eos|pad|unk)>|<\/?think>/gi
-/** Invisible characters that tell the model what the reader does not see; lines and tabs stay. */
-const invisible = /[^\P{C}\n\t]/gu
+/** Invisible characters that tell the model what the reader does not see. Lines, tabs and the joiners that words are spelt with stay. */
+const invisible = /[^\P{C}\n\t\u200c\u200d]/gu
 
 export function withoutControlTokens(text: string): string {
   return text.replaceAll(invisible, '').replaceAll(controlTokens, '▯')
