@@ -21,7 +21,7 @@ const Gate = z.object({
 })
 const ActorAnswer = z.object({ who: z.string(), alias: z.string().nullable(), reason: z.string() })
 
-export const ReleaseAnswer = z.object({
+const ReleaseAnswer = z.object({
   id: z.string(),
   model: z.string(),
   from: z.string().describe('The version that answered before.'),

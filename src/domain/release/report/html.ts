@@ -3,8 +3,6 @@
 /** `raw` is markup of our own. */
 export type Node = string | number | { raw: string }
 
-export const raw = (markup: string): Node => ({ raw: markup })
-
 /** `html`<p>${text}</p>``: what is put in is escaped, unless it is markup already; lists stand one after another. */
 export function html(parts: TemplateStringsArray, ...values: (Node | readonly Node[])[]): { raw: string } {
   return { raw: parts.map((part, at) => part + (at < values.length ? markupOf(values[at] ?? '') : '')).join('') }
