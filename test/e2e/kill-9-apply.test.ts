@@ -69,7 +69,7 @@ test('kill -9 of the controller in the middle of an apply: the old or the new sp
   // Else it was never killed in the middle.
   expect(cut).toBeGreaterThan(0)
   expect(load.ended.filter(isBroken)).toEqual([])
-}, 60_000)
+}, 180_000)
 
 test('kill -9 of the gateway that is being told of a new spec: the one that comes next serves it whole', async () => {
   round += 1
@@ -78,7 +78,7 @@ test('kill -9 of the gateway that is being told of a new spec: the one that come
   await service.call('/api/v1/apply', {}).catch(() => null)
   await struck
   await until('it is in force', async () => (await inForce()) === round)
-}, 60_000)
+}, 180_000)
 
 test('kill -9 of either gateway while they take turns: one serves, and every answer is in the journal once', async () => {
   const load = startMixedLoad()
@@ -112,7 +112,7 @@ test('kill -9 of either gateway while they take turns: one serves, and every ans
   })
   expect(answered.filter(({ id }) => String(closes.get(id ?? '')) !== 'ok')).toEqual([])
   expect(await service.cli('audit', 'verify')).toMatchObject({ exitCode: 0 })
-}, 60_000)
+}, 180_000)
 
 const versionOf = (n: number): string => `production-v2.${n}-m-8b-fp16-p0`
 
@@ -153,7 +153,7 @@ async function inForce(): Promise<number> {
       ]
       return true
     },
-    20_000,
+    60_000,
   )
   // One model of its own, two models of the version, one team: all of one round.
   expect(told).toHaveLength(4)
@@ -179,7 +179,7 @@ async function killAt(at: { folder: string; file: RegExp; role: Role }, then: ()
     resolve()
   })
   await promise
-  await until(`a new ${at.role}`, () => ![null, pid].includes(pidOf(service.home, at.role)), 20_000)
+  await until(`a new ${at.role}`, () => ![null, pid].includes(pidOf(service.home, at.role)), 60_000)
 }
 
 const isBroken = ({ end, status }: Ended): boolean => end !== 'whole' || status !== 200
