@@ -136,3 +136,12 @@ test('a key that stands where a name belongs is not repeated', () => {
     'task-force',
   )
 })
+
+test('what a client mends or waits for keeps no stack; what an operator has to look at does', () => {
+  const limit = Error.stackTraceLimit
+  const frames = (fault: Fault): boolean => / at .*fault\.test/.test(new FaultError(fault).stack ?? '')
+  expect(frames({ kind: 'key-missing' })).toBe(false)
+  expect(frames({ kind: 'overloaded', retryAfter: millis(1), inFlight: 1 })).toBe(false)
+  expect(frames({ kind: 'internal' })).toBe(true)
+  expect(Error.stackTraceLimit).toBe(limit)
+})

@@ -25,4 +25,9 @@ export function liteLlmHeaders(answered: Answered): Record<string, string> {
 }
 
 /** Clients parse it as a number; below a microsecond nothing is known. */
-const toMs = (length: Millis): string => String(Math.round(length * 1000) / 1000)
+function toMs(length: Millis): string {
+  const micros = Math.round(length * 1000)
+  // A fraction is written out far more slowly than two whole numbers.
+  const rest = micros % 1000
+  return rest === 0 ? String(micros / 1000) : `${(micros - rest) / 1000}.${String(rest).padStart(3, '0')}`
+}

@@ -22,6 +22,9 @@ const patterns = new Map<string, RegExp>()
 const mostPatterns = 100
 
 function patternOf(marks: readonly string[]): RegExp {
+  const key = marks.join('\n')
+  const known = patterns.get(key)
+  if (known !== undefined) return known
   const source = marks
     .map(mark =>
       Buffer.from(mark)
@@ -29,11 +32,9 @@ function patternOf(marks: readonly string[]): RegExp {
         .replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'),
     )
     .join('|')
-  const known = patterns.get(source)
-  if (known !== undefined) return known
   const pattern = new RegExp(source === '' ? '(?!)' : source)
   if (patterns.size >= mostPatterns) patterns.clear()
-  patterns.set(source, pattern)
+  patterns.set(key, pattern)
   return pattern
 }
 

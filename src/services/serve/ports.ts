@@ -53,9 +53,9 @@ export type EngineAddress = `/${string}` | `~/${string}`
 export interface Repair {
   /** A chunk of a stream that holds none of these texts passes unparsed. Empty: every chunk is looked at. */
   readonly marks: readonly string[]
-  /** One parsed chunk; `null`: the client does not get it. */
+  /** One parsed chunk; the same object: it is as it should be. `null`: the client does not get it. */
   chunk(chunk: Record<string, unknown>): Record<string, unknown> | null
-  /** A whole answer, parsed: an object or, from some engines, an array. */
+  /** A whole answer, parsed: an object or, from some engines, an array. The same object: nothing is wrong in it. */
   whole(answer: unknown): Record<string, unknown>
   /** Whether a stream that ends now is all of it, from routes that send no `[DONE]`. Absent: they do. */
   isComplete?(): boolean

@@ -122,7 +122,7 @@ export function streamAnswer(exchange: Exchange, repair: Repair | null): Answer 
     }
     if (stream !== null) return stream.chunk(chunk)
     if (told === undefined || told === null)
-      return repair === null ? `${event}\n\n` : `data: ${JSON.stringify(chunk)}\n\n`
+      return chunk === parsed ? `${event}\n\n` : `data: ${JSON.stringify(chunk)}\n\n`
     const isAlone = Array.isArray(chunk['choices']) && chunk['choices'].length === 0
     usageTold ||= isAlone
     if (isAlone) return wantsUsage ? `data: ${JSON.stringify(chunk)}\n\n` : ''

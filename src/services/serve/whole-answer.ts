@@ -1,4 +1,5 @@
 /** An answer that is not streamed: gathered whole, so that a replica that dies in the middle of it can be replaced. */
+import { isUtf8 } from 'node:buffer'
 import { answerProblem } from '../../domain/serving/index.ts'
 import type { Exchange } from './exchange.ts'
 import { answerHeaders, noteFirstByte, type Answer } from './answer.ts'
@@ -54,7 +55,9 @@ export function wholeAnswer(exchange: Exchange, repair: Repair | null): Answer {
     if (problem !== null) throw answerFailed(problem)
     noteUsage(exchange, answer['usage'])
     exchange.tee?.whole(answer)
-    if (translator === null) return repair === null ? theirs : Buffer.from(JSON.stringify(answer))
+    // Bytes that are no UTF-8 became other characters when they were parsed.
+    if (translator === null && answer === parsed && isUtf8(theirs)) return theirs
+    if (translator === null) return Buffer.from(JSON.stringify(answer))
     return Buffer.from(JSON.stringify(translator.whole(answer)))
   }
 }

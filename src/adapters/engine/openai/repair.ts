@@ -14,7 +14,10 @@ export type Mend = {
 /** The mends in their order. Made anew for each attempt when one of them keeps count of a stream. */
 export function repairWith(...mends: readonly Mend[]): Repair {
   return {
-    marks: mends.flatMap(({ marks }) => marks),
+    // Whole answers have no use for them.
+    get marks() {
+      return mends.flatMap(({ marks }) => marks)
+    },
     chunk: chunk => mends.reduce((mended, mend) => mend.chunk?.(mended) ?? mended, chunk),
     whole(answer) {
       const mended = mends.reduce<unknown>((so, mend) => (mend.whole === undefined ? so : mend.whole(so)), answer)
@@ -43,11 +46,12 @@ export function keyMarks(name: string, start: string): string[] {
   return [`"${name}":${start}`, `"${name}": ${start}`]
 }
 
-/** The answer with each of its choices changed. */
+/** The answer with each of its choices changed; itself, when none was. */
 export function mapChoices<T>(answer: T, change: (choice: Json) => Json): T {
   const choices = field(answer, 'choices')
   if (!Array.isArray(choices)) return answer
   const changed = choices.map((choice: unknown) => (isRecord(choice) ? change(choice) : choice))
+  if (changed.every((choice, at) => choice === choices[at])) return answer
   // What has choices is a record, and keeps its other fields.
   return { ...answer, choices: changed }
 }

@@ -19,10 +19,12 @@ export function toolCalls(): Mend {
     const told = listOf(field(delta, 'tool_calls')).flatMap(calls.take)
     const closing = typeof finish === 'string' ? calls.close() : []
     for (const call of closing) told.push(call)
+    const isCalled = finish === 'stop' && calls.any()
+    if (told.length === 0 && !isCalled && isRecord(delta) && (delta['tool_calls'] ?? null) === null) return choice
     return {
       ...choice,
       ...(isRecord(delta) || told.length > 0 ? { delta: withCalls(delta, told) } : {}),
-      ...(finish === 'stop' && calls.any() ? { finish_reason: 'tool_calls' } : {}),
+      ...(isCalled ? { finish_reason: 'tool_calls' } : {}),
     }
   }
 
