@@ -138,6 +138,21 @@ describe('arms of a release', () => {
     expect(closed()).toMatchObject([{ outcome: 'ok', release: { arm: 'candidate' } }])
   })
 
+  test('what a candidate took and does not answer goes to the live version once its health says that it is gone', async () => {
+    const candidate = await engine({ hang: true })
+    const { post, closed } = await gateway({
+      replicas: [await engine()],
+      probeEveryMs: 20,
+      probeTimeoutMs: 50,
+      ...inRelease([candidate.url]),
+    })
+    const answer = post(chat, ask('Hi'))
+    await candidate.until(({ running }) => running === 1)
+    candidate.behave({ hangHealth: true })
+    expect(versionOf(await answer)).toBe(testVersion)
+    expect(closed()).toMatchObject([{ outcome: 'ok', release: { arm: 'candidate' } }])
+  })
+
   test('a candidate without a replica, or that the snapshot lacks, makes nobody wait', async () => {
     for (const urls of [[], null]) {
       const { also, model } = inRelease(urls ?? [])
