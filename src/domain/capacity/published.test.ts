@@ -112,19 +112,19 @@ test('KV cache is what is published, to the byte', () => {
 
 /** One 96 GB card, 235 billion parameters: layers whose experts are in RAM, and what its bandwidth then allows. */
 const offloaded = [
-  ['q3-k-m', 32_768, 'f16', 21, 61, 196],
-  ['q3-k-m', 131_072, 'q8_0', 26, 50, 158],
-  ['iq4-xs', 32_768, 'f16', 29, 39, 126],
-  ['iq4-xs', 131_072, 'q8_0', 34, 34, 107],
-  ['q4-k-m', 32_768, 'f16', 35, 30, 95],
-  ['q4-k-m', 131_072, 'q8_0', 40, 26, 83],
-  ['q6-k', 32_768, 'f16', 51, 15, 49],
-  ['q6-k', 131_072, 'q8_0', 54, 14, 46],
-] as const satisfies readonly (readonly [Quantisation, number, string, number, number, number])[]
+  { quantisation: 'q3-k-m', context: 32_768, type: 'f16', layers: 21, slow: 61, fast: 196 },
+  { quantisation: 'q3-k-m', context: 131_072, type: 'q8_0', layers: 26, slow: 50, fast: 158 },
+  { quantisation: 'iq4-xs', context: 32_768, type: 'f16', layers: 29, slow: 39, fast: 126 },
+  { quantisation: 'iq4-xs', context: 131_072, type: 'q8_0', layers: 34, slow: 34, fast: 107 },
+  { quantisation: 'q4-k-m', context: 32_768, type: 'f16', layers: 35, slow: 30, fast: 95 },
+  { quantisation: 'q4-k-m', context: 131_072, type: 'q8_0', layers: 40, slow: 26, fast: 83 },
+  { quantisation: 'q6-k', context: 32_768, type: 'f16', layers: 51, slow: 15, fast: 49 },
+  { quantisation: 'q6-k', context: 131_072, type: 'q8_0', layers: 54, slow: 14, fast: 46 },
+] as const satisfies readonly { quantisation: Quantisation; context: number; [other: string]: unknown }[]
 
 test.each(offloaded)(
-  'Qwen3-235B as %s with %i tokens of %s: --n-cpu-moe %i',
-  (quantisation, context, type, layers, slow, fast) => {
+  'Qwen3-235B as $quantisation with $context tokens of $type: --n-cpu-moe $layers',
+  ({ quantisation, context, type, layers, slow, fast }) => {
     const cache = type === 'f16' ? {} : { 'cache-type-k': type, 'cache-type-v': type }
     const flags = { 'ctx-size': context, ...cache }
     const plan = (memoryBandwidth: number, more = {}) =>
