@@ -96,6 +96,7 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
     find: id => releases.all().find(release => release.id === id) ?? null,
     open: (release, pair) => openTexts(keysOf(release).privateKey, { release, pair }),
     judgeOf: trials.judgeOf,
+    recordOf: releases.judgeRecordOf,
     keepsTexts: () => parts.desired()?.spec.capture.prompts ?? false,
     now,
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
@@ -158,8 +159,8 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
     takePairs: pairs.take,
 
     admin: {
-      list: ask => store.list(ask),
-      find,
+      list: async ask => (await store.list(ask)).map(releases.asItStands),
+      find: async modelOrId => releases.asItStands(await find(modelOrId)),
       decisions: ({ id }) => store.decisions(id),
       async report(release) {
         const events: EvidenceEvent[] = []

@@ -13,6 +13,8 @@ export type PairJudgeParts = {
   /** `null`: not sealed for this release's key. */
   open: (release: ReleaseId, pair: ShadowPair) => PairTexts | null
   judgeOf: (model: ModelName) => Judge
+  /** What the judge of a release has shown of itself in pairs that were stored. */
+  recordOf: (release: ReleaseId) => JudgeRecord | null
   /** Whether a judge's reasons may be kept: they quote what they judge. */
   keepsTexts: () => boolean
   now: () => Instant
@@ -27,7 +29,8 @@ export type PairJudge = {
 
 /** In memory, sealed. */
 const mostWaiting = 128
-const atOnce = 2
+/** Each pair is two questions at once already, and which control is due depends on those before. */
+const atOnce = 1
 
 export function openPairJudge(parts: PairJudgeParts): PairJudge {
   const waiting: { release: ReleaseId; pair: ShadowPair }[] = []
@@ -74,7 +77,7 @@ export function openPairJudge(parts: PairJudgeParts): PairJudge {
       judge,
       // `mayCopy` let plain conversations through, and nothing else is sealed.
       { messages: texts.messages as ChatMessage[], live: texts.live, candidate: texts.candidate },
-      { record: records.get(release.id) ?? openJudgeRecord(), signal: stop.signal },
+      { record: records.get(release.id) ?? parts.recordOf(release.id) ?? openJudgeRecord(), signal: stop.signal },
     )
     records.set(release.id, record)
     return {

@@ -5,18 +5,21 @@ import {
   followSpec,
   isOverFor,
   openEvidence,
+  outlook,
   step,
   takeIn,
   type Actor,
   type Decision,
   type Effect,
   type Evidence,
+  type Look,
   type Policy,
   type RealLive,
   type Release,
   type ReleaseEvent,
 } from '../../domain/release/index.ts'
-import type { ModelName, VersionName } from '../../domain/units.ts'
+import type { JudgeRecord } from '../../domain/evaluation/index.ts'
+import type { ModelName, ReleaseId, VersionName } from '../../domain/units.ts'
 import { inTurn } from '../access/index.ts'
 import type { ReleaseParts, Wishes } from './ports.ts'
 
@@ -28,7 +31,14 @@ export type ModelState = { live: VersionName; release: Release | null }
 export type NewRelease = { model: ModelName; version: VersionName; policy?: string; by: Actor }
 
 type Job = 'smoke' | 'golden' | 'confirm'
-type Tracked = { release: Release; evidence: Evidence; decisions: number; jobs: Map<Job, AbortController> }
+type Tracked = {
+  release: Release
+  evidence: Evidence
+  decisions: number
+  jobs: Map<Job, AbortController>
+  /** What was seen of it last; `null`: nothing yet. */
+  seen: Look | null
+}
 
 /** Events that are read at once. */
 const page = 5_000
@@ -56,7 +66,7 @@ export async function openReleases(parts: ReleaseParts) {
 
   async function track(release: Release): Promise<Tracked> {
     const decisions = (await store.decisions(release.id)).length
-    return { release, evidence: openEvidence(release.policy), decisions, jobs: new Map() }
+    return { release, evidence: openEvidence(release.policy), decisions, jobs: new Map(), seen: null }
   }
 
   /** Which version is live is told by how its release ended; also where the end was stored, and nothing after it. */
@@ -155,13 +165,15 @@ export async function openReleases(parts: ReleaseParts) {
     }
     const { live, candidate, idle, liveLoads } = await parts.engines.look(release)
     const at = now()
-    await feed(tracked, {
+    const seen: Look = {
       kind: 'look',
       now: at,
       evidence: tracked.evidence,
       ...{ live, candidate, idle, liveLoads },
       baseline: release.baseline === null ? await parts.baselineOf(release, at) : null,
-    })
+    }
+    tracked.seen = seen
+    await feed(tracked, seen)
   }
 
   async function begin(
@@ -334,7 +346,16 @@ export async function openReleases(parts: ReleaseParts) {
         for (const tracked of [...underway.values()]) await feed(tracked, { kind: 'started-again', now: now() })
       }),
 
-    underway: (model: ModelName): Release | null => underway.get(model)?.release ?? null,
+    /** With its verdict, reason and gates as they are now: those that it was stored with are as old as its last decision. */
+    asItStands(release: Release): Release {
+      const tracked = underway.get(release.model)
+      if (tracked === undefined || tracked.release.id !== release.id) return release
+      const { seen } = tracked
+      return seen === null ? tracked.release : { ...tracked.release, ...outlook(tracked.release, seen) }
+    },
+    /** What its judge has shown of itself, as far as the evidence was read; `null`: it is not under way. */
+    judgeRecordOf: (id: ReleaseId): JudgeRecord | null =>
+      [...underway.values()].find(({ release }) => release.id === id)?.evidence.judged.record ?? null,
     all: (): Release[] => [...underway.values()].map(({ release }) => release),
     /** By model; a model that is not here is as the spec says. */
     states: statesNow,
