@@ -48,7 +48,7 @@ type Kind = 'errors' | Latency
 type Request = Extract<EvidenceEvent, { kind: 'request' }>
 
 /** Bounds the memory of a release to some tens of megabytes. */
-export const mostUnits = 250_000
+const mostUnits = 250_000
 
 const bits = { errors: 1, firstToken: 2, perToken: 4, feedback: 8 } as const
 

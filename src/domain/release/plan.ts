@@ -12,7 +12,7 @@ export function weightsOf(policy: Policy): readonly Share[] {
 }
 
 /** The canary's own steps; with room for one version there is nothing between none and all. */
-export function stepsOf({ canary, room }: Policy): readonly Share[] {
+function stepsOf({ canary, room }: Policy): readonly Share[] {
   if (canary === null) return []
   return room === 'swap-idle' ? [all] : canary.steps
 }

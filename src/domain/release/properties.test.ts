@@ -84,7 +84,7 @@ const policies: fc.Arbitrary<Policy> = fc
     hooks: fc.constantFrom([], [{ kind: 'confirm' as const, url: 'http://127.0.0.1:1/', secret: null }]),
     onTimeout: fc.constantFrom('hold', 'rollback'),
   })
-  .map(policyOf)
+  .map(parts => policyOf({ ...parts, hooks: [...parts.hooks] }))
 
 const runs = { numRuns: 50 }
 const lives = (deeds: fc.Arbitrary<Deed>) => fc.tuple(policies, fc.array(deeds, { minLength: 5, maxLength: 16 }))
