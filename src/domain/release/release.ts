@@ -96,6 +96,8 @@ export type Release = {
   swap?: Swap | null
   /** How often `maxPairs` was granted. */
   rounds?: number
+  /** It is live, and that was written down as what answers: later changes of the spec come after it. */
+  settled?: boolean
 }
 
 /**

@@ -70,11 +70,13 @@ export async function openReleases(parts: ReleaseParts) {
   }
 
   /** Which version is live is told by how its release ended; also where the end was stored, and nothing after it. */
-  async function settle({ model, from, to, phase, origin }: Release): Promise<void> {
+  async function settle(release: Release): Promise<void> {
+    const { model, from, to, phase, origin, settled = false } = release
     const known = real.get(model)
-    if (phase !== 'live' || known === undefined || known.live !== from) return
+    if (phase !== 'live' || settled || known === undefined) return
     const asked = origin.kind === 'spec' ? known.asked : { live: known.asked.live, digest: null }
-    await setReal([{ model, live: to, asked }])
+    if (known.live === from) await setReal([{ model, live: to, asked }])
+    await store.save({ ...release, settled: true }, null)
   }
 
   async function setReal(changes: readonly RealLive[]): Promise<void> {
@@ -268,8 +270,9 @@ export async function openReleases(parts: ReleaseParts) {
             case 'start': {
               if (tracked !== undefined && answer.endFirst !== null)
                 await feed(tracked, { kind: 'abort', now: now(), by: { ...by, reason: answer.endFirst } })
-              await setReal([{ model, live: answer.from, asked: { live, digest } }])
+              // First: a wish that counts as dealt with, and began nothing, would be lost.
               if (policy !== null) await begin({ model, version: answer.to, policy, by }, digest)
+              await setReal([{ model, live: answer.from, asked: { live, digest } }])
               break
             }
             case 'nothing':
