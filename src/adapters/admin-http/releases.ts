@@ -16,6 +16,10 @@ const Gate = z.object({
   verdict: Verdict,
   eValue: z.number().optional().describe('Evidence that the candidate is worse; from `threshold` on the gate fails.'),
   threshold: z.number().optional(),
+  notWorse: z
+    .object({ eValue: z.number(), threshold: z.number() })
+    .optional()
+    .describe('Evidence that it is no worse than allowed; from `threshold` on the gate is passed.'),
   needed: z.number().optional().describe('Requests, units or pairs until it can be told, at what was seen so far.'),
   evidence: z.string().describe('In words, with its numbers.'),
 })
@@ -28,7 +32,7 @@ const ReleaseAnswer = z.object({
   to: z.string().describe('The candidate.'),
   policy: z.string().nullable(),
   phase: Phase,
-  step: z.number().describe('Which of the canary’s steps, from 0.'),
+  step: z.number().describe('Which of the canary’s steps, from 1; 0 before it.'),
   steps: z.array(z.number()).describe('Parts of the requests that the candidate answers, one after another.'),
   share: z.number().describe('Part of the requests that the candidate answers now.'),
   verdict: Verdict,

@@ -115,7 +115,8 @@ async function importProfile(spec: Spec, ports: PlanPorts, from: { log: string; 
 async function readSpec(path: string): Promise<{ spec: Spec; folder: string }> {
   const read = await readSpecFile(path)
   if (!read.ok) throw new CliError(read.problems.map(formatProblem).join('\n'), 1)
-  return { spec: withDefaults(read.spec), folder: read.folder }
+  // Somebody who writes versions and no models asks about those alone.
+  return { spec: read.spec.versions.length === 0 ? withDefaults(read.spec) : read.spec, folder: read.folder }
 }
 
 type PortOptions = { env: NodeJS.ProcessEnv; measured: string | undefined }

@@ -18,6 +18,7 @@ export type ReleaseView = {
     verdict: string
     eValue?: number | undefined
     threshold?: number | undefined
+    notWorse?: { eValue: number; threshold: number } | undefined
     needed?: number | undefined
     evidence: string
   }[]
@@ -42,21 +43,37 @@ export function renderRelease(release: ReleaseView): string {
     `policy   ${policy ?? 'none'}, by ${by.alias ?? by.who}: ${by.reason}`,
     ...(gates.length === 0
       ? []
-      : ['', renderTable(['GATE', 'VERDICT', 'E-VALUE', 'FAILS AT', 'NEEDED', 'EVIDENCE'], gates.map(gateRow))]),
+      : [
+          '',
+          renderTable(
+            ['GATE', 'VERDICT', 'WORSE', 'FAILS AT', 'NOT WORSE', 'PASSES AT', 'NEEDED', 'EVIDENCE'],
+            gates.map(gateRow),
+          ),
+        ]),
     ...(phase === 'held' ? ['', `It waits for you: holdfast release resume|promote|abort ${model} --reason …`] : []),
   ].join('\n')
 }
 
 function phaseOf({ phase, step, steps }: ReleaseView): string {
   if (phase !== 'canary') return phase
-  return `canary, step ${step + 1} of ${steps.length} (${steps.map(percent).join(', ')})`
+  return `canary, step ${step} of ${steps.length} (${steps.map(percent).join(', ')})`
 }
 
-const gateRow = ({ name, verdict, eValue, threshold, needed, evidence }: ReleaseView['gates'][number]): string[] => [
+const gateRow = ({
+  name,
+  verdict,
+  eValue,
+  threshold,
+  notWorse,
+  needed,
+  evidence,
+}: ReleaseView['gates'][number]): string[] => [
   name,
   verdict,
   eValue === undefined ? '-' : short(eValue),
   threshold === undefined ? '-' : short(threshold),
+  notWorse === undefined ? '-' : short(notWorse.eValue),
+  notWorse === undefined ? '-' : short(notWorse.threshold),
   needed === undefined ? '-' : String(needed),
   evidence,
 ]

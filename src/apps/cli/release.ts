@@ -13,6 +13,7 @@ const Gate = z.object({
   verdict: z.string(),
   eValue: z.number().optional(),
   threshold: z.number().optional(),
+  notWorse: z.object({ eValue: z.number(), threshold: z.number() }).optional(),
   needed: z.number().optional(),
   evidence: z.string(),
 })
