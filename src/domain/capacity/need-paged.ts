@@ -1,6 +1,6 @@
 /** What engines with a paged cache need (vLLM, SGLang, TensorRT-LLM, Triton, TGI): they take a share and fill it with cache. */
 import { cacheTypeOf, flagOf, names, numberOf } from './flags.ts'
-import { gibi, inGibi, toLine, total } from './fleet.ts'
+import { gibi, inGibi, mebi, toLine, total } from './fleet.ts'
 import type { Card, Line, Need, NeedReading, Place, Settings, Workload } from './fleet.ts'
 import { attentionOfRank, kvBytes, kvTotal } from './kv-cache.ts'
 import type { KnownFacts } from './known-models.ts'
@@ -166,7 +166,7 @@ export function needPaged(workload: Workload, facts: KnownFacts, { cards, room: 
         }),
       ]),
       ram: ramLines(offload * cards.length, cards.length),
-      ...{ settings, cacheTokens, headroom: 0 },
+      ...{ settings, cacheTokens, headroom: 256 * mebi },
       perToken: readPerToken(facts, { cards, offload, kv: cacheOf(Math.min(grown, leastContext)) * cards.length }),
       remarks: remarksOf({
         workload,

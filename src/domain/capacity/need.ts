@@ -10,6 +10,9 @@ export const isLlama = ({ engine }: Workload): boolean => llamaKinds.includes(en
 /** Whether it can run without a card. */
 export const runsOnCpu = (workload: Workload): boolean => isLlama(workload)
 
+/** Engines that take a share of whatever is free when they start; nobody holds them back. */
+export const takesWhatIsFree = ({ engine }: Workload): boolean => ['tensorrt-llm', 'triton'].includes(engine.kind)
+
 export function needOf(workload: Workload, place: Place): NeedReading {
   const { facts } = workload
   if (facts === null)

@@ -1,7 +1,7 @@
 /** Placement: every replica on every host at once, by branch and bound. Rules: SPEC.md. */
 import { sumOf, total } from './fleet.ts'
 import type { Card, Host, Need, Workload } from './fleet.ts'
-import { isLlama, needOf, runsOnCpu } from './need.ts'
+import { isLlama, needOf, runsOnCpu, takesWhatIsFree } from './need.ts'
 
 export type Placed = { workload: Workload; host: Host; cards: readonly Card[]; need: Need; reason: string }
 export type Unplaced = { workload: Workload; why: string }
@@ -69,7 +69,7 @@ export function place(workloads: readonly Workload[], hosts: readonly Host[]): P
     }
     search(at + 1, add(cost, skipped(index, workloads.length)))
   }
-  search(0, [0, 0, 0, 0, 0])
+  search(0, [0, 0, 0, 0, 0, 0])
 
   const found = best.chosen
   const final = emptyTaken()
@@ -113,6 +113,9 @@ export function tryAlone(
 
 const speedRank = ({ option }: Choice): number => -total(option.cards.map(card => card.bandwidth ?? 0))
 
+/** Growth stops here: what is not known of drivers and neighbours needs a place, too. */
+const growthShare = 0.97
+
 /** The placed replicas with the room that is left shared out to those who can use it (P5). */
 export function growAll(placed: readonly Placed[]): Placed[] {
   const now = [...placed]
@@ -123,7 +126,9 @@ export function growAll(placed: readonly Placed[]): Placed[] {
       const headroom = Math.max(0, ...on.map(({ each }) => each.need.headroom))
       const waiting = on.filter(({ other }) => other >= index).length
       const own = bytesOn(now[index] ?? { cards: [], need: { cards: [] } }, card)
-      return own + Math.floor((card.capacity - headroom - used) / Math.max(1, waiting))
+      const most = takesWhatIsFree(workload) ? card.capacity : card.capacity * growthShare - headroom
+      const left = Math.max(0, most - used)
+      return own + Math.floor(left / Math.max(1, waiting))
     })
     const grown = needOf(workload, { cards, room, grow: true })
     if (!grown.ok) continue
@@ -260,7 +265,7 @@ const compare = (a: Cost, b: Cost): number => {
 const add = (a: Cost, b: Cost): Cost => a.map((value, index) => value + (b[index] ?? 0))
 
 /** One replica left out is worse than anything else; among those, the ones that come later in the spec go first. */
-const skipped = (index: number, count: number): Cost => [1, 0, 0, 0, (count - index) / count]
+const skipped = (index: number, count: number): Cost => [1, 0, 0, 0, 0, (count - index) / count]
 
 function costOf(
   workload: Workload,
@@ -272,7 +277,9 @@ function costOf(
   )
   const sameHost = siblings.filter(other => other.host === host).length
   const sameCard = siblings.filter(other => other.cards.some(card => cards.includes(card))).length
-  return [0, sameHost + 2 * sameCard, cards.length, total(cards.map(card => card.capacity)) / 2 ** 40, 0]
+  // Who has a card alone is disturbed by nobody.
+  const neighbours = total(cards.map(card => chosen.filter(choice => choice?.option.cards.includes(card)).length))
+  return [0, sameHost + 2 * sameCard, cards.length, neighbours, total(cards.map(card => card.capacity)) / 2 ** 40, 0]
 }
 
 /** Equal for options that differ in nothing that matters: one of them stands for all. */
@@ -318,14 +325,14 @@ function reasonOf(workload: Workload, { option, need }: Choice, { options, needs
   const couldHold = alone.filter(other => !('why' in tryOption(workload, other, { taken: empty, needs })))
   const fewest = Math.min(...couldHold.map(other => other.cards.length))
   if (couldHold.length === 1) return `${where}: the only place that is large enough`
-  if (option.cards.length > fewest) return `${where}: smaller sets of cards are needed for others`
+  if (option.cards.length > fewest) return `${where}: smaller sets of cards are taken by others`
   const smallest =
     option.cards.length > 0 &&
     couldHold.every(other => other.cards.length > option.cards.length || capacityOf(other) >= capacityOf(option))
   const most = say(Math.max(0, ...need.cards.map(lines => sumOf(lines))))
   return smallest
     ? `${where}: the fewest and smallest cards that hold it (at least ${most} each)`
-    : `${where}: smaller cards are needed for others`
+    : `${where}: smaller cards are taken by others`
 }
 
 const capacityOf = ({ cards }: Option): number => total(cards.map(card => card.capacity))

@@ -39,7 +39,7 @@ export function powerOf(host: Host): { power: Power; findings: Finding[] } {
     upsNeeded: Math.ceil(totalWatts / upsShare / 50) * 50,
   }
   if (host.cards.length === 0) return { power, findings: [] }
-  const heat = host.cards.length <= mostInCase ? [cooling(host, power)] : []
+  const heat = cardsWatts > 0 && host.cards.length <= mostInCase ? [cooling(host, power)] : []
   return { power, findings: [...checkCards(host), ...checkSupply(host, power), ...checkUps(host, power), ...heat] }
 }
 
