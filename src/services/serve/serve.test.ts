@@ -87,6 +87,33 @@ describe('answers', () => {
     expect(JSON.parse(said)).toEqual([{ role: 'user', content: text }])
   })
 
+  test('a long body goes on as it came, but for what is the version’s', async () => {
+    const fake = await engine({ name: 'qwen' })
+    const { post } = await gateway({
+      replicas: [fake],
+      version: {
+        servedName: 'qwen',
+        sampling: { temperature: 0.3, top_p: 0.9 },
+        prompt: { id: 'p1', text: 'Be brief – „so“.', mode: 'prepend' },
+      },
+    })
+    const text = 'Größe 世界 "quoted"\n'.repeat(400)
+    const answer = await post('/v1/chat/completions', ask(text, { stream: true, top_p: 0.1, seed: 7 }))
+    expect((await events(answer)).at(-1)).toBe('[DONE]')
+    expect(fake.state().lastRequests.at(-1)?.body).toEqual({
+      model: 'qwen',
+      messages: [
+        { role: 'system', content: 'Be brief – „so“.' },
+        { role: 'user', content: text },
+      ],
+      stream: true,
+      top_p: 0.1,
+      seed: 7,
+      temperature: 0.3,
+      stream_options: { include_usage: true },
+    })
+  })
+
   test("the version's prompt, sampling and served name reach the engine", async () => {
     const fake = await engine({ name: 'qwen' })
     const { post } = await gateway({
