@@ -48,7 +48,7 @@ test('the machine with two GPUs uses every section, and its prompt file is in it
   const { apiVersion: _, ...sections } = read.spec
   expect(Object.values(sections).every(section => section !== undefined)).toBe(true)
   expect(read.spec.prompts['p42']?.text).toMatch(/^You help a small team[\s\S]*settle it\.$/)
-  expect(read.notes).toContain('releases')
+  expect(read.notes).toContain('backup')
   expect(read.notes.some(note => note.startsWith('models[].live'))).toBe(false)
 })
 
