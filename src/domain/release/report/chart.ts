@@ -7,7 +7,8 @@ export type Mark = { at: number; label: string }
 export type Chart = {
   lines: readonly Line[]
   x: { from: number; to: number; label: (value: number) => string }
-  y: { from: number; to: number; label: (value: number) => string }
+  /** `ticks`: where lines across are drawn; left out: at quarters. */
+  y: { from: number; to: number; label: (value: number) => string; ticks?: readonly number[] }
   /** Across the whole width. */
   marks?: readonly Mark[]
   /** A value stays until the next one. */
@@ -27,18 +28,18 @@ export function renderChart({ lines, x, y, marks = [], stepped = false }: Chart)
     const part = (Math.min(Math.max(value, y.from), y.to) - y.from) / (y.to - y.from || 1)
     return height - bottom - part * (height - bottom - top)
   }
-  const ticks = [0, 0.25, 0.5, 0.75, 1]
+  const ticks = y.ticks ?? [0, 0.25, 0.5, 0.75, 1].map(part => y.from + part * (y.to - y.from))
   return html`<svg viewBox="0 0 ${width} ${height}" role="img">
-      ${ticks.map(tick => {
-        const value = y.from + tick * (y.to - y.from)
-        return html`<line class="grid" x1="${left}" x2="${width - right}" y1="${toY(value)}" y2="${toY(value)}" /><text
-            class="tick"
-            x="${left - 6}"
-            y="${toY(value) + 4}"
-            text-anchor="end"
-            >${y.label(value)}</text
-          >`
-      })}
+      ${ticks.map(
+        value =>
+          html`<line class="grid" x1="${left}" x2="${width - right}" y1="${toY(value)}" y2="${toY(value)}" /><text
+              class="tick"
+              x="${left - 6}"
+              y="${toY(value) + 4}"
+              text-anchor="end"
+              >${y.label(value)}</text
+            >`,
+      )}
       ${[0, 0.5, 1].map(tick => {
         const value = x.from + tick * (x.to - x.from)
         return html`<text class="tick" x="${toX(value)}" y="${height - 8}" text-anchor="${anchorAt(tick)}"

@@ -75,31 +75,33 @@ function gatesSection({ gates }: Release): Node {
     return html`<h2>Gates</h2>
       <p>None was looked at yet.</p>`
   return html`<h2>Gates</h2>
-    <table>
-      <tr>
-        <th>Gate</th>
-        <th>Verdict</th>
-        <th class="n">E-value</th>
-        <th class="n">Fails at</th>
-        <th class="n">Not worse</th>
-        <th class="n">Passes at</th>
-        <th class="n">Needed</th>
-        <th>Evidence</th>
-      </tr>
-      ${gates.map(
-        gate =>
-          html`<tr>
-            <td>${gate.name}</td>
-            <td class="v ${gate.verdict}">${gate.verdict}</td>
-            <td class="n">${short(gate.eValue)}</td>
-            <td class="n">${short(gate.threshold)}</td>
-            <td class="n">${short(gate.notWorse?.eValue)}</td>
-            <td class="n">${short(gate.notWorse?.threshold)}</td>
-            <td class="n">${short(gate.needed)}</td>
-            <td>${gate.evidence}</td>
-          </tr>`,
-      )}
-    </table>`
+    <div class="wide">
+      <table>
+        <tr>
+          <th>Gate</th>
+          <th>Verdict</th>
+          <th class="n">E-value</th>
+          <th class="n">Fails at</th>
+          <th class="n">Not worse</th>
+          <th class="n">Passes at</th>
+          <th class="n">Needed</th>
+          <th>Evidence</th>
+        </tr>
+        ${gates.map(
+          gate =>
+            html`<tr>
+              <td class="s">${gate.name}</td>
+              <td class="v ${gate.verdict}">${gate.verdict}</td>
+              <td class="n">${short(gate.eValue)}</td>
+              <td class="n">${short(gate.threshold)}</td>
+              <td class="n">${short(gate.notWorse?.eValue)}</td>
+              <td class="n">${short(gate.notWorse?.threshold)}</td>
+              <td class="n">${short(gate.needed)}</td>
+              <td class="t">${gate.evidence}</td>
+            </tr>`,
+        )}
+      </table>
+    </div>`
 }
 
 function shareSection({ release, decisions, now, timeOf }: ReportParts): Node {
@@ -122,16 +124,24 @@ function shareSection({ release, decisions, now, timeOf }: ReportParts): Node {
 
 function eValueSection({ eValues, span }: Timeline, timeOf: ReportParts['timeOf']): Node {
   if (eValues.length === 0 || span === null) return html``
-  const highest = Math.max(
-    ...eValues.flatMap(({ threshold, points }) => [Math.log10(threshold), ...points.map(p => p[1])]),
-  )
-  const lowest = Math.min(0, ...eValues.flatMap(({ points }) => points.map(p => p[1])))
+  const values = eValues.flatMap(({ threshold, points }) => [Math.log10(threshold), ...points.map(p => p[1])])
+  const lowest = Math.floor(Math.min(0, ...values))
+  const highest = Math.ceil(Math.max(...values) + 0.2)
+  const every = Math.max(1, Math.ceil((highest - lowest) / 6))
   return html`<h2>Evidence that the candidate is worse</h2>
-    <p>E-values, as powers of ten. One that reaches its threshold sends all traffic back.</p>
+    <p>
+      E-values: the odds that it is worse than its gate allows. Where a line reaches its threshold, all traffic goes
+      back; for sample-ratio, nothing is believed any more, and the release is held.
+    </p>
     ${renderChart({
       lines: eValues.map(({ gate, points }, at) => ({ name: gate, kind: kindAt(at), points })),
       x: { ...span, label: value => clock(value, timeOf) },
-      y: { from: lowest, to: highest + 0.3, label: value => `10^${Math.round(value * 10) / 10}` },
+      y: {
+        from: lowest,
+        to: highest,
+        label: value => (value < 5 ? `${short(10 ** value)} : 1` : `1e${value} : 1`),
+        ticks: Array.from({ length: Math.floor((highest - lowest) / every) + 1 }, (_, n) => lowest + n * every),
+      },
       marks: [...new Map(eValues.map(({ gate, threshold }) => [threshold, gate]))].map(([threshold, gate]) => ({
         at: Math.log10(threshold),
         label: `${gate}: ${short(threshold)}`,
@@ -151,19 +161,21 @@ function timesSection({ times }: Timeline): Node {
   const at = (values: readonly number[], part: number): string =>
     values.length === 0 ? '-' : `${short(values[Math.min(values.length - 1, Math.floor(values.length * part))])} ms`
   return html`<h2>Requests</h2>
-    <table>
-      <tr>
-        <th></th>
-        <th class="n">Live</th>
-        <th class="n">Candidate</th>
-      </tr>
-      ${row('Requests', arm => String(arm.requests))}
-      ${row('Failed', arm => `${arm.failed} (${percent(arm.requests === 0 ? 0 : arm.failed / arm.requests)})`)}
-      ${row('First token, half are faster than', arm => at(arm.firstToken, 0.5))}
-      ${row('First token, 95 % are faster than', arm => at(arm.firstToken, 0.95))}
-      ${row('Each token after it, half', arm => at(arm.perToken, 0.5))}
-      ${row('Each token after it, 95 %', arm => at(arm.perToken, 0.95))}
-    </table>
+    <div class="wide">
+      <table>
+        <tr>
+          <th></th>
+          <th class="n">Live</th>
+          <th class="n">Candidate</th>
+        </tr>
+        ${row('Requests', arm => String(arm.requests))}
+        ${row('Failed', arm => `${arm.failed} (${percent(arm.requests === 0 ? 0 : arm.failed / arm.requests)})`)}
+        ${row('First token, half are faster than', arm => at(arm.firstToken, 0.5))}
+        ${row('First token, 95 % are faster than', arm => at(arm.firstToken, 0.95))}
+        ${row('Each token after it, half', arm => at(arm.perToken, 0.5))}
+        ${row('Each token after it, 95 %', arm => at(arm.perToken, 0.95))}
+      </table>
+    </div>
     ${speedChart('Time to the first token', live.firstToken, candidate.firstToken)}
     ${speedChart('Time for each token after it', live.perToken, candidate.perToken)}`
 }
@@ -173,7 +185,8 @@ function speedChart(title: string, live: readonly number[], candidate: readonly 
   if (live.length + candidate.length === 0 || slowest <= 0) return html``
   const line = (name: string, values: readonly number[], kind: Line['kind']): Line => ({
     ...{ name, kind },
-    points: Array.from({ length: values.length === 0 ? 0 : 101 }, (_, part) => [at(values, part / 100), part / 100]),
+    // The slowest of a hundred would press all the others together.
+    points: Array.from({ length: values.length === 0 ? 0 : 100 }, (_, part) => [at(values, part / 100), part / 100]),
   })
   return html`<h3>${title}</h3>
     ${renderChart({
@@ -197,18 +210,20 @@ function pairsSection(events: readonly EvidenceEvent[]): Node {
       equal answers, ${pairs.filter(pair => pair.failed === true).length} without an answer of the candidate. What was
       said is not kept unless the spec captures texts.
     </p>
-    <table>
-      <tr>
-        <th class="n">#</th>
-        <th>Candidate first</th>
-        <th>Live first</th>
-        <th>Counts as</th>
-        <th class="n">Characters live</th>
-        <th class="n">candidate</th>
-        <th>Reasons</th>
-      </tr>
-      ${judged.slice(-mostRows).map((pair, n) => pairRow(pair, n + 1))}
-    </table>`
+    <div class="wide">
+      <table>
+        <tr>
+          <th class="n">#</th>
+          <th>Candidate first</th>
+          <th>Live first</th>
+          <th>Counts as</th>
+          <th class="n">Characters live</th>
+          <th class="n">candidate</th>
+          <th>Reasons</th>
+        </tr>
+        ${judged.slice(-mostRows).map((pair, n) => pairRow(pair, n + 1))}
+      </table>
+    </div>`
 }
 
 function pairRow({ verdicts, lengths }: JudgedPair, n: number): Node {
@@ -235,21 +250,23 @@ function resultsSection({ smoke }: Release, kept: readonly KeptResult[]): Node {
     smoke === null
       ? ''
       : html`<h2>Smoke</h2>
-          <table>
-            <tr>
-              <th>Check</th>
-              <th></th>
-              <th>Detail</th>
-            </tr>
-            ${smoke.checks.map(
-              ({ name, passed, detail }) =>
-                html`<tr>
-                  <td>${name}</td>
-                  <td class="v ${passed ? 'promote' : 'rollback'}">${passed ? 'passed' : 'failed'}</td>
-                  <td>${detail}</td>
-                </tr>`,
-            )}
-          </table>`
+          <div class="wide">
+            <table>
+              <tr>
+                <th>Check</th>
+                <th></th>
+                <th>Detail</th>
+              </tr>
+              ${smoke.checks.map(
+                ({ name, passed, detail }) =>
+                  html`<tr>
+                    <td class="s">${name}</td>
+                    <td class="v ${passed ? 'promote' : 'rollback'}">${passed ? 'passed' : 'failed'}</td>
+                    <td class="t">${detail}</td>
+                  </tr>`,
+              )}
+            </table>
+          </div>`
   }${golden === undefined ? '' : goldenSection(golden.content)}`
 }
 
@@ -274,58 +291,63 @@ function goldenSection(content: unknown): Node {
       ${outcome.verdict}:
       ${outcome.reasons.join('; ')}${outcome.difference === null ? '' : `. Difference ${percent(outcome.difference.mean)}, at least ${percent(outcome.difference.lower)} with 95 % confidence; the smallest regression that this set could see is ${percent(outcome.difference.smallestSeen)}`}.
     </p>
-    <table>
-      <tr>
-        <th>Case</th>
-        <th>Live</th>
-        <th>Candidate</th>
-        <th>Answer of the live version</th>
-        <th>Answer of the candidate</th>
-      </tr>
-      ${rows.slice(0, mostRows).map(
-        row =>
-          html`<tr>
-            <td>${row.id}${row.critical ? ' (critical)' : ''}</td>
-            <td>${mark(row.live, row)}</td>
-            <td>${mark(row.candidate, row)}</td>
-            <td>${answer(row.live)}</td>
-            <td>${answer(row.candidate)}</td>
-          </tr>`,
-      )}
-    </table>`
+    <div class="wide">
+      <table>
+        <tr>
+          <th>Case</th>
+          <th>Live</th>
+          <th>Candidate</th>
+          <th>Answer of the live version</th>
+          <th>Answer of the candidate</th>
+        </tr>
+        ${rows.slice(0, mostRows).map(
+          row =>
+            html`<tr>
+              <td>${row.id}${row.critical ? ' (critical)' : ''}</td>
+              <td>${mark(row.live, row)}</td>
+              <td>${mark(row.candidate, row)}</td>
+              <td>${answer(row.live)}</td>
+              <td>${answer(row.candidate)}</td>
+            </tr>`,
+        )}
+      </table>
+    </div>`
 }
 
 function decisionsSection({ release, decisions, events, timeOf }: ReportParts): Node {
   const again = new Map(recompute(release, decisions, events).map(each => [each.n, each]))
   return html`<h2>Decisions</h2>
-    <table>
-      <tr>
-        <th class="n">#</th>
-        <th>When</th>
-        <th>From</th>
-        <th>To</th>
-        <th class="n">Share</th>
-        <th>Verdict</th>
-        <th>Why</th>
-        <th>By</th>
-        <th>Computed again</th>
-      </tr>
-      ${decisions.map(({ n, at, from, to, share, verdict, why, by }) => {
-        const found = again.get(n)
-        const status = found?.agrees === true ? 'the same' : (found?.differences.join('; ') ?? 'not computed')
-        return html`<tr>
-          <td class="n">${n}</td>
-          <td>${timeOf(at)}</td>
-          <td>${place(from)}</td>
-          <td>${place(to)}</td>
-          <td class="n">${percent(share)}</td>
-          <td class="v ${verdict}">${verdict}</td>
-          <td>${why}</td>
-          <td>${by.alias ?? by.who}</td>
-          <td class="${found?.agrees === true ? '' : 'rollback'}">${status}</td>
-        </tr>`
-      })}
-    </table>`
+    <p>«Again»: what comes out when it is decided once more from the stored evidence. Times are UTC.</p>
+    <div class="wide">
+      <table>
+        <tr>
+          <th class="n">#</th>
+          <th>When</th>
+          <th>From</th>
+          <th>To</th>
+          <th class="n">Share</th>
+          <th>Verdict</th>
+          <th>Why</th>
+          <th>By</th>
+          <th>Again</th>
+        </tr>
+        ${decisions.map(({ n, at, from, to, share, verdict, why, by }) => {
+          const found = again.get(n)
+          const status = found?.agrees === true ? 'the same' : (found?.differences.join('; ') ?? 'not computed')
+          return html`<tr>
+            <td class="n">${n}</td>
+            <td class="s">${timeOf(at).replace('T', ' ').slice(0, 19)}</td>
+            <td class="s">${place(from)}</td>
+            <td class="s">${place(to)}</td>
+            <td class="n">${percent(share)}</td>
+            <td class="v ${verdict}">${verdict}</td>
+            <td class="t">${why}</td>
+            <td class="s">${by.alias ?? by.who}</td>
+            <td class="${found?.agrees === true ? 's' : 'rollback'}">${status}</td>
+          </tr>`
+        })}
+      </table>
+    </div>`
 }
 
 const wordOf = { yes: 'passes', no: 'fails' } as const

@@ -25,21 +25,23 @@ export function timelineOf(release: Release, events: readonly EvidenceEvent[]): 
   const none = () => ({ firstToken: [] as number[], perToken: [] as number[], requests: 0, failed: 0 })
   const times = { live: none(), candidate: none() }
   const stride = Math.max(1, Math.ceil(events.length / mostTimes))
+  // They are taken in as they come, and an answer that took long is told of after later ones.
+  let latest: Instant | null = null
   for (const [n, event] of events.entries()) {
     takeIn(evidence, event, release.baseline)
+    if (latest === null || event.at > latest) latest = event.at
     if (event.kind === 'request') addTimes(times[event.arm], event, n % stride === 0)
-    if ((n + 1) % every === 0 || n === events.length - 1)
-      addPoints(lines, readGates(release, evidence, event.at), event.at)
+    if ((n + 1) % every === 0 || n === events.length - 1) addPoints(lines, readGates(release, evidence, latest), latest)
   }
   for (const each of [times.live, times.candidate]) {
     each.firstToken.sort((a, b) => a - b)
     each.perToken.sort((a, b) => a - b)
   }
-  const [first, last] = [events[0], events.at(-1)]
+  const [first] = events
   return {
     eValues: [...lines.values()],
     times,
-    span: first === undefined || last === undefined ? null : { from: first.at, to: last.at },
+    span: first === undefined || latest === null ? null : { from: first.at, to: latest },
   }
 }
 
