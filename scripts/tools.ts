@@ -40,6 +40,12 @@ const tools: readonly Tool[] = [
     usedFor: 'a core of its own for what a bench measures',
     probe: ['taskset', '--version'],
   },
+  {
+    name: 'chromium',
+    debian: 'chromium-headless-shell',
+    usedFor: 'the report of a release, as a browser shows it',
+    probe: ['sh', '-c', 'command -v chromium-headless-shell || command -v chromium'],
+  },
   { name: 'zsh', debian: 'zsh', usedFor: 'its completion of our commands', probe: ['zsh', '--version'] },
   { name: 'fish', debian: 'fish', usedFor: 'its completion of our commands', probe: ['fish', '--version'] },
   { name: 'wrk', debian: 'wrk', usedFor: 'load that costs little itself', probe: ['sh', '-c', 'command -v wrk'] },

@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startFakeEngine, type FakeEngine } from '../../tools/fake-engine/index.ts'
+import { openPage, withoutBrowser } from '../support/browser.ts'
 import { filesIn, findIn } from '../support/canaries.ts'
 import { pairIn, startScriptedModel, type ScriptedModel } from '../support/scripted-model.ts'
 import { startService, type Service } from '../support/service.ts'
@@ -265,6 +266,25 @@ describe('a candidate under traffic', () => {
     }
     expect(Object.keys(files).length).toBeGreaterThan(3)
     expect(findIn({ ...spoken, ...files }, canaries)).toEqual([])
+  })
+
+  test.skipIf(withoutBrowser)('leaves a report that a browser opens without asking anybody for anything', async () => {
+    const control = await openPage('<img src="https://example.test/a.png"><script>console.error("seen")</script>')
+    expect(control).toMatchObject({
+      requests: ['CONNECT example.test:443'],
+      console: [expect.stringContaining('seen')],
+    })
+    for (const model of ['loser', 'failing'] as const) {
+      const report = await (await service.call(`/api/v1/releases/${model}/report`)).text()
+      const { dom, requests, console: complaints, screenshot } = await openPage(report, { dark: model === 'loser' })
+      expect({ requests, complaints }).toEqual({ requests: [], complaints: [] })
+      expect(dom.match(/<svg/g)?.length).toBeGreaterThanOrEqual(3)
+      expect(dom.match(/<path class="line/g)?.length).toBeGreaterThanOrEqual(3)
+      for (const title of ['Gates', 'Share of the traffic', 'Evidence that the candidate is worse', 'Decisions'])
+        expect(dom).toContain(`<h2>${title}</h2>`)
+      // An empty page of this size has a few thousand bytes.
+      expect(screenshot.length).toBeGreaterThan(50_000)
+    }
   })
 
   test('never cost a client an answer', async () => {
