@@ -1,7 +1,7 @@
 /** The controller process: spec, keys and teams, administration, and what the gateways and agents are told. May be down. */
 import { randomBytes } from 'node:crypto'
 import { adminRoutes, openAdminServer, openNotes, recordActs } from '../adapters/admin-http/index.ts'
-import { linkRoutes, openLinkHub, pairRoutes } from '../adapters/link/index.ts'
+import { linkRoutes, openLinkHub, pairRoutes, sampleRoutes } from '../adapters/link/index.ts'
 import { liteLlmRoutes } from '../adapters/litellm-http/index.ts'
 import type { Store } from '../adapters/store/sqlite/index.ts'
 import { openLog, type Log } from '../adapters/telemetry/index.ts'
@@ -11,6 +11,7 @@ import { instant } from '../domain/units.ts'
 import { hashKey, identifyBy, manageAccess } from '../services/access/index.ts'
 import { openTallies } from '../services/budgets/index.ts'
 import { noteChanges } from '../services/audit/index.ts'
+import { newSealKeys } from '../services/shadow/index.ts'
 import { openFlags, type Flag, type Flags } from '../services/set-flags.ts'
 import { readAdminKey } from './admin-key.ts'
 import { openActJournal, openAudit, recordSpec, type Recording } from './audit.ts'
@@ -27,6 +28,7 @@ import { serveInTurn, type Act, type Acting, type InTurn } from './serve-in-turn
 import { openStoreAt, readStorePlace, type StorePlace } from './store.ts'
 import { readServiceFacts } from './service-file.ts'
 import { startSpendPublisher } from './spend-publisher.ts'
+import { openQualityWork } from './quality.ts'
 import { openReleaseWork, type ReleaseWork } from './releases.ts'
 import { openReload, type Current } from './reload.ts'
 import { placeOfTeam } from './team-place.ts'
@@ -97,9 +99,17 @@ async function openOver(
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
   })
   const fresh = freshness(ingest, log)
+  const sampleKeys = newSealKeys()
   const releases = await openReleaseWork({
     ...{ home, env, adminKey, store: store.releases, fresh, now, log },
+    samplesFor: sampleKeys.publicKey,
     desired: () => current.serving.desired,
+  })
+  const quality = openQualityWork({
+    ...{ store: store.quality, fresh, now, log },
+    privateKey: sampleKeys.privateKey,
+    desired: () => current.serving.desired,
+    judgeOf: releases.judgeOf,
   })
   const flags = await openFlags({
     store: store.flags,
@@ -187,6 +197,7 @@ async function openOver(
       reload,
       releases: releases.admin,
       flags,
+      quality: quality.admin,
       status: async () =>
         readStatus({
           home,
@@ -204,6 +215,7 @@ async function openOver(
   )
   await app.register(linkRoutes(hub, elsewhere.peerOf))
   await app.register(pairRoutes({ onPairs: releases.takePairs }))
+  await app.register(sampleRoutes({ onSamples: quality.takeSamples }))
   await elsewhere.register(app)
 
   await listenAt(app, home.controllerSocket)
@@ -216,6 +228,7 @@ async function openOver(
       void hub.publish([])
     },
     async close() {
+      await quality.close()
       await releases.close()
       await elsewhere.close()
       await app.close()

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import { dialectOf, openWire } from '../adapters/engine/index.ts'
 import { relayedSegments, relayToController } from '../adapters/controller-relay/index.ts'
 import { makeUuid7, openJournal } from '../adapters/journal/index.ts'
-import { keepDialling, openGatewayDisk, pairsOver, tell } from '../adapters/link/index.ts'
+import { keepDialling, openGatewayDisk, pairsOver, samplesOver, tell } from '../adapters/link/index.ts'
 import { endAnswer, openHttp, sendFault } from '../adapters/openai-http/index.ts'
 import { openRedisCounts } from '../adapters/limits/redis/index.ts'
 import { openTokens } from '../adapters/jwks/index.ts'
@@ -26,11 +26,13 @@ import {
   openFleet,
   openGate,
   openMemoryGuard,
+  openSamples,
   openServe,
   openShadow,
   watchReplicas,
   type Exchange,
 } from '../services/serve/index.ts'
+import { openSampleSender } from '../services/quality/index.ts'
 import { openPairSender } from '../services/shadow/index.ts'
 import { aborted } from './aborted.ts'
 import { openBeside } from './gateway-link.ts'
@@ -198,6 +200,11 @@ export async function runGateway(
     count: metrics.shadow,
     report,
   })
+  const sender = openSampleSender({
+    send: samplesOver(line),
+    onProblem: (problem, cause) => log.warn({ err: cause }, problem),
+  })
+  const samples = openSamples({ mustShed: memory.mustShed, onSample: sender.add })
   const lookUp = lookUpBy({ table: state.access, tokens })
   const serve = openServe({
     gate,
@@ -221,6 +228,7 @@ export async function runGateway(
     mustShed: memory.mustShed,
     fleet,
     shadow,
+    samples,
     wire,
     conversations,
     recorder: {

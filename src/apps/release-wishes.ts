@@ -29,22 +29,26 @@ export type RealityParts = {
   spec: Spec
   /** Public key that texts of a release are sealed for. */
   sealKeyOf: (release: ReleaseId) => string
+  /** And that of samples for marks. */
+  samplesFor: string
 }
 
 /** Models that are gone from the spec are left out. */
-export function toReality({ states, spec, sealKeyOf }: RealityParts): Reality {
+export function toReality({ states, spec, sealKeyOf, samplesFor }: RealityParts): Reality {
   const without = spec.teams.filter(({ shadow }) => !shadow).map(({ name }) => teamName(name))
   return Object.fromEntries(
-    spec.models.flatMap(({ name }) => {
+    spec.models.flatMap(({ name, quality: marked }) => {
+      const quality = marked === undefined ? {} : { quality: { share: marked.share, sealFor: samplesFor, without } }
       const state = states.get(modelName(name))
       if (state === undefined) return []
       const { live, release } = state
-      if (release === null) return [[name, { live, beside: [], liveRests: false, release: null }]]
+      if (release === null) return [[name, { live, beside: [], liveRests: false, release: null, ...quality }]]
       const wanted = realityOf(release)
       const real = {
         live: wanted.live,
         beside: wanted.beside === null ? [] : [wanted.beside],
         liveRests: wanted.liveRests,
+        ...quality,
       }
       return [[name, { ...real, release: routeOf(release, { wanted, without, sealKeyOf }) }]]
     }),

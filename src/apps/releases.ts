@@ -15,7 +15,8 @@ import {
   type ReleaseStore,
 } from '../domain/release/index.ts'
 import type { Reality, ShadowPair } from '../domain/serving/index.ts'
-import { instant, modelName, releaseId, type Instant, type ReleaseId } from '../domain/units.ts'
+import { instant, modelName, releaseId, type Instant, type ModelName, type ReleaseId } from '../domain/units.ts'
+import type { Judge } from '../services/evaluate/index.ts'
 import { openPairJudge, openReleases } from '../services/release/index.ts'
 import { newSealKeys, openTexts, type SealKeys } from '../services/shadow/index.ts'
 import type { DesiredSpec } from './desired.ts'
@@ -28,6 +29,8 @@ import type { FollowedBy } from './reload.ts'
 
 export type ReleaseWork = FollowedBy & {
   admin: ReleaseAdmin
+  /** A model as a judge, as its live version now is. */
+  judgeOf(model: ModelName): Judge
   /** Pairs of answers from gateways; returns at once. */
   takePairs(release: ReleaseId, pairs: readonly ShadowPair[]): void
   /** Models that are served by another version than the spec's. */
@@ -45,6 +48,8 @@ export type ReleaseWorkParts = {
   /** The spec that is served. */
   desired: () => DesiredSpec | null
   fresh: () => Promise<void>
+  /** Public key that gateways seal samples for. */
+  samplesFor: string
   now: () => Instant
   log: Log
 }
@@ -127,7 +132,7 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
   }
 
   const realityOf = (states: ReturnType<typeof releases.states>, { spec }: DesiredSpec): Reality =>
-    toReality({ states, spec, sealKeyOf: id => keysOf(id).publicKey })
+    toReality({ states, spec, sealKeyOf: id => keysOf(id).publicKey, samplesFor: parts.samplesFor })
 
   async function find(modelOrId: string): Promise<Release> {
     const [newest] = await store.list({ model: modelName(modelOrId), limit: 1 })
@@ -157,6 +162,7 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
     diverged: releases.diverged,
 
     takePairs: pairs.take,
+    judgeOf: trials.judgeOf,
 
     admin: {
       list: async ask => (await store.list(ask)).map(releases.asItStands),

@@ -10,6 +10,7 @@ import { accessStoreContract, aKey } from './access-store.ts'
 import { auditStoreContract } from './audit-store.ts'
 import { gatewayStoreContract } from './gateway-store.ts'
 import { aClose } from './records.ts'
+import { qualityStoreContract } from './quality-store.ts'
 import { releaseStoreContract } from './release-store.ts'
 import { requestStoreContract } from './request-store.ts'
 
@@ -66,6 +67,7 @@ describe.skipIf(withoutPostgres)('PostgreSQL', () => {
   gatewayStoreContract('PostgreSQL', openNew)
   requestStoreContract('PostgreSQL', openNew)
   releaseStoreContract('PostgreSQL', openNew)
+  qualityStoreContract('PostgreSQL', openNew)
   auditStoreContract('PostgreSQL', openNew)
 
   describe('a store in PostgreSQL', () => {

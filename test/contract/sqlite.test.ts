@@ -10,6 +10,7 @@ import { accessStoreContract, aKey } from './access-store.ts'
 import { gatewayStoreContract } from './gateway-store.ts'
 import { auditStoreContract } from './audit-store.ts'
 import { aClose } from './records.ts'
+import { qualityStoreContract } from './quality-store.ts'
 import { releaseStoreContract } from './release-store.ts'
 import { requestStoreContract } from './request-store.ts'
 
@@ -35,6 +36,7 @@ accessStoreContract('SQLite in a worker', openTwice)
 gatewayStoreContract('SQLite in a worker', () => openSqliteStore({ path: newPath() }))
 requestStoreContract('SQLite in a worker', openTwice)
 releaseStoreContract('SQLite in a worker', () => openSqliteStore({ path: newPath() }))
+qualityStoreContract('SQLite', () => openSqliteStore({ path: newPath() }))
 requestStoreContract('SQLite in this thread', openHere)
 auditStoreContract('SQLite', () => openSqliteStore({ path: newPath() }))
 

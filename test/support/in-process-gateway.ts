@@ -14,12 +14,14 @@ import {
   openAdmission,
   openConversations,
   openFleet,
+  openSamples,
   openServe,
   openShadow,
   watchReplicas,
   openGate,
   type Authenticate,
   type CopiedPair,
+  type SampledAnswer,
   type ShadowOutcome,
 } from '../../src/services/serve/index.ts'
 
@@ -85,8 +87,14 @@ export async function startGateway(options: GatewayOptions) {
     count: (model, outcome) => shadowed.push([model, outcome]),
     report: error => unexpected.push(error),
   })
+  const sampled: SampledAnswer[] = []
+  const samples = openSamples({
+    mustShed: () => options.shed?.() ?? false,
+    onSample: sample => sampled.push(sample),
+  })
   const serve = openServe({
     shadow,
+    samples,
     gate,
     fleet,
     wire,
@@ -203,6 +211,8 @@ export async function startGateway(options: GatewayOptions) {
     /** Copies that both versions answered, and what became of all others. */
     pairs,
     shadowed,
+    /** Answers that a judge is to be shown. */
+    sampled,
     async close(): Promise<void> {
       shadow.close()
       stop.abort()

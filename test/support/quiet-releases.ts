@@ -1,5 +1,6 @@
-/** Releases and flags, for tests that are about something else: there is none, and none can be begun. */
+/** Releases, flags and marks, for tests that are about something else: there is none, and none can be begun. */
 import type { ReleaseAdmin } from '../../src/adapters/admin-http/index.ts'
+import { instant } from '../../src/domain/units.ts'
 
 const none = () => Promise.reject(new Error('not asked'))
 
@@ -9,3 +10,5 @@ export const quietReleases: ReleaseAdmin = {
 }
 
 export const quietFlags = { list: () => [], set: none, reset: none }
+
+export const quietQuality = { read: async () => ({ since: instant(0), models: [], cut: false }) }

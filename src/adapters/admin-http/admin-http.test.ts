@@ -7,7 +7,7 @@ import { actId, instant, keyId, millis, modelName, requestId, teamName, versionN
 import { FaultError } from '../../domain/fault.ts'
 import { hashKey, identifyBy, manageAccess } from '../../services/access/index.ts'
 import { quietAudit } from '../../../test/support/quiet-audit.ts'
-import { quietFlags, quietReleases } from '../../../test/support/quiet-releases.ts'
+import { quietFlags, quietQuality, quietReleases } from '../../../test/support/quiet-releases.ts'
 import { adminRoutes, openAdminServer } from './index.ts'
 import type { AdminParts, Status } from './index.ts'
 
@@ -117,6 +117,7 @@ async function open(over: Partial<AdminParts> = {}) {
       },
       releases: quietReleases,
       flags: quietFlags,
+      quality: quietQuality,
       gateways: {
         makeToken: async lifetime => ({
           token: 'hf-join-x',
@@ -496,6 +497,7 @@ test('the API describes itself without a key, every route of it', async () => {
     '/api/v1/keys/{id}/block',
     '/api/v1/keys/{id}/rotate',
     '/api/v1/keys/{id}/unblock',
+    '/api/v1/quality',
     '/api/v1/releases',
     '/api/v1/releases/{model}/abort',
     '/api/v1/releases/{model}/promote',

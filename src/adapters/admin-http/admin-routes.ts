@@ -10,6 +10,8 @@ import type { FlagAdmin } from './flags.ts'
 import { gatewayRoutes } from './gateways.ts'
 import type { GatewayAdmin } from './gateways.ts'
 import { keyRoutes } from './keys.ts'
+import { qualityRoutes } from './quality.ts'
+import type { QualityAdmin } from './quality.ts'
 import { releaseRoutes } from './releases.ts'
 import type { ReleaseAdmin } from './releases.ts'
 import { recordRoutes } from './records.ts'
@@ -31,6 +33,7 @@ export type AdminParts = Omit<RecordParts, 'keys' | 'removals'> &
     reload: SpecAdmin
     releases: ReleaseAdmin
     flags: FlagAdmin
+    quality: QualityAdmin
     status: () => Promise<Status>
     now: () => Instant
   }
@@ -58,6 +61,7 @@ export const adminRoutes =
         await guarded.register(specRoutes(parts))
         await guarded.register(releaseRoutes(parts))
         await guarded.register(flagRoutes(parts))
+        await guarded.register(qualityRoutes(parts))
         await guarded.register(statusRoutes(parts))
       },
       { prefix: '/api/v1' },

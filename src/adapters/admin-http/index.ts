@@ -1,6 +1,7 @@
 /** Administration over HTTP: the controller's server, and Holdfast's own routes on it. Start at `openAdminServer`. */
 export { adminRoutes } from './admin-routes.ts'
 export type { AdminParts } from './admin-routes.ts'
+export type { QualityAdmin } from './quality.ts'
 export type { ReleaseAdmin } from './releases.ts'
 export type { GatewayRow } from './gateways.ts'
 export { openNotes, recordActs } from './record-acts.ts'

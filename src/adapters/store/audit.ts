@@ -179,6 +179,7 @@ async function deleteBefore(db: Transaction<Tables>, { at, limit }: { at: number
     .limit(limit)
     .execute()
   if (acts.length > 0) await deleteIds(db, 'acts', acts)
+  await db.deleteFrom('marks').where('at', '<', at).execute()
   const gaps = await db.deleteFrom('gaps').where('until_at', '<', at).executeTakeFirst()
   return old.length + acts.length + Number(gaps.numDeletedRows)
 }

@@ -2,12 +2,14 @@
 import type { Kysely } from 'kysely'
 import type { AccessStore } from '../../domain/access/index.ts'
 import type { AuditStore, RequestStore } from '../../domain/journal/index.ts'
+import type { QualityStore } from '../../domain/quality/index.ts'
 import type { ReleaseStore } from '../../domain/release/index.ts'
 import type { FlagStore, GatewayStore } from '../../domain/serving/index.ts'
 import { openAccessStore } from './access.ts'
 import { openAuditStore } from './audit.ts'
 import { openFlagStore } from './flags.ts'
 import { openGatewayStore } from './gateways.ts'
+import { openQualityStore } from './quality.ts'
 import { openReleaseStore } from './releases.ts'
 import { openRequestStore } from './requests.ts'
 import type { Tables } from './schema.ts'
@@ -20,6 +22,7 @@ export type Store = {
   gateways: GatewayStore
   releases: ReleaseStore
   flags: FlagStore
+  quality: QualityStore
   close(): Promise<void>
 }
 
@@ -32,6 +35,7 @@ export function openStore(db: Kysely<Tables>, { keptChanges }: { keptChanges?: n
     gateways: openGatewayStore(db),
     releases: openReleaseStore(db),
     flags: openFlagStore(db),
+    quality: openQualityStore(db),
     close: () => db.destroy(),
   }
 }

@@ -1,4 +1,5 @@
 /** The tables, as Kysely types. Times are milliseconds since 1970, yes/no is 1/0, and `json` columns hold text. */
+import type { ControlResult } from '../../domain/evaluation/index.ts'
 
 export type Tables = {
   /** `readable_by`: the oldest program schema that may use the database after this step. */
@@ -104,6 +105,21 @@ export type Tables = {
     score: number
     model: string | null
     version: string | null
+  }
+  /** What a judge said of answers that clients got; `mark` is null where it could not be read. */
+  marks: {
+    request: string
+    at: number
+    model: string
+    version: string
+    judge: string
+    judge_digest: string | null
+    judge_prompt: string
+    mark: number | null
+    calls: number
+    unparsable: number
+    control: ControlResult['kind'] | null
+    control_result: ControlResult['result'] | null
   }
   /** `state` is the release as JSON; `last_seq` numbers its evidence. */
   releases: { id: string; model: string; started_at: number; phase: string; last_seq: number; state: string }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { afterEach, expect, test } from 'vitest'
 import { quietAudit } from '../../../test/support/quiet-audit.ts'
-import { quietFlags, quietReleases } from '../../../test/support/quiet-releases.ts'
+import { quietFlags, quietQuality, quietReleases } from '../../../test/support/quiet-releases.ts'
 import { adminRoutes, openAdminServer } from '../../adapters/admin-http/index.ts'
 import { fakeAccessStore } from '../../domain/access/fake.ts'
 import { instant } from '../../domain/units.ts'
@@ -51,6 +51,7 @@ async function service() {
       },
       releases: quietReleases,
       flags: quietFlags,
+      quality: quietQuality,
       gateways: {
         makeToken: () => Promise.reject(new Error('not asked')),
         list: async () => [],

@@ -16,6 +16,7 @@ import { registerKey } from './key.ts'
 import { registerLogs } from './logs.ts'
 import { registerModel } from './model.ts'
 import { examples } from './output.ts'
+import { registerQuality } from './quality.ts'
 import { registerRelease } from './release.ts'
 import { registerPlan, registerProfile } from './plan.ts'
 import { registerRestart } from './restart.ts'
@@ -60,6 +61,7 @@ Exit codes: 0 done, 1 it said no, 2 wrong usage.`,
   registerStatus(program)
   registerRelease(program)
   registerFlag(program)
+  registerQuality(program)
   registerGateway(program, { env, entry })
   registerKey(program)
   registerTeam(program)

@@ -13,6 +13,7 @@ import type {
   FlagRoute,
   ModelRoute,
   Prompt,
+  QualityRoute,
   ReleaseRoute,
   ReplicaRoute,
   Snapshot,
@@ -29,6 +30,8 @@ export type ModelReality = {
   /** The live version's engines stand still: there is no room for both, and the other one's turn is now. */
   liveRests: boolean
   release: ReleaseRoute | null
+  /** Left out: nobody is there to read what would be sealed. */
+  quality?: QualityRoute | null
 }
 
 /** What compiling needs from outside. */
@@ -132,6 +135,7 @@ function toModelRoute(model: Spec['models'][number], reality: Reality): ModelRou
     name: modelName(name),
     live: real?.live ?? versionName(live),
     release: real?.release ?? null,
+    quality: real?.quality ?? null,
     queue,
     routing,
     fallbacks: fallbacks.map(modelName),

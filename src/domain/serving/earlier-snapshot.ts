@@ -14,6 +14,7 @@ export const plainModel: Omit<ModelRoute, 'name' | 'live' | 'queue'> = {
   contextFallbacks: [],
   limits: null,
   release: null,
+  quality: null,
 }
 /** Where nobody says what a machine costs: a card of about 2,500 written off in three years, and 350 W at 0.30 a kilowatt-hour. */
 export const unknownCost: CostRate = { hourly: 0.2, currency: 'EUR', gpus: 1, estimated: true }

@@ -35,6 +35,7 @@ export type {
   HealthLimits,
   ModelRoute,
   Prompt,
+  QualityRoute,
   ReleaseRoute,
   ReplicaRoute,
   RoutingStrategy,
@@ -44,5 +45,5 @@ export type {
   VersionRoute,
 } from './snapshot.ts'
 export { mayCopy } from './shadow.ts'
-export type { PairTexts, ShadowPair } from './shadow.ts'
+export type { LiveSample, PairTexts, SampleTexts, ShadowPair } from './shadow.ts'
 export { withoutSockets } from './without-sockets.ts'

@@ -1,5 +1,5 @@
 /** Shadow: which requests may be copied to a candidate, and what becomes of both answers. */
-import type { Instant, RequestId } from '../units.ts'
+import type { Instant, ModelName, RequestId, VersionName } from '../units.ts'
 import type { Ask } from './ask.ts'
 
 /** One request that both versions answered, as a gateway sends it to its controller. Texts are in `sealed` alone. */
@@ -21,6 +21,18 @@ export type ShadowPair = {
   /** `PairTexts` as JSON, readable with the release's private key alone; `null`: the candidate failed, so there is nothing to compare. */
   sealed: string | null
 }
+
+/** One answer that a client got, as a gateway sends it to its controller for a mark. Texts are in `sealed` alone. */
+export type LiveSample = {
+  /** Of the request. */
+  id: RequestId
+  model: ModelName
+  version: VersionName
+  /** `SampleTexts` as JSON, readable with the controller's private key alone. */
+  sealed: string
+}
+
+export type SampleTexts = { messages: unknown; answer: string }
 
 export type PairTexts = { messages: unknown; live: string; candidate: string }
 

@@ -38,6 +38,17 @@ export type ModelRoute = {
   limits: Limits | null
   /** A version that may replace the live one; `null`: none. */
   release: ReleaseRoute | null
+  /** Answers that a judge is shown; `null`: none. */
+  quality: QualityRoute | null
+}
+
+export type QualityRoute = {
+  /** Part of the answers. */
+  share: Share
+  /** Public key (X25519, base64) that texts are sealed for: only the controller reads them, once. */
+  sealFor: string
+  /** Teams whose requests are not shown. */
+  without: TeamName[]
 }
 
 /** What a release asks of gateways. */

@@ -30,7 +30,7 @@ const acted: Acted = {
   },
   models: {
     ...{ name: true, live: true, queue: true, routing: true },
-    ...{ fallbacks: true, contextFallbacks: true, limits: true, release: true },
+    ...{ fallbacks: true, contextFallbacks: true, limits: true, release: true, quality: true },
   },
   releases: true,
   flags: true,

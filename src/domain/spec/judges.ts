@@ -1,14 +1,18 @@
-/** Rules for judges: both answers are sent to them, so they are among our own hosts unless a policy says otherwise. Looks at the document as written. */
+/** Rules for judges: what people ask and are answered is sent to them, so they are among our own hosts unless the spec says otherwise. Looks at the document as written. */
 import { asText, entries, field, items, valueAt } from './document.ts'
 import type { Path } from './document.ts'
 import { clip, problem } from './problem.ts'
 import type { SpecProblem } from './problem.ts'
 
 export function checkJudges(document: unknown): SpecProblem[] {
-  return entries(document, ['releases']).flatMap(({ value, path }) => {
-    const at: Path = [...path, 'shadow', 'judge']
+  const asked: Path[] = [
+    ...entries(document, ['releases']).map(({ path }) => [...path, 'shadow']),
+    ...items(document, ['models']).map(({ path }) => [...path, 'quality']),
+  ]
+  return asked.flatMap(path => {
+    const at: Path = [...path, 'judge']
     const judge = asText(valueAt(document, at))
-    if (judge === null || valueAt(value, ['shadow', 'allowExternal']) === true) return []
+    if (judge === null || valueAt(document, [...path, 'allowExternal']) === true) return []
     const outside = addressesOf(document, judge).find(address => !isOwn(document, address))
     if (outside === undefined) return []
     return [

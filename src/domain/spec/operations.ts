@@ -22,7 +22,9 @@ export const team = z.strictObject({
     .describe('What it may spend.')
     .optional(),
   priority: z.enum(['low', 'normal', 'high']).default('normal').describe('Who goes first when requests wait.'),
-  shadow: flag('Whether a release may copy its requests to a candidate, to compare both answers.').default(true),
+  shadow: flag(
+    'Whether a judge may be shown its requests: copies to a candidate, to compare both answers, and samples for marks.',
+  ).default(true),
 })
 
 export const capture = z.strictObject({

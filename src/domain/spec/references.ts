@@ -35,6 +35,7 @@ export function checkReferences(document: unknown): SpecProblem[] {
     ...items(document, ['models']).flatMap(({ path, value }) => [
       ...one([...path, 'live'], versions, 'version'),
       ...one([...path, 'release'], releases, 'release policy'),
+      ...one([...path, 'quality', 'judge'], models, 'model'),
       ...each([...path, 'fallbacks'], models, 'model'),
       ...items(document, [...path, 'fallbacks'])
         .filter(fallback => fallback.value === nameOf(value))

@@ -451,6 +451,27 @@ test('R15 a judge outside our own hosts needs to be allowed', () => {
     expect(judgedAt(`http://${own}/v1`)).toEqual([])
 })
 
+test('R15 so does one that marks live answers', () => {
+  const marked = (quality: object) =>
+    problems({
+      versions: [
+        {
+          name: 'dev-v1-a-q8-0-p0',
+          engine: { kind: 'openai' },
+          replicas: [{ id: 'a', url: 'https://api.example.com/v1' }],
+        },
+      ],
+      models: [{ name: 'coder', live: 'dev-v1-a-q8-0-p0', quality }],
+    })
+  expect(marked({ judge: 'coder' })).toEqual([
+    expect.stringMatching(/^models\[0\]\.quality\.judge: "coder" runs at api/),
+  ])
+  expect(marked({ judge: 'coder', allowExternal: true })).toEqual([])
+  expect(marked({ judge: 'codre', allowExternal: true })).toEqual([
+    expect.stringMatching(/^models\[0\]\.quality\.judge: no model is named "codre"/),
+  ])
+})
+
 test('the texts of prompt files take their place beside the others', () => {
   const spec = good({ prompts: { p1: { text: 'one' }, p2: { file: 'two.md' } } })
   const { prompts } = inlinePrompts(spec, new Map([['two.md', 'two']]))

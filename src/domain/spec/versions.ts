@@ -1,7 +1,7 @@
 /** The spec's `prompts`, `versions` and `models` sections. */
 import { z } from 'zod'
-import { flag, handedOn, limits, model, name, port, positive, secret, text, web } from './fields.ts'
-import { duration, timeout } from './measures.ts'
+import { count, flag, handedOn, limits, model, name, port, positive, secret, text, web } from './fields.ts'
+import { duration, share, timeout } from './measures.ts'
 
 const promptIdPattern = /^p(0|[1-9]\d*)$/
 
@@ -108,6 +108,17 @@ export const publicModel = z.strictObject({
     .default([])
     .describe('Models that answer, in this order, what is too long for this one.'),
   limits: limits('Bounds for everybody together who uses this model.').optional(),
+  quality: z
+    .strictObject({
+      judge: model('The model that gives marks from 1 to 10.'),
+      share: share('Part of the answers that it is shown.').prefault('1%'),
+      perHour: count('Answers that it marks in an hour, at most; the others are dropped.').default(60),
+      allowExternal: flag(
+        'Whether the judge may be outside of our own hosts: questions and answers are sent there.',
+      ).default(false),
+    })
+    .describe('Marks for a sample of the answers that clients get. No text is kept.')
+    .optional(),
   routing: z
     .enum(['least-loaded', 'round-robin', 'sticky', 'prefix-affinity'])
     .default('least-loaded')

@@ -11,6 +11,7 @@ import { ClientGone, ownerOf, type Exchange, type Stage } from './exchange.ts'
 import type { Fleet } from './fleet.ts'
 import type { Admission, Place } from './queue.ts'
 import { queueComments } from './queue-comments.ts'
+import type { Samples } from './samples.ts'
 import type { Shadow } from './shadow.ts'
 
 /** Replicas asked for one request, at most: a request that kills engines must not kill them all. */
@@ -21,17 +22,19 @@ export type RouteParts = {
   admission: Admission
   permissions: Pick<Permissions, 'model' | 'mayUse'>
   shadow: Pick<Shadow, 'watch'>
+  samples: Samples
 }
 
 export const route =
-  ({ fleet, admission, permissions, shadow }: RouteParts): Stage =>
+  ({ fleet, admission, permissions, shadow, samples }: RouteParts): Stage =>
   next =>
   exchange => {
     const { principal, model } = exchange
     if (principal === null || model === null) throw new TypeError('route comes after admit')
     const asker = principal
     const asked = model
-    const { release } = asked
+    const { release, quality } = asked
+    if (quality !== null) samples.watch(exchange, quality)
     return release === null ? answerByModels() : answerInRelease(release)
 
     async function answerInRelease(inForce: ReleaseRoute): Promise<void> {

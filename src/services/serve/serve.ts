@@ -14,6 +14,7 @@ import type { Admission } from './queue.ts'
 import { read } from './read.ts'
 import { record } from './record.ts'
 import { route } from './route.ts'
+import type { Samples } from './samples.ts'
 import type { Shadow } from './shadow.ts'
 
 export type ServeParts = {
@@ -31,6 +32,7 @@ export type ServeParts = {
   mustShed: () => boolean
   fleet: Fleet
   shadow: Shadow
+  samples: Samples
   wire: Wire
   conversations: Conversations
   recorder: Recorder

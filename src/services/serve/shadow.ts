@@ -78,9 +78,11 @@ export function openShadow({ fleet, admission, mustShed, onPair, count, report }
       // Before it is looked at: that would cost the longest the most.
       if ((head.declaredBytes ?? 0) > mostPromptBytes) return count(model.name, 'too-long')
       if (!mayCopy(asked)) return
-      const tee = openTee(mostCharacters)
+      const tee = exchange.tee ?? openTee(mostCharacters)
+      const { onEnded } = exchange
       exchange.tee = tee
       exchange.onEnded = outcome => {
+        onEnded?.(outcome)
         if (outcome !== 'ok') return
         copy(exchange, { release, shadow, ask, tee }).catch((error: unknown) => report(error, exchange))
       }
