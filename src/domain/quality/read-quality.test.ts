@@ -25,13 +25,16 @@ const read = (
   marks: LiveMark[],
   { thumbs = [], by = 'version', days = 7 }: Partial<{ thumbs: Thumb[]; by: 'version' | 'day'; days: number }> = {},
 ) => readQuality({ marks, thumbs, now, since: instant(now - days * dayMs), by })[0]
+/** Of the first six, so that the judge has proved itself. */
+const controlOf = (n: number): Partial<LiveMark> =>
+  n < 6 ? { control: { kind: n % 2 === 0 ? 'off-topic' : 'injected', result: 'passed' } } : {}
 /** So many marks of a week, between 5 and 9 and around `mean`. */
 const week = (
   size: number,
   { mean, daysAgo, seed = 1 }: { mean: number; daysAgo: number; seed?: number },
 ): LiveMark[] => {
   const random = seededRandom(seed + daysAgo)
-  return Array.from({ length: size }, () => marked(mean + 2 * random() - 1, daysAgo))
+  return Array.from({ length: size }, (_, n) => marked(mean + 2 * random() - 1, daysAgo, controlOf(n)))
 }
 
 describe('rows', () => {
@@ -122,8 +125,14 @@ describe('the trend', () => {
     expect(claims.length).toBeLessThanOrEqual(10)
   })
 
+  test('claims nothing by a judge that was asked no controls', () => {
+    const bare = [...week(200, { mean: 6, daysAgo: 3 }), ...week(200, { mean: 7, daysAgo: 10 })]
+    const trend = read(bare.map(mark => ({ ...mark, control: null })))?.trend
+    expect(trend).toMatchObject({ verdict: 'too-few', interval: null, why: expect.stringMatching(/not proved itself/) })
+  })
+
   test('says so when every mark is the same', () => {
-    const same = (daysAgo: number) => Array.from({ length: 120 }, () => marked(7, daysAgo))
+    const same = (daysAgo: number) => Array.from({ length: 120 }, (_, n) => marked(7, daysAgo, controlOf(n)))
     expect(read([...same(3), ...same(10)])?.trend).toMatchObject({
       verdict: 'too-few',
       why: expect.stringMatching(/same/),

@@ -137,6 +137,13 @@ function trendOf(
       interval: null,
       why: `${last.n} marks in the last 7 days, ${before.n} in the 7 before; ${fewestInWeek} in each are needed`,
     }
+  if (admissibility.kind === 'unproven')
+    return {
+      ...weeks,
+      verdict: 'too-few',
+      interval: null,
+      why: `the judge has not proved itself: ${admissibility.why}`,
+    }
   const { interval } = msprt({ candidate: last, live: before, margin: 0, tau, alpha: 0.05 })
   // All marks are alike: there is no variance, and no interval.
   if (!Number.isFinite(interval[0]))
