@@ -53,7 +53,7 @@ beforeAll(async () => {
   const made = (await (await service.call('/api/v1/keys', { alias: 'anna' })).json()) as { key: string }
   client = new OpenAI({ baseURL: `${service.url}/v1`, apiKey: made.key, maxRetries: 0 })
   const begun = await service.call('/api/v1/releases', { model: 'chat', version: candidate })
-  expect(begun.status).toBe(201)
+  if (begun.status !== 201) throw new Error(await begun.text())
   release = (await begun.json()) as Status
 })
 afterAll(async () => {

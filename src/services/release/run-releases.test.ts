@@ -11,7 +11,7 @@ import {
   startController,
   thirdOne,
   wishesOf,
-} from './fake.ts'
+} from '../../../test/support/release-controller.ts'
 
 const passed = { at: instant(0), passed: true, checks: [{ name: 'answers', passed: true, detail: 'OK' }] }
 const goldenPassed = {

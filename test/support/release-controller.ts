@@ -1,5 +1,5 @@
 /** A store in memory, engines and trials that do as they are told, and a controller over them that can be killed and started again. */
-import { canaryOf, policyOf } from '../../domain/release/fake.ts'
+import { canaryOf, policyOf } from '../../src/domain/release/fake.ts'
 import type {
   Actor,
   Decision,
@@ -11,10 +11,18 @@ import type {
   RealLive,
   Release,
   ReleaseStore,
-} from '../../domain/release/index.ts'
-import { instant, millis, modelName, releaseId, versionName, type Instant, type ReleaseId } from '../../domain/units.ts'
-import type { Trials, Wishes } from './ports.ts'
-import { openReleases } from './run-releases.ts'
+} from '../../src/domain/release/index.ts'
+import {
+  instant,
+  millis,
+  modelName,
+  releaseId,
+  versionName,
+  type Instant,
+  type ReleaseId,
+} from '../../src/domain/units.ts'
+import type { Trials, Wishes } from '../../src/services/release/ports.ts'
+import { openReleases } from '../../src/services/release/run-releases.ts'
 
 export const coder = modelName('coder')
 export const [oldOne, newOne, thirdOne] = [versionName('v1'), versionName('v2'), versionName('v3')]
