@@ -101,7 +101,7 @@ async function openOver(
   const fresh = freshness(ingest, log)
   const sampleKeys = newSealKeys()
   const releases = await openReleaseWork({
-    ...{ home, env, adminKey, store: store.releases, fresh, now, log },
+    ...{ home, env, adminKey, acts: recording.acts, store: store.releases, fresh, now, log },
     samplesFor: sampleKeys.publicKey,
     desired: () => current.serving.desired,
   })

@@ -17,6 +17,7 @@ import {
 import type { Reality, ShadowPair } from '../domain/serving/index.ts'
 import { instant, modelName, releaseId, type Instant, type ModelName, type ReleaseId } from '../domain/units.ts'
 import type { Judge } from '../services/evaluate/index.ts'
+import { byController, type Acts } from '../services/audit/index.ts'
 import { openPairJudge, openReleases } from '../services/release/index.ts'
 import { newSealKeys, openTexts, type SealKeys } from '../services/shadow/index.ts'
 import type { DesiredSpec } from './desired.ts'
@@ -47,6 +48,7 @@ export type ReleaseWorkParts = {
   store: ReleaseStore
   /** The spec that is served. */
   desired: () => DesiredSpec | null
+  acts: Acts
   fresh: () => Promise<void>
   /** Public key that gateways seal samples for. */
   samplesFor: string
@@ -111,11 +113,21 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
 
   function notify(release: Release, decision: Decision): void {
     log.info({ release: release.id, model: release.model, phase: release.phase, why: decision.why }, 'a release moved')
+    recordMove(release, decision)
     for (const hook of release.policy.hooks.filter(({ kind }) => kind === 'event')) {
       void tellHook(hook, { release, decision }, { env, signal: stop.signal }).then(problem => {
         if (problem !== null) log.error({ release: release.id }, `A hook was not told of a release: ${problem}`)
       })
     }
+  }
+
+  /** What people did is on the record already, with who they were. */
+  function recordMove({ id, model, to: candidate }: Release, { n, from, to, share, verdict, why, by }: Decision): void {
+    if (by.who !== 'controller') return
+    const detail = { release: id, n, candidate, from, to, share, verdict }
+    parts.acts
+      .record({ ...byController, what: `release.${to.phase}`, target: model, decision: 'done', why, detail })
+      .catch((error: unknown) => log.error({ err: error }, 'that a release moved could not be recorded'))
   }
 
   async function baselineOf({ model, from }: Release, at: Instant): Promise<Baseline | null> {

@@ -49,7 +49,7 @@ async function service(releases: Partial<ReleaseAdmin> = {}) {
   })
   const flag = { name: 'rag', teams: ['dev'], share: 0.2, answers: { model: 'coder', by: 'coder-rag' } }
   const flags = await openFlags({
-    store: { settings: async () => [], set: async () => undefined, reset: async () => undefined },
+    store: { settings: async () => [], set: async () => undefined, reset: async () => true },
     spec: () => ({ flags: [flag], teams: ['dev', 'ops'] }),
     serve: async () => undefined,
     now,
