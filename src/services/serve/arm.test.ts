@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { engine, gateway } from '../../../test/support/gateways.ts'
 import { ask, testAdminKey, testVersion } from '../../../test/support/in-process-gateway.ts'
+import { until } from '../../../test/support/settled.ts'
 import { changeRelease, inRelease, testCandidate } from '../../../test/support/releases.ts'
 import { plainModel } from '../../domain/serving/index.ts'
 import { millis, modelName, replicaId, share, versionName } from '../../domain/units.ts'
@@ -75,6 +76,25 @@ describe('arms of a release', () => {
     const [first, second, third] = closed().map(({ release }) => release?.unit)
     expect(third).toBe(first)
     expect(second).not.toBe(first)
+  })
+
+  test('with room for one, who asks while the versions change places waits for the candidate, which has all traffic', async () => {
+    const [old, next] = [await engine(), await engine()]
+    const { port } = next
+    await next.close()
+    const options = inRelease([next.url], {}, { managed: true })
+    const serving = await gateway({
+      replicas: [{ url: old.url, managed: true }],
+      probeEveryMs: 50,
+      queue: { waiting: 10, deadlineMs: 20_000 },
+      ...options,
+    })
+    // Its process is gone, and nobody has noticed.
+    await old.close()
+    const answer = serving.post(chat, ask('Hi'))
+    await until('it waits', () => serving.admission.waiting() > 0)
+    await engine({ port })
+    expect(versionOf(await answer)).toBe(testCandidate)
   })
 
   test('a retry stays in the arm: another replica of the candidate answers', async () => {

@@ -45,31 +45,46 @@ export const route =
       }
       let fault: Fault
       try {
-        return await answerByCandidate(inForce.candidate)
+        return await answerByCandidate(inForce)
       } catch (error) {
         if (!liveStandsIn(exchange, error)) throw error
         fault = error.fault
       }
       const { version, replica } = exchange
+      const waits = mayStandAlone(inForce)
       try {
-        await answerByModels()
+        await answerByModels(why => mayComeBack(why) && !(waits && isAway(asked.live)))
       } catch (error) {
+        if (waits && liveStandsIn(exchange, error)) return answerByCandidate(inForce, true)
         // What its client has to mend is no failure of the candidate's, which said so first.
         if (isSameRefusal(fault, error)) Object.assign(exchange, { version, replica })
         throw error
       }
     }
 
-    /** Nobody waits for one that is away: the live version is there. */
-    async function answerByCandidate(name: VersionName): Promise<void> {
+    /** Nobody waits for one that is away while the live version is there. */
+    async function answerByCandidate(
+      inForce: ReleaseRoute,
+      waits = mayStandAlone(inForce) && isAway(asked.live),
+    ): Promise<void> {
+      const name = inForce.candidate
       const version = fleet.version(name)
-      if (version === null || fleet.capacity(name).places <= 0)
+      if (version === null || (isAway(name) && !waits))
         throw new FaultError(fleet.noReplica(asked, version ?? { name }))
       exchange.answering = asked
-      await answerBy(asked, version, () => false)
+      await answerBy(asked, version, fault => waits && mayComeBack(fault))
     }
 
-    async function answerByModels(): Promise<void> {
+    function isAway(version: VersionName): boolean {
+      return fleet.capacity(version).places <= 0
+    }
+
+    /** With room for one the live version rests, or is about to, from when all requests are the candidate's: that one will come. */
+    function mayStandAlone({ share, candidate }: ReleaseRoute): boolean {
+      return share >= 1 && fleet.capacity(candidate).mayGrow
+    }
+
+    async function answerByModels(isWorthWaiting: (fault: Fault) => boolean = mayComeBack): Promise<void> {
       const tried = new Set<ModelName>()
       let first: unknown = null
       for (let answering: ModelRoute | null = exchange.answering ?? asked; answering !== null;) {
@@ -78,7 +93,7 @@ export const route =
         const version = fleet.version(answering.live)
         if (version === null) throw new TypeError(`the snapshot has no version ${answering.live}`)
         try {
-          await answerBy(answering, version, mayComeBack)
+          await answerBy(answering, version, isWorthWaiting)
           return
         } catch (error) {
           // What is wrong with the model that was asked for is what its client can act on.
