@@ -69,13 +69,13 @@ const steps: readonly Step[] = [
 /** Suites that start whole services and the clients that people have. */
 const wholeServices = ['conformance', 'e2e']
 
-let child: ChildProcess | null = null
+const children = new Set<ChildProcess>()
 let interrupted: NodeJS.Signals | null = null
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     interrupted = signal
-    child?.kill('SIGTERM')
+    for (const child of children) child.kill('SIGTERM')
   })
 }
 
@@ -127,14 +127,13 @@ async function checkTools(): Promise<Count> {
   return missing.length > 0 && process.env['CI'] === 'true' ? oneFailed : none
 }
 
-/** A step that passes when all its commands do; the others still run, so that all problems are seen at once. */
+/** A step that passes when all its commands do; they run side by side, and all problems are seen at once. */
 function check(name: string, ...commands: string[][]): Step {
   return {
     name,
     run: async () => {
-      let good = true
-      for (const command of commands) good = (await run(command)) === 0 && good
-      return good ? none : oneFailed
+      const codes = await Promise.all(commands.map(run))
+      return codes.every(code => code === 0) ? none : oneFailed
     },
   }
 }
@@ -187,14 +186,14 @@ function run(command: readonly string[]): Promise<number> {
     const started = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...command], {
       stdio: ['ignore', 'inherit', 'inherit'],
     })
-    child = started
+    children.add(started)
     const timer = setTimeout(() => {
       console.error(`Still running after ${stepMinutesMax} minutes; stopping it.`)
       started.kill('SIGKILL')
     }, stepMinutesMax * 60_000)
     const over = (code: number): void => {
       clearTimeout(timer)
-      child = null
+      children.delete(started)
       resolve(code)
     }
     started.once('error', error => {
