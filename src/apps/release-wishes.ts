@@ -2,14 +2,14 @@
 import { createHash } from 'node:crypto'
 import { realityOf, toPolicy, type Release } from '../domain/release/index.ts'
 import { versionIdentity, type Reality, type ReleaseRoute } from '../domain/serving/index.ts'
-import type { Spec } from '../domain/spec/index.ts'
+import type { Spec, SpecVersion } from '../domain/spec/index.ts'
 import { modelName, teamName, versionName, type ModelName, type ReleaseId, type TeamName } from '../domain/units.ts'
 import type { ModelState, Wishes } from '../services/release/index.ts'
 
 export function toWishes(spec: Spec): Wishes {
   const policies = new Map(Object.entries(spec.releases).map(([name, policy]) => [name, toPolicy(name, policy)]))
   const identities = new Map(
-    spec.versions.map(version => [versionName(version.name), sha256(versionIdentity(spec, version))]),
+    spec.versions.map(version => [versionName(version.name), sha256(identityOf(spec, version))]),
   )
   return {
     models: spec.models.map(({ name, live, release }) => {
@@ -22,6 +22,12 @@ export function toWishes(spec: Spec): Wishes {
     identityOf: version => identities.get(version) ?? null,
     followsGit: spec.gitops !== undefined,
   }
+}
+
+/** What engines run that somebody else starts, nobody here knows: two of them are never the same. */
+function identityOf(spec: Spec, version: SpecVersion): string {
+  const identity = versionIdentity(spec, version)
+  return version.artifact === undefined ? `${identity} ${version.name}` : identity
 }
 
 export type RealityParts = {
