@@ -1,12 +1,14 @@
 /** `holdfast eval run`: a golden set against any OpenAI-compatible address, for people and for CI. */
-import { randomUUID } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Command } from 'commander'
-import { askAt, embedAt, listModels, type Address, type ListedModel } from '../../adapters/openai-client/index.ts'
+import { askAt, embedAt, type Address, type ListedModel } from '../../adapters/openai-client/index.ts'
 import { parseGoldenSet, warnOfKinship, type GoldenSet } from '../../domain/evaluation/index.ts'
-import { AskError, evaluateGolden, type GoldenEvaluation, type Progress } from '../../services/evaluate/index.ts'
-import { CliError, locateService } from './client.ts'
+import { evaluateGolden, type GoldenEvaluation } from '../../services/evaluate/index.ts'
+import { CliError } from './client.ts'
+import { addressOf, codeOf, findModels, nameOf, newNonce } from './eval/address.ts'
+import type { EvalIo } from './eval/io.ts'
+import { registerEvalJudge } from './eval/judge.ts'
 import { renderJunit } from './eval/junit.ts'
 import { tellProgress } from './eval/progress.ts'
 import { renderReport } from './eval/report.ts'
@@ -37,18 +39,12 @@ type Flags = {
   json?: boolean
 }
 
-type EvalIo = CliIo & {
-  progress: (progress: Progress) => void
-  /** Aborted when the run should end; asked for once a run begins. */
-  stop: () => AbortSignal
-}
-
 const usualIo: EvalIo = { ...processIo, progress: tellProgress(process.stderr), stop: () => stopOnSignals() }
 
 export function registerEval(program: Command, io: EvalIo = usualIo): void {
-  program
-    .command('eval')
-    .description('Measure models with evidence.')
+  const evaluation = program.command('eval').description('Measure models with evidence.')
+  registerEvalJudge(evaluation, io)
+  evaluation
     .command('run')
     .description('Run a golden set against a model: alone, against another one, or against an earlier run.')
     .argument('<set>', 'The golden set: JSON lines, one case each.')
@@ -104,7 +100,8 @@ async function runEval(file: string, flags: Flags, io: EvalIo): Promise<0 | 1> {
   const baseline = flags.baseline === undefined ? null : readBaseline(flags.baseline, text.digests)
   const signal = io.stop()
   const address = addressOf(flags, io)
-  const listed = await findModels(address, flags, signal)
+  const named = [flags.model, flags.against, flags.judge, flags.embed]
+  const listed = await findModels(address, named, signal)
   const judgeName = nameOf(flags.judge, listed)
   if (baseline !== null) checkJudge(baseline.judge, judgeName)
   const at = (model: string): Address => ({ ...address, model })
@@ -162,40 +159,6 @@ function readSet(file: string): GoldenSet {
   throw new CliError([...lines, 'Nothing was run. What a case may hold: docs/evaluation.md.'].join('\n'), 2)
 }
 
-/** A key found in the state folder is for this service, and goes nowhere else. */
-function addressOf({ url, key, timeout }: Flags, io: CliIo): Omit<Address, 'model'> {
-  const timeoutMs = timeout * 1000
-  if (url === undefined) {
-    const service = locateService({ env: io.env })
-    return { url: service.url, key: key ?? service.key, timeoutMs }
-  }
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-    throw new CliError(`--url is '${url}'; it should look like http://127.0.0.1:8080.`, 2)
-  const given = key ?? io.env['HOLDFAST_KEY']
-  return { url: url.replace(/\/+$/, '').replace(/\/v1$/, ''), key: given || null, timeoutMs }
-}
-
-/** Asked before anything else, so that a mistyped name is told at once. Empty: the address does not list its models. */
-async function findModels(
-  address: Omit<Address, 'model'>,
-  { model, against, judge, embed }: Flags,
-  signal: AbortSignal,
-): Promise<readonly ListedModel[]> {
-  const listed = await listModels(address, signal).catch((error: unknown) => {
-    if (error instanceof AskError) throw new CliError(`No model was asked: ${error.message}.`, 1, { cause: error })
-    throw error
-  })
-  if (listed === null || listed.length === 0) return []
-  const wanted = [model, against, judge, embed].filter(name => name !== undefined)
-  const missing = wanted.find(name => !listed.some(each => each.name === name))
-  if (missing === undefined) return listed
-  const names = listed.map(each => each.name).join(', ')
-  throw new CliError(`${address.url} has no model '${missing}' for this key; it has ${names}.`, 2)
-}
-
-const nameOf = (model: string | undefined, listed: readonly ListedModel[]): string | null =>
-  model === undefined ? null : (listed.find(each => each.name === model)?.version ?? model)
-
 /** Another judge is another scale. */
 function checkJudge(before: string | null, now: string | null): void {
   if (before === now) return
@@ -229,7 +192,3 @@ function write(path: string, text: string): void {
     throw new CliError(`${path} can’t be written (${codeOf(error)}).`, 1, { cause: error })
   }
 }
-
-const newNonce = (): string => randomUUID().replaceAll('-', '').slice(0, 16)
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : String(error)

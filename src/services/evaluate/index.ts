@@ -4,4 +4,5 @@ export type { GoldenEvaluation, GoldenResult, Progress } from './evaluate-golden
 export { judgePair, markAnswer, markControl } from './judge.ts'
 export type { Judge, JudgedPair, Pair } from './judge.ts'
 export { AskError } from './ports.ts'
+export { proveJudge } from './prove-judge.ts'
 export type { Ask, AskOptions, Embed } from './ports.ts'

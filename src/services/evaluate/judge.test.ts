@@ -1,8 +1,15 @@
 /** Scripted judges, each with one habit, before the rules that should find it. */
 import { describe, expect, test } from 'vitest'
-import { admitPairJudge, openJudgeRecord, type GivenAnswer, type JudgeRecord } from '../../domain/evaluation/index.ts'
+import {
+  admitPairJudge,
+  openJudgeRecord,
+  type GivenAnswer,
+  type JudgeRecord,
+  type LabelledPair,
+} from '../../domain/evaluation/index.ts'
 import { seededRandom } from '../../domain/evaluation/statistics/index.ts'
 import { judgePair, markAnswer, type Judge } from './judge.ts'
+import { proveJudge } from './prove-judge.ts'
 import { AskError, type Ask } from './ports.ts'
 
 const signal = new AbortController().signal
@@ -197,5 +204,44 @@ describe('J8 marks', () => {
     ]
     const marked = await markAnswer(marking({ ...answer('{"score": 6}'), tokens }), { messages, answer: 'x' }, signal)
     expect(marked).toMatchObject({ mark: 7, calls: 1 })
+  })
+})
+
+describe('J15 pairs that people judged too', () => {
+  const worthOf = (n: number): [number, number] => [n % 5, (n * 3 + 1) % 7]
+  /** `agrees`: people see it as the worth says; else the other way round. */
+  const labelled = (agrees: boolean): LabelledPair[] =>
+    Array.from({ length: 60 }, (_, n) => {
+      const [a, b] = worthOf(n)
+      const better = Math.sign(b - a) as -1 | 0 | 1
+      return {
+        ...{ id: `p${n}`, messages, label: (agrees ? better : -better) as -1 | 0 | 1 },
+        a: `A sound and helpful answer, quality ${a}`,
+        b: `Another sound and helpful answer, quality ${b}`,
+      }
+    })
+  const prove = (name: string, agrees: boolean) => {
+    const ask = judges[name]?.(seededRandom(3))
+    if (ask === undefined) throw new Error(name)
+    const judge: Judge = { ask, name, digest: null, seed: 3, nonce: () => 'n' }
+    return proveJudge({ judge, pairs: labelled(agrees), signal })
+  }
+
+  test('one that sees it as they do may judge, with its kappa and how sure that is', async () => {
+    const { proof, pin } = await prove('fair', true)
+    expect(proof.admissibility.kind).toBe('admissible')
+    expect(proof.labelled).toBe(60)
+    expect(proof.kappa.value).toBeGreaterThan(0.6)
+    const [low, high] = proof.kappa.interval
+    expect(low).toBeLessThan(proof.kappa.value)
+    expect(high).toBeGreaterThan(proof.kappa.value)
+    expect(pin.judge).toBe('fair')
+    expect((await prove('fair', true)).proof).toEqual(proof)
+  })
+
+  test('one that is steady and disagrees with them may not', async () => {
+    const { proof } = await prove('fair', false)
+    expect(proof.admissibility).toMatchObject({ kind: 'inadmissible' })
+    expect(JSON.stringify(proof.admissibility)).toContain('kappa')
   })
 })
