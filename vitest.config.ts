@@ -1,4 +1,4 @@
-/** Four suites: `unit` beside the code, `contract` over every adapter of a port, `conformance` and `e2e` with real processes. */
+/** Four suites: `unit` (and `unit-domain`) beside the code, `contract` over every adapter of a port, `conformance` and `e2e` with real processes. */
 import { defineConfig } from 'vitest/config'
 
 // node:sqlite announces itself as experimental in every worker; it is a chosen part.
@@ -14,8 +14,15 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'test/*.test.ts'], execArgv },
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'test/*.test.ts'],
+          exclude: ['src/domain/**'],
+          execArgv,
+        },
       },
+      // The domain touches nothing: its files may share a process, and need not load it all anew each time.
+      { extends: true, test: { name: 'unit-domain', include: ['src/domain/**/*.test.ts'], execArgv, isolate: false } },
       { extends: true, test: { name: 'contract', include: ['test/contract/**/*.test.ts'], execArgv } },
       { extends: true, test: { name: 'conformance', include: ['test/conformance/**/*.test.ts'], execArgv } },
       {
