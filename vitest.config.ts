@@ -1,8 +1,24 @@
-/** Four suites: `unit` (and `unit-domain`) beside the code, `contract` over every adapter of a port, `conformance` and `e2e` with real processes. */
+/** Four suites: `unit` (and `unit-domain`) beside the code, `contract` over every adapter of a port, `conformance` and `e2e` (and `e2e-alone`) with real processes. */
 import { defineConfig } from 'vitest/config'
 
 // node:sqlite announces itself as experimental in every worker; it is a chosen part.
 const execArgv = ['--disable-warning=ExperimentalWarning']
+
+const whole = { execArgv, testTimeout: 60_000, hookTimeout: 60_000 }
+
+/** They load the machine on purpose, count what they measure, or use the ports that the documentation names. */
+const alone = [
+  'bench',
+  'chaos',
+  'clone',
+  'docs',
+  'flood',
+  'kill-9',
+  'kill-9-apply',
+  'soak',
+  'zero-cut',
+  'zero-cut-upgrade',
+].map(name => `test/e2e/${name}.test.ts`)
 
 export default defineConfig({
   test: {
@@ -25,17 +41,21 @@ export default defineConfig({
       { extends: true, test: { name: 'unit-domain', include: ['src/domain/**/*.test.ts'], execArgv, isolate: false } },
       { extends: true, test: { name: 'contract', include: ['test/contract/**/*.test.ts'], execArgv } },
       { extends: true, test: { name: 'conformance', include: ['test/conformance/**/*.test.ts'], execArgv } },
+      // Whole services, which wait more than they work: two at once, where neither minds the other.
       {
         extends: true,
         test: {
+          ...whole,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          execArgv,
-          // Whole services with engines: two at once would time each other out on a small machine.
-          fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          exclude: alone,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
+      },
+      {
+        extends: true,
+        test: { ...whole, name: 'e2e-alone', include: alone, fileParallelism: false, sequence: { groupOrder: 2 } },
       },
     ],
   },
