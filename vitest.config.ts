@@ -6,24 +6,15 @@ const execArgv = ['--disable-warning=ExperimentalWarning']
 
 const whole = { execArgv, testTimeout: 60_000, hookTimeout: 60_000 }
 
-/** They load the machine on purpose, count what they measure, or use the ports that the documentation names. */
-const alone = [
-  'bench',
-  'chaos',
-  'clone',
-  'docs',
-  'flood',
-  'kill-9',
-  'kill-9-apply',
-  'soak',
-  'zero-cut',
-  'zero-cut-upgrade',
-].map(name => `test/e2e/${name}.test.ts`)
+/** They load the machine on purpose, measure it, or use the ports that the documentation names. */
+const alone = ['bench', 'chaos', 'clone', 'docs', 'flood', 'soak'].map(name => `test/e2e/${name}.test.ts`)
 
 export default defineConfig({
   test: {
     // Tests start processes, listen and read the environment: a process each keeps them apart.
     pool: 'forks',
+    // A machine of two cores would get one otherwise, and most tests wait for something.
+    maxWorkers: 2,
     // Against hanging, not against slowness: on a busy machine a property test may take seconds.
     testTimeout: 30_000,
     hookTimeout: 30_000,
@@ -49,7 +40,6 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           exclude: alone,
-          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
