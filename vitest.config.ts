@@ -7,7 +7,7 @@ const execArgv = ['--disable-warning=ExperimentalWarning']
 const whole = { execArgv, testTimeout: 60_000, hookTimeout: 60_000 }
 
 /** They load the machine on purpose, measure it, or use the ports that the documentation names. */
-const alone = ['bench', 'chaos', 'clone', 'docs', 'flood', 'soak'].map(name => `test/e2e/${name}.test.ts`)
+const alone = ['bench', 'chaos', 'clone', 'docs', 'failover', 'flood', 'soak'].map(name => `test/e2e/${name}.test.ts`)
 
 export default defineConfig({
   test: {
