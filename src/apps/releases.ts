@@ -71,10 +71,7 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
     ...at,
     ...{ env, now },
     folder: () => parts.desired()?.folder ?? process.cwd(),
-    identityOf: version => {
-      const desired = parts.desired()
-      return desired === null ? null : toWishes(desired.spec).identityOf(version)
-    },
+    identityOf: version => releases.identityOf(version),
     liveOf: model => releases.states().get(model)?.live ?? null,
   })
   const releases = await openReleases({
@@ -91,7 +88,7 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
     newSalt: () => randomBytes(8).toString('hex'),
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
   })
-  // They are nowhere but here: with this process goes whatever was sealed for it and not judged.
+  // They are nowhere but here, and only as long as texts are judged: with them goes whatever was sealed for them.
   const keys = new Map<ReleaseId, SealKeys>()
   const keysOf = (id: ReleaseId): SealKeys => {
     const known = keys.get(id) ?? newSealKeys()
@@ -113,6 +110,7 @@ export async function openReleaseWork(parts: ReleaseWorkParts): Promise<ReleaseW
 
   function notify(release: Release, decision: Decision): void {
     log.info({ release: release.id, model: release.model, phase: release.phase, why: decision.why }, 'a release moved')
+    if (release.phase !== 'shadow') keys.delete(release.id)
     recordMove(release, decision)
     for (const hook of release.policy.hooks.filter(({ kind }) => kind === 'event')) {
       void tellHook(hook, { release, decision }, { env, signal: stop.signal }).then(problem => {

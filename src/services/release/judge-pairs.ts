@@ -58,7 +58,10 @@ export function openPairJudge(parts: PairJudgeParts): PairJudge {
   async function judge(id: ReleaseId, shadow: ShadowPair): Promise<void> {
     const release = parts.find(id)
     // What comes after the verdict is not read by anybody.
-    if (release === null || release.phase !== 'shadow') return
+    if (release === null || release.phase !== 'shadow') {
+      records.delete(id)
+      return
+    }
     const pair = await compare(release, shadow)
     if (pair !== null) await parts.store.addPairs(id, [{ at: parts.now(), pair }])
   }

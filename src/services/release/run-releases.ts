@@ -9,6 +9,7 @@ import {
   step,
   takeIn,
   type Actor,
+  type Baseline,
   type Decision,
   type Effect,
   type Evidence,
@@ -19,7 +20,7 @@ import {
   type ReleaseEvent,
 } from '../../domain/release/index.ts'
 import type { JudgeRecord } from '../../domain/evaluation/index.ts'
-import type { ModelName, ReleaseId, VersionName } from '../../domain/units.ts'
+import type { Instant, ModelName, ReleaseId, VersionName } from '../../domain/units.ts'
 import { inTurn } from '../access/index.ts'
 import type { ReleaseParts, Wishes } from './ports.ts'
 
@@ -38,11 +39,14 @@ type Tracked = {
   jobs: Map<Job, AbortController>
   /** What was seen of it last; `null`: nothing yet. */
   seen: Look | null
+  /** How the live version did, as it was read last. */
+  baseline: { readAt: Instant; value: Baseline | null } | null
 }
 
 /** Events that are read at once. */
 const page = 5_000
 const lastReleases = 1_000
+const baselineEveryMs = 10_000
 
 /** Takes up what was under way. Nothing happens until `look` is called, or somebody wants something. */
 export async function openReleases(parts: ReleaseParts) {
@@ -66,7 +70,7 @@ export async function openReleases(parts: ReleaseParts) {
 
   async function track(release: Release): Promise<Tracked> {
     const decisions = (await store.decisions(release.id)).length
-    return { release, evidence: openEvidence(release.policy), decisions, jobs: new Map(), seen: null }
+    return { release, evidence: openEvidence(release.policy), decisions, jobs: new Map(), seen: null, baseline: null }
   }
 
   /** Which version is live is told by how its release ended; also where the end was stored, and nothing after it. */
@@ -172,10 +176,19 @@ export async function openReleases(parts: ReleaseParts) {
       now: at,
       evidence: tracked.evidence,
       ...{ live, candidate, idle, liveLoads },
-      baseline: release.baseline === null ? await parts.baselineOf(release, at) : null,
+      baseline: release.baseline === null ? await baselineAt(tracked, at) : null,
     }
     tracked.seen = seen
     await feed(tracked, seen)
+  }
+
+  /** Thousands of requests are read for it, and in ten seconds it is hardly another one. */
+  async function baselineAt(tracked: Tracked, at: Instant): Promise<Baseline | null> {
+    const known = tracked.baseline
+    if (known !== null && at - known.readAt < baselineEveryMs) return known.value
+    const value = await parts.baselineOf(tracked.release, at)
+    tracked.baseline = { readAt: at, value }
+    return value
   }
 
   async function begin(
@@ -356,6 +369,7 @@ export async function openReleases(parts: ReleaseParts) {
       const { seen } = tracked
       return seen === null ? tracked.release : { ...tracked.release, ...outlook(tracked.release, seen) }
     },
+    identityOf: (version: VersionName): string | null => wishes?.identityOf(version) ?? null,
     /** What its judge has shown of itself, as far as the evidence was read; `null`: it is not under way. */
     judgeRecordOf: (id: ReleaseId): JudgeRecord | null =>
       [...underway.values()].find(({ release }) => release.id === id)?.evidence.judged.record ?? null,
