@@ -1,6 +1,6 @@
 /** What every release store does: the same sentences over each adapter. */
 import { afterEach, describe, expect, test } from 'vitest'
-import type { CloseRecord, RequestStore } from '../../src/domain/journal/index.ts'
+import type { AuditStore, CloseRecord, RequestStore } from '../../src/domain/journal/index.ts'
 import type { Decision, JudgedPair, Release, ReleaseStore } from '../../src/domain/release/index.ts'
 import type { FlagStore } from '../../src/domain/serving/index.ts'
 import {
@@ -16,7 +16,13 @@ import {
 } from '../../src/domain/units.ts'
 import { aClose } from './records.ts'
 
-type Opened = { releases: ReleaseStore; flags: FlagStore; requests: RequestStore; close: () => Promise<void> }
+type Opened = {
+  audit: AuditStore
+  releases: ReleaseStore
+  flags: FlagStore
+  requests: RequestStore
+  close: () => Promise<void>
+}
 
 const id = releaseId('0199f0c8-0000-7000-8000-000000000001')
 const [from, to] = [versionName('dev-v1-a-q8-0-p0'), versionName('dev-v2-a-q8-0-p0')]
@@ -169,6 +175,19 @@ export function releaseStoreContract(name: string, openStore: () => Promise<Open
       ])
       expect(await releases.served({ model, version: from, since: instant(3_002), limit: 10 })).toHaveLength(1)
       expect(await releases.served({ model, version: from, since: instant(0), limit: 1 })).toHaveLength(1)
+    })
+
+    test('evidence goes with the records of its time once its release is over; decisions stay', async () => {
+      const { releases, requests, audit } = await open()
+      await releases.save(release(), decision(1))
+      await requests.ingest(batch([closeOf(1), closeOf(2)]))
+      const left = async () => (await releases.events(id, { after: 0, limit: 10 })).map(({ seq }) => seq)
+      await audit.deleteBefore(instant(3_002), 100)
+      expect(await left()).toEqual([1, 2])
+      await releases.save(release({ phase: 'rolled-back' }), null)
+      await audit.deleteBefore(instant(3_002), 100)
+      expect(await left()).toEqual([2])
+      expect(await releases.decisions(id)).toHaveLength(1)
     })
 
     test('a flag is as it was set last, until it is reset', async () => {

@@ -179,7 +179,10 @@ async function deleteBefore(db: Transaction<Tables>, { at, limit }: { at: number
     .limit(limit)
     .execute()
   if (acts.length > 0) await deleteIds(db, 'acts', acts)
-  await db.deleteFrom('marks').where('at', '<', at).execute()
+  for (const table of ['marks', 'feedback'] as const) await db.deleteFrom(table).where('at', '<', at).execute()
+  // One that goes on is decided by all of its evidence; of the others the decisions stay.
+  const over = db.selectFrom('releases').select('id').where('phase', 'in', ['live', 'aborted', 'rolled-back'])
+  await db.deleteFrom('release_events').where('at', '<', at).where('release', 'in', over).execute()
   const gaps = await db.deleteFrom('gaps').where('until_at', '<', at).executeTakeFirst()
   return old.length + acts.length + Number(gaps.numDeletedRows)
 }

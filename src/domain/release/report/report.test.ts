@@ -97,6 +97,13 @@ test('evidence that was changed afterwards is told by the decision that it no lo
   expect(page).toMatch(/stored .*, recomputed /)
 })
 
+test('evidence that retention took is told as such, not as another decision', () => {
+  const { release, decisions } = played()
+  const page = rendered({ release, decisions, events: [] })
+  expect(page.match(/its evidence is gone/g)).toHaveLength(decisions.length)
+  expect(page).not.toContain('recomputed')
+})
+
 test('what people and models wrote stays text', () => {
   const page = rendered({ warnings: ['</style><script>alert(1)</script>'] })
   expect(page).toContain('try &lt;b&gt;this&lt;/b&gt;')

@@ -3,9 +3,9 @@ import type { CaseRow, GoldenOutcome } from '../../evaluation/index.ts'
 import { standingOf } from '../../evaluation/index.ts'
 import type { Instant } from '../../units.ts'
 import { percent } from '../figures.ts'
-import { shareOf } from '../plan.ts'
+import { isOverFor, shareOf } from '../plan.ts'
 import type { KeptResult } from '../ports.ts'
-import { recompute } from '../recompute.ts'
+import { recompute, type Recomputed } from '../recompute.ts'
 import type { Decision, EvidenceEvent, JudgedPair, Release } from '../release.ts'
 import { renderChart, type Line } from './chart.ts'
 import { html, type Node } from './html.ts'
@@ -62,9 +62,7 @@ export function renderReport(parts: ReportParts): string {
         </dl>
         ${gatesSection(release)} ${shareSection(parts)} ${eValueSection(timeline, timeOf)} ${timesSection(timeline)}
         ${pairsSection(parts.events)} ${resultsSection(release, parts.kept)} ${decisionsSection(parts)}
-        <footer>
-          Made ${timeOf(now)}. Every number above was computed again from the stored evidence when this page was made.
-        </footer>
+        <footer>Made ${timeOf(now)}.</footer>
       </body>
     </html> `
   return page.raw
@@ -106,8 +104,7 @@ function gatesSection({ gates }: Release): Node {
 
 function shareSection({ release, decisions, now, timeOf }: ReportParts): Node {
   const last = decisions.at(-1)
-  const isOver = ['live', 'aborted', 'rolled-back'].includes(release.phase)
-  const until = isOver ? (last?.at ?? now) : now
+  const until = isOverFor(release) ? (last?.at ?? now) : now
   const points: [number, number][] = [
     [release.startedAt, 0],
     ...decisions.map(({ at, share }): [number, number] => [at, share]),
@@ -316,6 +313,7 @@ function goldenSection(content: unknown): Node {
 
 function decisionsSection({ release, decisions, events, timeOf }: ReportParts): Node {
   const again = new Map(recompute(release, decisions, events).map(each => [each.n, each]))
+  const isGone = (events[0]?.seq ?? Infinity) > 1 && decisions.some(({ seq }) => seq > 0)
   return html`<h2>Decisions</h2>
     <p>«Again»: what comes out when it is decided once more from the stored evidence. Times are UTC.</p>
     <div class="wide">
@@ -333,7 +331,7 @@ function decisionsSection({ release, decisions, events, timeOf }: ReportParts): 
         </tr>
         ${decisions.map(({ n, at, from, to, share, verdict, why, by }) => {
           const found = again.get(n)
-          const status = found?.agrees === true ? 'the same' : (found?.differences.join('; ') ?? 'not computed')
+          const status = isGone ? 'its evidence is gone (capture.retention)' : againOf(found)
           return html`<tr>
             <td class="n">${n}</td>
             <td class="s">${timeOf(at).replace('T', ' ').slice(0, 19)}</td>
@@ -343,11 +341,16 @@ function decisionsSection({ release, decisions, events, timeOf }: ReportParts): 
             <td class="v ${verdict}">${verdict}</td>
             <td class="t">${why}</td>
             <td class="s">${by.alias ?? by.who}</td>
-            <td class="${found?.agrees === true ? 's' : 'rollback'}">${status}</td>
+            <td class="${isGone || found?.agrees === true ? 's' : 'rollback'}">${status}</td>
           </tr>`
         })}
       </table>
     </div>`
+}
+
+function againOf(found: Recomputed | undefined): string {
+  if (found === undefined) return 'not computed'
+  return found.agrees ? 'the same' : found.differences.join('; ')
 }
 
 const wordOf = { yes: 'passes', no: 'fails' } as const
