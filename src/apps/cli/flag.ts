@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { CliError, openClient } from './client.ts'
-import { examples, processIo, renderTable, type CliIo } from './output.ts'
+import { examples, percent, processIo, renderTable, type CliIo } from './output.ts'
 import { listOf } from './say.ts'
 
 const Flag = z.object({
@@ -85,5 +85,3 @@ function toShare(text: string): number {
     throw new CliError(`'${text}' is no share: write a number from 0 to 1, or per cent, such as 20%.`, 2)
   return value
 }
-
-const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`

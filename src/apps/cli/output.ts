@@ -28,3 +28,7 @@ export function renderTable(head: readonly string[], rows: readonly (readonly st
 export function examples(...lines: string[]): string {
   return `\nExamples:\n${lines.map(line => `  $ holdfast ${line}`).join('\n')}`
 }
+
+/** A share as people read it; what was not measured is a dash. */
+export const percent = (share: number): string =>
+  Number.isFinite(share) ? `${Number((share * 100).toFixed(1))} %` : '-'

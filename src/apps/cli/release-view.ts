@@ -1,33 +1,37 @@
 /** A release as a person reads it in a terminal. */
-import { renderTable } from './output.ts'
+import { z } from 'zod'
+import { percent, renderTable } from './output.ts'
 
-export type ReleaseView = {
-  id: string
-  model: string
-  from: string
-  to: string
-  policy: string | null
-  phase: string
-  step: number
-  steps: number[]
-  share: number
-  verdict: string
-  why: string
-  gates: {
-    name: string
-    verdict: string
-    eValue?: number | undefined
-    threshold?: number | undefined
-    notWorse?: { eValue: number; threshold: number } | undefined
-    needed?: number | undefined
-    evidence: string
-  }[]
-  startedAt: string
-  since: string
-  by: { who: string; alias: string | null; reason: string }
-  origin: string
-  same: boolean
-}
+const Gate = z.object({
+  name: z.string(),
+  verdict: z.string(),
+  eValue: z.number().optional(),
+  threshold: z.number().optional(),
+  notWorse: z.object({ eValue: z.number(), threshold: z.number() }).optional(),
+  needed: z.number().optional(),
+  evidence: z.string(),
+})
+/** As `/api/v1/releases` answers. */
+export const ReleaseView = z.object({
+  id: z.string(),
+  model: z.string(),
+  from: z.string(),
+  to: z.string(),
+  policy: z.string().nullable(),
+  phase: z.string(),
+  step: z.number(),
+  steps: z.array(z.number()),
+  share: z.number(),
+  verdict: z.string(),
+  why: z.string(),
+  gates: z.array(Gate),
+  startedAt: z.string(),
+  since: z.string(),
+  by: z.object({ who: z.string(), alias: z.string().nullable(), reason: z.string() }),
+  origin: z.string(),
+  same: z.boolean(),
+})
+export type ReleaseView = z.output<typeof ReleaseView>
 
 const barWidth = 30
 
@@ -80,4 +84,3 @@ const gateRow = ({
 
 const short = (value: number): string =>
   value >= 10_000 ? value.toExponential(1) : String(Number(value.toPrecision(3)))
-export const percent = (share: number): string => `${Math.round(share * 1000) / 10} %`

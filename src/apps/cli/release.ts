@@ -4,39 +4,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { CliError, openClient } from './client.ts'
-import { examples, processIo, renderTable, type CliIo } from './output.ts'
-import { percent, renderRelease, type ReleaseView } from './release-view.ts'
+import { examples, percent, processIo, renderTable, type CliIo } from './output.ts'
+import { ReleaseView, renderRelease } from './release-view.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 
-const Gate = z.object({
-  name: z.string(),
-  verdict: z.string(),
-  eValue: z.number().optional(),
-  threshold: z.number().optional(),
-  notWorse: z.object({ eValue: z.number(), threshold: z.number() }).optional(),
-  needed: z.number().optional(),
-  evidence: z.string(),
-})
-const Release = z.object({
-  id: z.string(),
-  model: z.string(),
-  from: z.string(),
-  to: z.string(),
-  policy: z.string().nullable(),
-  phase: z.string(),
-  step: z.number(),
-  steps: z.array(z.number()),
-  share: z.number(),
-  verdict: z.string(),
-  why: z.string(),
-  gates: z.array(Gate),
-  startedAt: z.string(),
-  since: z.string(),
-  by: z.object({ who: z.string(), alias: z.string().nullable(), reason: z.string() }),
-  origin: z.string(),
-  same: z.boolean(),
-}) satisfies z.ZodType<ReleaseView>
-const Releases = z.object({ releases: z.array(Release) })
+const Releases = z.object({ releases: z.array(ReleaseView) })
 
 type Json = { json?: boolean }
 type Because = Json & { reason: string }
@@ -46,9 +18,9 @@ const waits = ['live', 'aborted', 'rolled-back', 'held']
 
 export function registerRelease(program: Command, io: CliIo = processIo): void {
   const release = program.command('release').description('Releases: no new version without evidence.')
-  const ask = async (method: 'GET' | 'POST', path: string, body?: object): Promise<z.output<typeof Release>> =>
-    Release.parse(await openClient({ env: io.env }).request(method, `/api/v1/releases${path}`, body))
-  const tell = (answer: z.output<typeof Release>, { json }: Json): void =>
+  const ask = async (method: 'GET' | 'POST', path: string, body?: object): Promise<ReleaseView> =>
+    ReleaseView.parse(await openClient({ env: io.env }).request(method, `/api/v1/releases${path}`, body))
+  const tell = (answer: ReleaseView, { json }: Json): void =>
     io.out(json === true ? JSON.stringify(answer, null, 2) : renderRelease(answer))
 
   release
@@ -154,9 +126,9 @@ const lookEveryMs = 1_000
 
 /** `null`: it was stopped before anything was heard. */
 async function watch(
-  read: () => Promise<z.output<typeof Release>>,
+  read: () => Promise<ReleaseView>,
   { json, terminal, write, signal }: Watching,
-): Promise<z.output<typeof Release> | null> {
+): Promise<ReleaseView | null> {
   let told = ''
   let lines = 0
   let last = null

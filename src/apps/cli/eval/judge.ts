@@ -5,7 +5,7 @@ import { askAt } from '../../../adapters/openai-client/index.ts'
 import { parseLabelledPairs, type JudgeProof, type LabelledPair } from '../../../domain/evaluation/index.ts'
 import { proveJudge } from '../../../services/evaluate/index.ts'
 import { CliError } from '../client.ts'
-import { examples, renderTable } from '../output.ts'
+import { examples, percent, renderTable } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
 import { addressOf, codeOf, findModels, nameOf, newNonce } from './address.ts'
 import type { EvalIo } from './io.ts'
@@ -95,5 +95,4 @@ function readPairs(file: string): readonly LabelledPair[] {
   throw new CliError([...lines, 'Nothing was asked. What a pair holds: docs/evaluation.md.'].join('\n'), 2)
 }
 
-const percent = (share: number): string => (Number.isNaN(share) ? '-' : `${Math.round(share * 1000) / 10} %`)
 const two = (value: number): string => (Number.isNaN(value) ? '-' : value.toFixed(2))

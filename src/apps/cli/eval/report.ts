@@ -1,6 +1,6 @@
 /** A run for people: both arms in numbers, the verdict, and the cases that matter. */
 import { standingOf, type ArmFigures, type CaseRow, type Trial } from '../../../domain/evaluation/index.ts'
-import { renderTable } from '../output.ts'
+import { percent, renderTable } from '../output.ts'
 import type { Results } from './results.ts'
 
 const mostCases = 20
@@ -78,7 +78,6 @@ function differenceOf({ outcome }: Results): string[] {
   ]
 }
 
-const percent = (share: number): string => (Number.isFinite(share) ? `${Number((share * 100).toFixed(1))} %` : '-')
 const signed = (value: number): string => (Number.isFinite(value) ? `${value < 0 ? '' : '+'}${value.toFixed(3)}` : '-')
 
 function sentence(text: string): string {
