@@ -1,7 +1,7 @@
 /** What `holdfast model inspect` shows to people. */
-import { describeAttention } from '../../domain/catalog/index.ts'
-import type { Inspection } from '../../services/inspect-model.ts'
-import { renderTable } from './output.ts'
+import { describeAttention } from '../../../domain/catalog/index.ts'
+import type { Inspection } from '../../../services/inspect-model.ts'
+import { renderTable } from '../output.ts'
 
 const unknown = 'not known'
 
