@@ -5,8 +5,9 @@ export type FileDigest = { algorithm: 'sha256' | 'git-sha1'; hex: string }
 
 /** One file of a repository, exactly: what it holds can't change any more. */
 export type PinnedFile = {
+  /** Or what else has it: a published version, a host of the web. */
   repository: string
-  /** 40 hex digits. */
+  /** 40 hex digits; empty where there are no commits. */
   commit: string
   path: string
   bytes: number
