@@ -50,9 +50,11 @@ export function ggufFiles(
 /** The hub's rule; it also keeps names apart from `..` where they become folders. */
 const repositoryName = /^(?!.*(--|\.\.))([A-Za-z0-9_]([\w.-]*\w)?\/)?[A-Za-z0-9_]([\w.-]*\w)?$/
 
+export const isRepository = (name: string): boolean => repositoryName.test(name)
+
 function parseHuggingFace(rest: string): ArtifactReading {
   const [, repository = '', pin, file] = /^([^@]*)(?:@([^:]*))?(?::(.*))?$/s.exec(rest) ?? []
-  if (!repositoryName.test(repository))
+  if (!isRepository(repository))
     return refuse('expected a repository after hf:, such as hf:openai/gpt-oss-20b@<commit>')
   if (pin === undefined)
     return refuse(
@@ -78,7 +80,7 @@ function parseFile(rest: string): ArtifactReading {
 }
 
 /** A path that leads nowhere else, and shows as it is. */
-const isInside = (file: string): boolean =>
+export const isInside = (file: string): boolean =>
   !/[\p{C}\\]/u.test(file) && file.split('/').every(part => part !== '' && part !== '.' && part !== '..')
 
 const refuse = (problem: string): ArtifactReading => ({ ok: false, problem })

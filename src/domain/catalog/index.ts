@@ -2,11 +2,31 @@
 export { parseVersionName, printVersionName } from './version-name.ts'
 export type { VersionNameParts, VersionNameReading } from './version-name.ts'
 export { nameFor } from './name-for.ts'
-export { quantisations, quantisationsIn, toQuantisation } from './quantisation.ts'
+export { quantisations, quantisationsIn, spellQuantisation, toQuantisation } from './quantisation.ts'
 export type { Quantisation } from './quantisation.ts'
 export { fimPrompt } from './fim.ts'
 export { ggufFiles, parseArtifactSource } from './artifact.ts'
 export type { ArtifactReading, ArtifactSource, HubSource } from './artifact.ts'
+export {
+  blobPath,
+  leftoverName,
+  prunePath,
+  pushPath,
+  readRegistryPath,
+  sourceFolder,
+  sourcePath,
+  versionPath,
+} from './registry-layout.ts'
+export type { ArtifactFile, PublishedVersion, RegistryPath } from './registry-layout.ts'
+export {
+  artifactListing,
+  largestDocument,
+  mostArtifactFiles,
+  parseMirroredFile,
+  parsePublishedVersion,
+  parsePushLease,
+} from './registry-documents.ts'
+export type { DocumentReading, MirroredFile, PushLease } from './registry-documents.ts'
 export { ArtifactError } from './pinned-file.ts'
 export type { FileDigest, PinnedFile } from './pinned-file.ts'
 export type { AttentionGroup, ModelFacts, ModelFormat, WeightParts } from './model-facts.ts'

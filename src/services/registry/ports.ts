@@ -24,6 +24,8 @@ export type ObjectPlace = {
   list(prefix: string, signal: AbortSignal): AsyncIterable<ListedObject>
   /** What can still be written, in bytes; `null`: nobody tells. */
   free(signal: AbortSignal): Promise<number | null>
+  /** Where an object lies on this host's own disks; left out: it is elsewhere. */
+  lies?(path: string): string
 }
 
 export type ObjectHead = { bytes: number; modifiedAt: Date }
