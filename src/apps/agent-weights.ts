@@ -5,7 +5,7 @@ import { openHuggingFace } from '../adapters/registry/hugging-face/index.ts'
 import type { Log } from '../adapters/telemetry/index.ts'
 import { ArtifactError, ggufFiles, parseArtifactSource } from '../domain/catalog/index.ts'
 import type { EngineAssignment } from '../domain/serving/index.ts'
-import { openFetcher } from '../services/fetch-artifact.ts'
+import { openFetcher } from '../services/fetch/index.ts'
 import { aborted } from './aborted.ts'
 import { openFetches } from './fetches.ts'
 import { readHubSettings } from './hub.ts'
@@ -20,7 +20,8 @@ const longestWaitMs = 600_000
 
 export function openAgentWeights({ home, env, log }: { home: Home; env: NodeJS.ProcessEnv; log: Log }): HaveWeights {
   const store = openArtifactFolder(home.artifacts)
-  const fetchArtifact = openFetcher({ registry: openHuggingFace(readHubSettings(env)), store })
+  const fetchArtifact = openFetcher({ store })
+  const registry = openHuggingFace(readHubSettings(env))
   const fetches = openFetches(home.fetches)
 
   return async function haveWeights({ version, source: from }, signal) {
@@ -29,7 +30,12 @@ export function openAgentWeights({ home, env, log }: { home: Home; env: NodeJS.P
     for (let waitMs = firstWaitMs; !signal.aborted; waitMs = Math.min(longestWaitMs, waitMs * 2)) {
       fetches.begin(version, from)
       try {
-        await fetchArtifact({ ...wanted, signal, onProgress: progress => fetches.progress(version, progress) })
+        await fetchArtifact({
+          ...wanted,
+          registry,
+          signal,
+          onProgress: progress => fetches.progress(version, progress),
+        })
         fetches.end(version, 'done', null)
         log.info({ version, source: from }, 'weights are here, whole and verified')
         return true

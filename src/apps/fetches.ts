@@ -1,7 +1,7 @@
 /** What the agent fetches, kept in the state folder for whoever waits for it: `up`, and status. */
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
-import type { FetchProgress } from '../services/fetch-artifact.ts'
+import type { FetchProgress } from '../services/fetch/index.ts'
 import { replaceFile } from './replace-file.ts'
 
 const Fetch = z.object({

@@ -32,9 +32,11 @@ export type ArtifactStore = {
   /** Whether the whole file is there. */
   has(source: NamedSource, path: string): boolean
   /** A small file that is there. */
-  readText(source: NamedSource, path: string): Promise<string>
+  readWhole(source: NamedSource, path: string): Promise<Uint8Array>
   /** Gives the file this name, too, when the store has it already; `false`: it has not. */
   name(source: NamedSource, file: PinnedFile): Promise<boolean>
+  /** Whether the whole file is there, under whatever name. */
+  holds(file: PinnedFile): Promise<boolean>
   /** What can still be written. */
   free(): Promise<{ bytes: number; folder: string }>
   /** How much of a file was fetched before. */

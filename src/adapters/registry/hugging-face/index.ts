@@ -17,7 +17,7 @@
  *   in `link`. (huggingface_hub `HfApi`)
  */
 import { ArtifactError, type FileDigest, type HubSource, type PinnedFile } from '../../../domain/catalog/index.ts'
-import type { Download, Registry } from '../../../services/artifact-ports.ts'
+import type { Download, DownloadRange, Registry } from '../../../services/artifact-ports.ts'
 import { commitOf, filesOf, wholeCommitOf, type HubFile } from './api.ts'
 import { refusalOf } from './refusal.ts'
 import { askHub, toEndpoint, type HubAnswer, type HubRequest, type HubSettings } from './request.ts'
@@ -25,22 +25,35 @@ import { askHub, toEndpoint, type HubAnswer, type HubRequest, type HubSettings }
 export { openHubPlace } from './model-place.ts'
 export type { HubFile, HubSettings }
 
-export type HuggingFace = Registry & {
+export type HuggingFace = Omit<Registry, 'locate' | 'list'> & {
+  /** Throws when there is none, and tells which there are. */
+  locate(source: HubSource, path: string, signal: AbortSignal): Promise<PinnedFile>
+  list(source: HubSource, signal: AbortSignal): Promise<HubFile[]>
   /** The GGUF files of a commit. */
   ggufs(source: Pick<HubSource, 'repository' | 'commit'>, signal: AbortSignal): Promise<HubFile[]>
   /** Where a branch or tag is now. */
   commitOf(repository: string, branch: string, signal: AbortSignal): Promise<string>
 }
 
+/** Of how many files it is remembered where the hub redirected to. */
+const mostTargets = 16
+
 /** Nothing is asked before a verb is used. */
 export function openHuggingFace(settings: HubSettings): HuggingFace {
+  /** Where the storage has a file: ranges of it go there, until it refuses. The address is signed, and no secret of ours. */
+  const targets = new Map<string, URL>()
+
+  async function list({ repository, commit: written }: Pick<HubSource, 'repository' | 'commit'>, signal: AbortSignal) {
+    const commit = await wholeCommitOf(settings, { repository, commit: written }, signal)
+    return filesOf(settings, { repository, commit }, signal)
+  }
+
   async function ggufs(source: Pick<HubSource, 'repository' | 'commit'>, signal: AbortSignal): Promise<HubFile[]> {
-    const commit = await wholeCommitOf(settings, source, signal)
-    const files = await filesOf(settings, { ...source, commit }, signal)
-    return files.filter(({ path }) => /\.gguf$/i.test(path))
+    return (await list(source, signal)).filter(({ path }) => /\.gguf$/i.test(path))
   }
 
   return {
+    list,
     ggufs,
     commitOf: (repository, branch, signal) => commitOf(settings, { repository, commit: branch }, signal),
 
@@ -59,30 +72,44 @@ export function openHuggingFace(settings: HubSettings): HuggingFace {
       )
     },
 
-    async read(file, { offset, etag }, signal) {
-      const ask = (headers: Record<string, string>) => request(file, { headers, follow: true, signal })
-      if (offset === 0) return toDownload(file, await ask({}))
+    async read(file, range, signal) {
+      const ask = (headers: Record<string, string>) => asked(file, { headers, follow: true, signal })
+      const { offset, to = file.bytes, etag } = range
+      if (offset === 0 && to >= file.bytes) return toDownload(file, await ask({}))
       // A weak one does not say that bytes are the same.
       const ifRange: Record<string, string> = etag?.startsWith('"') === true ? { 'if-range': etag } : {}
-      const answer = await ask({ range: `bytes=${offset}-`, ...ifRange })
-      const { status, headers } = answer.response
-      if (status === 200) return toDownload(file, answer)
-      const [, from, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers.get('content-range') ?? '') ?? []
-      const goesOn = status === 206 && Number(from) === offset && (total === '*' || Number(total) === file.bytes)
-      if (goesOn && (etag === null || headers.get('etag') === etag)) return { offset, etag, bytes: answer.bytes() }
+      const answer = await ask({ range: `bytes=${offset}-${to < file.bytes ? to - 1 : ''}`, ...ifRange })
+      if (answer.response.status === 200) return toDownload(file, answer)
+      const part = toPart(file, answer, range)
+      if (part !== null) return part
       // Other bytes than those before, or a range that the storage does not have.
       await answer.response.body?.cancel()
       return toDownload(file, await ask({}))
     },
   }
 
-  async function request(file: PinnedFile, request: HubRequest): Promise<HubAnswer> {
-    const answer = await askHub(settings, resolvePath(file, file.path), request)
+  async function asked(file: PinnedFile, request: HubRequest): Promise<HubAnswer> {
+    const key = `${file.commit}/${file.path}`
+    const start = targets.get(key) ?? null
+    const answer = await askHub(settings, resolvePath(file, file.path), { ...request, start })
     const refusal =
       answer.response.status === 416 ? null : refusalOf(answer, { settings, source: file, path: file.path })
-    if (refusal === null) return answer
+    if (refusal === null) {
+      if (!answer.atHub) remember(key, answer.url)
+      return answer
+    }
     await answer.response.body?.cancel()
+    targets.delete(key)
+    // Addresses at the storage expire: the hub gives another one.
+    if (start !== null && answer.response.status < 500 && answer.response.status !== 429) return asked(file, request)
     throw refusal
+  }
+
+  function remember(key: string, url: URL): void {
+    targets.delete(key)
+    targets.set(key, url)
+    const [oldest] = targets.keys()
+    if (targets.size > mostTargets && oldest !== undefined) targets.delete(oldest)
   }
 }
 
@@ -115,6 +142,16 @@ function digestOf(etag: string | null): FileDigest | null {
   const [, hex] = /^(?:W\/)?"?([0-9a-f]+)"?$/.exec(etag ?? '') ?? []
   if (hex?.length === 64) return { algorithm: 'sha256', hex }
   return hex?.length === 40 ? { algorithm: 'git-sha1', hex } : null
+}
+
+/** What was asked for, of the same bytes; `null`: it is something else. */
+function toPart(file: PinnedFile, { response, bytes }: HubAnswer, { offset, etag }: DownloadRange): Download | null {
+  const { status, headers } = response
+  const [, from, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers.get('content-range') ?? '') ?? []
+  const goesOn = status === 206 && Number(from) === offset && (total === '*' || Number(total) === file.bytes)
+  const is = headers.get('etag')
+  if (!goesOn || (etag !== null && is !== etag)) return null
+  return { offset, to: Number(last) + 1, etag: is, bytes: bytes() }
 }
 
 /** From the beginning. */

@@ -18,12 +18,16 @@ export type HubAnswer = {
   ofHub: (name: string) => string | null
   /** Whether the answer is the hub's, and not that of the storage it redirects to. */
   atHub: boolean
+  /** Who answers. */
+  url: URL
   /** The body. Ends with an ArtifactError when it is cut. */
   bytes: () => AsyncIterable<Uint8Array>
 }
 
 export type HubRequest = {
   method?: 'GET' | 'HEAD'
+  /** Where the hub has redirected to before: it is not asked again. */
+  start?: URL | null
   headers?: Record<string, string>
   /** Whether to go on to where the hub redirects. */
   follow: boolean
@@ -49,13 +53,13 @@ export async function askHub(settings: HubSettings, path: string, request: HubRe
   if (settings.offline)
     throw new ArtifactError('never', `HF_HUB_OFFLINE is set, so ${endpoint} is not asked: unset it, and start again`)
   const heard = new Headers()
-  let url = new URL(endpoint + path)
-  const hub = url.origin
+  let url = request.start ?? new URL(endpoint + path)
+  const hub = new URL(endpoint).origin
   for (let hops = 0; hops <= mostRedirects; hops++) {
     const atHub = url.origin === hub
     const { response, bytes } = await send(url, { settings, request, withToken: atHub })
     if (atHub) for (const name of hubHeaders) copyHeader(name, response.headers, heard)
-    const answer = { response, atHub, bytes, ofHub: (name: string) => heard.get(name) }
+    const answer = { response, atHub, url, bytes, ofHub: (name: string) => heard.get(name) }
     const next = redirectOf(response, url)
     if (next === null || (next.origin !== hub && !request.follow)) {
       return answer

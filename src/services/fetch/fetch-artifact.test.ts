@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { openArtifactFolder } from '../adapters/artifact-folder/index.ts'
-import { openHuggingFace, type HubSettings } from '../adapters/registry/hugging-face/index.ts'
-import { ArtifactError, type HubSource } from '../domain/catalog/index.ts'
-import { commit, repositoryName, startHub, type Hub } from '../../test/support/hub.ts'
-import type { ArtifactStore } from './artifact-ports.ts'
+import { openArtifactFolder } from '../../adapters/artifact-folder/index.ts'
+import { openHuggingFace, type HubSettings } from '../../adapters/registry/hugging-face/index.ts'
+import { ArtifactError, type HubSource } from '../../domain/catalog/index.ts'
+import { commit, repositoryName, startHub, type Hub } from '../../../test/support/hub.ts'
+import type { ArtifactStore } from '../artifact-ports.ts'
 import { openFetcher, type FetchProgress } from './fetch-artifact.ts'
 
 const weights = Buffer.concat([Buffer.from('GGUF'), randomLike(300_000)])
@@ -47,16 +47,17 @@ type Call = {
   signal?: AbortSignal
   onProgress?: (progress: FetchProgress) => void
   waits?: number[]
+  ranges?: { from: number; each: number }
 }
 
+const connections = 4
+
+const openRegistry = (settings: Partial<HubSettings> = {}) =>
+  openHuggingFace({ endpoint: hub.url, token: null, offline: false, ...settings })
+
 /** Without waiting between tries. */
-function fetcher({ settings = {}, waits = [] }: Pick<Call, 'settings' | 'waits'> = {}) {
-  return openFetcher({
-    registry: openHuggingFace({ endpoint: hub.url, token: null, offline: false, ...settings }),
-    store,
-    pause: async ms => void waits.push(ms),
-  })
-}
+const fetcher = ({ waits = [], ranges }: Pick<Call, 'waits' | 'ranges'> = {}) =>
+  openFetcher({ store, connections, ...(ranges && { ranges }), pause: async ms => void waits.push(ms) })
 
 async function bring({
   from = source,
@@ -65,7 +66,7 @@ async function bring({
   onProgress = () => {},
   ...more
 }: Call = {}) {
-  await fetcher(more)({ source: from, files, signal, onProgress })
+  await fetcher(more)({ source: from, registry: openRegistry(more.settings), files, signal, onProgress })
   return readFileSync(store.pathOf(from, files[0] ?? ''))
 }
 
@@ -80,6 +81,12 @@ async function refusal(call: Call = {}): Promise<ArtifactError> {
 
 const partFile = (bytes = weights): string =>
   join(folder, 'parts', `sha256-${createHash('sha256').update(bytes).digest('hex')}`)
+
+/** As if these bytes had come before. */
+function havePart(bytes: Buffer, extents = [[0, bytes.length]]): void {
+  writeFileSync(partFile(), bytes)
+  writeFileSync(`${partFile()}.extents`, JSON.stringify({ etag: '"storage-1"', extents }))
+}
 
 /** Fetches until `bytes` of the file are in the part, and then no more. */
 async function stopAfter(bytes: number): Promise<void> {
@@ -127,7 +134,7 @@ test('a download that was stopped goes on where it was', async () => {
 
 test('a part that is whole already is verified and needs no more bytes', async () => {
   await stopAfter(100_000)
-  writeFileSync(partFile(), weights)
+  havePart(weights)
   const sent = hub.sent()
   expect(await bring()).toEqual(weights)
   expect(hub.sent()).toBe(sent)
@@ -146,11 +153,11 @@ test.each([
 
 test('a part whose bytes were changed, or that is too long, is fetched anew', async () => {
   await stopAfter(100_000)
-  writeFileSync(partFile(), Buffer.concat([Buffer.from('GGUF'), Buffer.alloc(50_000, 7)]))
+  havePart(Buffer.concat([Buffer.from('GGUF'), Buffer.alloc(50_000, 7)]))
   expect(await bring()).toEqual(weights)
   rmSync(folder, { recursive: true })
   await stopAfter(100_000)
-  writeFileSync(partFile(), Buffer.concat([weights, weights]))
+  havePart(Buffer.concat([weights, weights]))
   expect(await bring()).toEqual(weights)
 })
 
@@ -263,7 +270,7 @@ test('all parts of a split model stand side by side, and the progress is of all'
 test('two that want the same file fetch it once', async () => {
   const fetchArtifact = fetcher()
   const sent = hub.sent()
-  const order = { signal: never, onProgress: () => {} }
+  const order = { registry: openRegistry(), signal: never, onProgress: () => {} }
   await Promise.all([
     fetchArtifact({ ...order, source, files: ['a b/m.gguf'] }),
     fetchArtifact({ ...order, source: { ...source, commit: commit.slice(0, 7) }, files: ['same.gguf'] }),
@@ -273,12 +280,10 @@ test('two that want the same file fetch it once', async () => {
 
 test('what does not fit on the disk is not begun, and the message says what to do', async () => {
   const full = { ...store, free: async () => ({ bytes: 299_999, folder: '/srv/holdfast' }) }
-  const fetchArtifact = openFetcher({
-    registry: openHuggingFace({ endpoint: hub.url, token: null, offline: false }),
-    store: full,
-  })
+  const fetchArtifact = openFetcher({ store: full })
   const error: unknown = await fetchArtifact({
     source,
+    registry: openRegistry(),
     files: ['a b/m.gguf'],
     signal: never,
     onProgress: () => {},
