@@ -25,10 +25,10 @@ export async function again<T>(work: () => Promise<T>, patience: Patience, signa
 /** Bytes of a range; a cut goes on behind the last byte that came. */
 export async function* readOn(
   open: (from: number) => AsyncIterable<Uint8Array>,
-  { from, patience, signal }: { from: number; patience: Patience; signal: AbortSignal },
+  { from, to, patience, signal }: { from: number; to: number; patience: Patience; signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
   let at = from
-  for (let tried = 1; ; tried++) {
+  for (let tried = 1; at < to; tried++) {
     const before = at
     try {
       for await (const piece of open(at)) {

@@ -35,8 +35,10 @@ export async function createOnce(
   // A first answer may have been lost: then the store refuses what is ours.
   if ((await store.put(signal)) === 'refused') return (await isMine()) ? 'created' : 'exists'
   if (guard.refuses === null) {
-    guard.refuses = (await store.put(signal)) === 'refused'
-    if (!guard.refuses) guard.warn()
+    const refuses = (await store.put(signal)) === 'refused'
+    const isFirst = guard.refuses === null
+    guard.refuses = refuses
+    if (isFirst && !refuses) guard.warn()
   }
   await pause(guard.refuses ? guard.waitMs.refusing : guard.waitMs.replacing, undefined, { signal })
   return (await isMine()) ? 'created' : 'exists'

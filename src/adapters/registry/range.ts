@@ -23,6 +23,18 @@ export async function* exactly(answer: Answer, { from, to }: Range, what: string
   if (left > 0) throw new ArtifactError('soon', `${what}: ${left} bytes of ${to - from} did not come`)
 }
 
+/** A small object. One byte more than `most` is enough to see that it is another one than was meant. */
+export async function gather(pieces: AsyncIterable<Uint8Array>, most: number): Promise<Uint8Array> {
+  const all: Uint8Array[] = []
+  let length = 0
+  for await (const piece of pieces) {
+    all.push(piece)
+    length += piece.length
+    if (length > most) break
+  }
+  return Buffer.concat(all)
+}
+
 function wrongIn(answer: Answer, { from, to }: Range): string | null {
   const length = answer.header('content-length')
   // What has no ranges may send the whole of a small object.

@@ -19,7 +19,7 @@ import type { ListedObject, ObjectHead, ObjectPlace } from '../../../services/re
 import { again, readOn, usualPatience, type Patience } from '../again.ts'
 import { checked } from '../checked.ts'
 import { createOnce, type Guard } from '../create-once.ts'
-import { exactly, rangeHeader } from '../range.ts'
+import { exactly, gather, rangeHeader } from '../range.ts'
 import { toBucket } from './address.ts'
 import { abortAbandoned } from './open-uploads.ts'
 import { S3Refusal } from './refusal.ts'
@@ -115,7 +115,7 @@ export function openS3(settings: S3Settings): ObjectPlace {
     name: bucket.name,
     head,
     read: (path, { from, to }, signal) =>
-      readOn(at => (at >= to ? none() : readRange(path, { from: at, to }, signal)), { from, patience, signal }),
+      readOn(at => readRange(path, { from: at, to }, signal), { from, to, patience, signal }),
 
     async write(path, upload, signal) {
       const { bytes, sha256 } = upload
@@ -225,18 +225,15 @@ function toHead(bytes: string | null, at: string | null, { name, path }: { name:
   return { bytes: Number(bytes), modifiedAt }
 }
 
-/** One byte more than `most` is enough to see that it is another object. */
-async function gather(pieces: AsyncIterable<Uint8Array>, most: number): Promise<Uint8Array> {
-  const all: Uint8Array[] = []
-  let length = 0
-  for await (const piece of pieces) {
-    all.push(piece)
-    length += piece.length
-    if (length > most) break
-  }
-  return Buffer.concat(all)
-}
-
 const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/') + 1)
 
-async function* none(): AsyncGenerator<Uint8Array> {}
+/** `<access key id>:<secret access key>[:<session token>]`. */
+export function toCredentials(token: string): Credentials {
+  const [, accessKeyId, secretAccessKey, sessionToken] = /^([^:\s]+):([^:\s]+)(?::(\S+))?$/.exec(token.trim()) ?? []
+  if (accessKeyId !== undefined && secretAccessKey !== undefined)
+    return { accessKeyId, secretAccessKey, sessionToken: sessionToken ?? null }
+  throw new ArtifactError(
+    'never',
+    "the registry's token is not of the form accessKeyId:secretAccessKey[:sessionToken]; mend what it refers to",
+  )
+}

@@ -79,7 +79,7 @@ export const askForXml = (store: Store, request: Request & { root: string }, sig
       const [code, message] = ['Code', 'Message'].map(
         name => root.children.find(child => child.name === name)?.text ?? null,
       )
-      const told = { status: 500, code: code ?? null, message: message ?? null, region: null }
+      const told = { status: answer.status, code: code ?? null, message: message ?? null, region: null }
       throw new S3Refusal(told, { bucket, what: request.what, signed: credentials !== null }, null)
     },
     store.patience,

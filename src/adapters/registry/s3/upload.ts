@@ -28,8 +28,8 @@ export async function uploadInParts(
   signal: AbortSignal,
 ): Promise<void> {
   // Depends on the length alone: whoever goes on with it later cuts it as it was cut.
-  const needed = Math.ceil(upload.bytes / mostParts / mebibyte) * mebibyte
-  const whole = { path, upload, partBytes: Math.max(partBytes, needed) }
+  const larger = Math.ceil(upload.bytes / mostParts / mebibyte) * mebibyte
+  const whole = { path, upload, partBytes: upload.bytes / partBytes > mostParts ? larger : partBytes }
   for (let round = 1; ; round++) {
     const found = await findUpload(store, path, signal)
     const open = found ?? (await beginUpload(store, path, signal))
