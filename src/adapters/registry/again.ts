@@ -9,7 +9,8 @@ export type Patience = {
   pauseMs: number
 }
 
-export const usualPatience: Patience = { tries: 6, pauseMs: 500 }
+/** For blips: who calls has a longer one for all places. */
+export const usualPatience: Patience = { tries: 4, pauseMs: 250 }
 const longestPauseMs = 20_000
 
 export async function again<T>(work: () => Promise<T>, patience: Patience, signal: AbortSignal): Promise<T> {

@@ -3,6 +3,7 @@ import { z } from 'zod'
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 const modelPattern = /^[A-Za-z0-9._:/-]{1,128}$/
+const storePattern = /^(https?|s3):\/\/[^\s/@]+(\/\S*)?$/
 const webPattern = /^https?:\/\/[^\s/@]+(\/\S*)?$/
 /** Whoever stands on the way could bring keys of their own, so plain http is for this machine only. */
 const issuerPattern = /^(https:\/\/[^\s/@?#]+|http:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?)(\/[^\s?#]*)?$/
@@ -34,6 +35,10 @@ export const model = (meaning: string) =>
 /** An http or https address. */
 export const web = (meaning: string) =>
   z.string(says.web).regex(webPattern, says.web).meta({ title: 'http(s) address', description: meaning })
+
+/** Where objects are kept; `s3://` is AWS's way to say where. */
+export const storeAddress = (meaning: string) =>
+  z.string(says.web).regex(storePattern, says.web).meta({ title: 'http(s) or s3 address', description: meaning })
 
 /** An identity provider's name, which is the address its keys are found from. */
 export const issuer = (meaning: string) =>

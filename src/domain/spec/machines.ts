@@ -1,6 +1,6 @@
 /** The spec's `hosts` and `registry` sections. */
 import { z } from 'zod'
-import { name, port, positive, secret, text, web } from './fields.ts'
+import { name, port, positive, secret, storeAddress, text } from './fields.ts'
 import { power, rate, size } from './measures.ts'
 
 const gpu = z.strictObject({
@@ -69,8 +69,20 @@ export const registry = z.strictObject({
   name: name('What artifacts call it.'),
   kind: z.enum(registryKinds).describe('What it is.'),
   path: text('The folder (kind directory).').optional(),
-  url: web('Its address (the other kinds).').optional(),
-  token: secret('What opens it.').optional(),
+  url: storeAddress(
+    'Its address: `https://<host>/<bucket>` or `s3://<bucket>`, `https://<nexus>/repository/<name>`, or another hub than huggingface.co; a folder may follow a bucket or a repository.',
+  ).optional(),
+  region: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/, 'expected a region such as eu-central-1')
+    .meta({
+      title: 'region',
+      description: 'The region that requests are signed for (kind s3); `us-east-1` when left out.',
+    })
+    .optional(),
+  token: secret(
+    'What opens it: `<access key id>:<secret access key>` (s3), `<user>:<password>` (nexus), or the hub’s token.',
+  ).optional(),
 })
 
 export const tunnel = z.strictObject({

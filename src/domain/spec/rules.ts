@@ -42,6 +42,7 @@ function checkRegistry(value: unknown, path: Path): SpecProblem[] {
   if (kind === null || !registryKinds.some(known => known === kind)) return []
   const needed = kind === 'directory' ? 'path' : 'url'
   const other = kind === 'directory' ? 'url' : 'path'
+  const isBucket = asText(field(value, 'url'))?.startsWith('s3://') === true
   return [
     // Hugging Face has a usual address.
     ...(field(value, needed) === undefined && kind !== 'hugging-face'
@@ -50,6 +51,10 @@ function checkRegistry(value: unknown, path: Path): SpecProblem[] {
     ...(field(value, other) === undefined
       ? []
       : [problem([...path, other], `does not belong to a registry of kind ${kind}`)]),
+    ...(field(value, 'region') === undefined || kind === 's3'
+      ? []
+      : [problem([...path, 'region'], `does not belong to a registry of kind ${kind}`)]),
+    ...(isBucket && kind !== 's3' ? [problem([...path, 'url'], `does not belong to a registry of kind ${kind}`)] : []),
   ]
 }
 

@@ -48,6 +48,33 @@ test('R1 an empty document, and sections with nothing in them, are a working spe
   expect(good({ hosts: null, teams: null, gateway: null, prompts: null })).toEqual(spec)
 })
 
+test('R16 a registry has what its kind needs, and nothing of another kind', () => {
+  const of = (...registry: object[]) =>
+    problems({ registry: registry.map((more, at) => ({ name: `r${at}`, ...more })) })
+  expect(
+    of(
+      { kind: 'directory', path: '/srv/models' },
+      { kind: 's3', url: 's3://models/registry', region: 'eu-central-1', token: '${env:S3_TOKEN}' },
+      { kind: 's3', url: 'http://127.0.0.1:9000/models' },
+      { kind: 'nexus', url: 'https://nexus.lan/repository/models', token: '${env:NEXUS_TOKEN}' },
+      { kind: 'hugging-face' },
+    ),
+  ).toEqual([])
+  expect(
+    of(
+      { kind: 's3' },
+      { kind: 'nexus', url: 's3://models', region: 'eu-central-1' },
+      { kind: 's3', url: 'https://id:secret@s3.lan/models', region: 'Frankfurt am Main' },
+    ),
+  ).toEqual([
+    'registry[2].url: expected an address such as http://10.8.0.2:8000/v1 (without a user or password in it)',
+    'registry[2].region: expected a region such as eu-central-1',
+    'registry[0]: a registry of kind s3 needs url',
+    'registry[1].region: does not belong to a registry of kind nexus',
+    'registry[1].url: does not belong to a registry of kind nexus',
+  ])
+})
+
 test('R2 problems of form, references and rules are told together', () => {
   expect(
     problems(
