@@ -26,7 +26,11 @@ export type HubBehaviour = {
   holdAfter: number | null
   /** The storage's tag of the bytes; a change of it is a change of the bytes for who resumes. */
   etag: string
+  /** Answers of the storage after which it has another tag, and ranges of before are of other bytes; `null`: never. */
+  tagChangesAfter: number | null
   ignoresRange: boolean
+  /** Most bytes of an answer to a range. */
+  mostOfRange: number
   /** The storage sends these instead. */
   sends: Buffer | null
   /** What the storage says of the length, and keeps to neither. */
@@ -49,7 +53,9 @@ const usual: HubBehaviour = {
   cuts: [],
   holdAfter: null,
   etag: '"storage-1"',
+  tagChangesAfter: null,
   ignoresRange: false,
+  mostOfRange: Infinity,
   sends: null,
   chunked: false,
   hubHeaders: headers => headers,
@@ -152,6 +158,10 @@ export async function startHub(files: Record<string, Buffer>) {
   }
 
   async function send(request: IncomingMessage, response: ServerResponse, bytes: Buffer): Promise<void> {
+    if (behaviour.tagChangesAfter !== null && behaviour.tagChangesAfter-- === 0) {
+      behaviour.tagChangesAfter = null
+      behaviour.etag = `"storage-${seen.length}"`
+    }
     const { from, end } = rangeOf(request)
     if (from !== null && from >= bytes.length) {
       response.writeHead(416, { 'content-range': `bytes */${bytes.length}` }).end()
@@ -194,7 +204,9 @@ export async function startHub(files: Record<string, Buffer>) {
     const [, from, last = ''] = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? '') ?? []
     const same = headers['if-range'] === undefined || headers['if-range'] === behaviour.etag
     if (from === undefined || behaviour.ignoresRange || !same) return { from: null, end: undefined }
-    return { from: Number(from), end: last === '' ? undefined : Number(last) + 1 }
+    const most = Number(from) + behaviour.mostOfRange
+    const end = Math.min(most, last === '' ? Infinity : Number(last) + 1)
+    return { from: Number(from), end: end === Infinity ? undefined : end }
   }
 
   return {

@@ -13,10 +13,10 @@ import { onDisk } from './disk.ts'
 import { bytesIn } from './extents.ts'
 import { readJournal } from './journal.ts'
 import { tryLock } from './lock.ts'
-import { openPart } from './part.ts'
+import { openPart, usualNotes } from './part.ts'
 
-/** Touches nothing until something is fetched. Folders are 0700, files 0600. */
-export function openArtifactFolder(root: string): ArtifactStore {
+/** Touches nothing until something is fetched. Folders are 0700, files 0600. `notes`: what an end without warning may cost. */
+export function openArtifactFolder(root: string, { notes = usualNotes } = {}): ArtifactStore {
   const blobOf = ({ digest }: PinnedFile): string => join(root, digest.algorithm, digest.hex)
   const pathOf: ArtifactStore['pathOf'] = (source, path) => join(root, folderOf(source), path)
   const partOf = ({ digest }: PinnedFile): string => join(root, 'parts', `${digest.algorithm}-${digest.hex}`)
@@ -59,7 +59,7 @@ export function openArtifactFolder(root: string): ArtifactStore {
       onDisk(root, async () => {
         const unlock = take(file)
         if (unlock === null) return null
-        return openPart(file, { path: partOf(file), blob: blobOf(file), root, signal, unlock }).catch(
+        return openPart(file, { path: partOf(file), blob: blobOf(file), root, signal, unlock, notes }).catch(
           (error: unknown) => {
             unlock()
             throw error

@@ -21,17 +21,18 @@ export type PartPlace = {
   signal: AbortSignal
   /** Lets another process have it. */
   unlock: () => void
+  notes: typeof usualNotes
 }
+
+/** How often what came is synced and noted. */
+export const usualNotes = { everyMs: 500, everyBytes: 128 * 1024 * 1024 }
 
 const magicBytes = 4
 const readBytes = 1024 * 1024
-/** What a power cut may cost. */
-const noteEveryMs = 500
-const noteEveryBytes = 128 * 1024 * 1024
 
 export async function openPart(
   file: PinnedFile,
-  { path, blob, root, signal, unlock }: PartPlace,
+  { path, blob, root, signal, unlock, notes: every }: PartPlace,
 ): Promise<ArtifactPart> {
   const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600)
   let { etag, extents } = await readJournal(path)
@@ -69,8 +70,8 @@ export async function openPart(
       /** A note that fails leaves the one before, and the next one, or the end, tells. */
       add(bytes: number): void {
         unsynced += bytes
-        if (unsynced >= noteEveryBytes) void now().catch(() => {})
-        else timer ??= setTimeout(() => void now().catch(() => {}), noteEveryMs)
+        if (unsynced >= every.everyBytes) void now().catch(() => {})
+        else timer ??= setTimeout(() => void now().catch(() => {}), every.everyMs)
       },
       async stop(): Promise<void> {
         if (timer !== null) clearTimeout(timer)

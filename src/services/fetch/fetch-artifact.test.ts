@@ -186,7 +186,7 @@ test('whatever is cut, refused and resumed, the bytes in the end are the right o
       })
       expect(bytes.equals(weights)).toBe(true)
     }),
-    { numRuns: 60 },
+    { numRuns: 20 },
   )
 })
 
