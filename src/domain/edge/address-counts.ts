@@ -1,5 +1,6 @@
 /** How often each address was let in within the last minute, in bounded memory. Rules D7–D10 in SPEC.md. */
 import { addTo, leavesAt, openWindow, sliceSpan, totalOf, windowSpan, type Window } from '../limits/index.ts'
+import { openGenerations } from '../generations.ts'
 import { millis, type Millis } from '../units.ts'
 
 export interface AddressCounts {
@@ -12,18 +13,16 @@ const mostRemembered = 65_536
 
 /** Two generations: who does not come during one is forgotten with the next. One ends with a minute, or when it is full. */
 export function openAddressCounts(most = mostRemembered): AddressCounts {
-  let young = new Map<string, Window>()
-  let old = new Map<string, Window>()
+  const windows = openGenerations<string, Window>(most)
   let startedAt = -Infinity
 
   return {
     get remembered() {
-      return young.size + old.size
+      return windows.size
     },
     take(subscriber, limit, now) {
-      if (young.size >= most / 2 || now - startedAt >= windowSpan + sliceSpan) {
-        old = young
-        young = new Map()
+      if (now - startedAt >= windowSpan + sliceSpan) {
+        windows.turn()
         startedAt = now
       }
       const window = windowOf(subscriber)
@@ -36,10 +35,10 @@ export function openAddressCounts(most = mostRemembered): AddressCounts {
   }
 
   function windowOf(subscriber: string): Window {
-    const known = young.get(subscriber)
+    const known = windows.find(subscriber)
     if (known !== undefined) return known
-    const window = old.get(subscriber) ?? openWindow()
-    young.set(subscriber, window)
+    const window = openWindow()
+    windows.set(subscriber, window)
     return window
   }
 }

@@ -1,7 +1,8 @@
 /**
- * Prefix memory: which replica has lately seen which blocks of prompts, and so may have them in its cache. Bounded: each
- * replica's blocks that were used longest ago are dropped first, as its engine does.
+ * Prefix memory: which replica has lately seen which blocks of prompts, and so may have them in its cache. Bounded: of each
+ * replica's blocks those are dropped that were not used lately, as its engine does.
  */
+import { openGenerations, type Generations } from '../generations.ts'
 import type { ReplicaId } from '../units.ts'
 
 export type PrefixMemory = {
@@ -16,11 +17,11 @@ export type PrefixMemory = {
 
 export type Known = { blocks: number; age: number }
 
-/** `seenAt`: each block's place in the row of all that were given; the least recently used first, as maps keep their order. */
-type Seen = { given: number; seenAt: Map<number, number> }
+/** `seenAt`: each block's place in the row of all that were given. */
+type Seen = { given: number; seenAt: Generations<number, number> }
 
-/** About half a million tokens each, what the cache of a large card holds. */
-const mostBlocksEach = 8_192
+/** Half of them are about half a million tokens, what the cache of a large card holds. */
+const mostBlocksEach = 16_384
 /** Of a version; more are never asked at once, and ids that are gone must not add up. */
 const mostReplicas = 256
 
@@ -39,7 +40,7 @@ export function openPrefixMemory({ mostBlocks = mostBlocksEach }: { mostBlocks?:
       let lastSeenAt = -Infinity
       while (from < to) {
         const middle = (from + to) >> 1
-        const seenAt = seen.seenAt.get(prefix[middle] ?? 0)
+        const seenAt = seen.seenAt.peek(prefix[middle] ?? 0)
         if (seenAt === undefined) to = middle
         else {
           from = middle + 1
@@ -51,28 +52,22 @@ export function openPrefixMemory({ mostBlocks = mostBlocksEach }: { mostBlocks?:
 
     learn(replica, prefix) {
       if (prefix.length === 0) return
-      const seen = replicas.get(replica) ?? { given: 0, seenAt: new Map<number, number>() }
-      replicas.delete(replica)
-      replicas.set(replica, seen)
-      dropOldest(replicas, mostReplicas)
+      const seen = replicas.get(replica) ?? begin(replica)
       seen.given += prefix.length
-      // The last block first: so each is younger than all that follow it, and is dropped after them.
-      for (const block of prefix.slice(0, mostBlocks).toReversed()) {
-        seen.seenAt.delete(block)
-        seen.seenAt.set(block, seen.given)
-      }
-      dropOldest(seen.seenAt, mostBlocks)
+      // The last block first: so each is as young as all that follow it, or younger, and is never dropped before them.
+      for (const block of prefix.slice(0, mostBlocks).toReversed()) seen.seenAt.set(block, seen.given)
     },
 
     forget: replica => {
       replicas.delete(replica)
     },
   }
-}
 
-function dropOldest<K>(held: Map<K, unknown>, most: number): void {
-  for (const oldest of held.keys()) {
-    if (held.size <= most) return
-    held.delete(oldest)
+  function begin(replica: ReplicaId): Seen {
+    const [oldest] = replicas.keys()
+    if (replicas.size >= mostReplicas && oldest !== undefined) replicas.delete(oldest)
+    const seen = { given: 0, seenAt: openGenerations<number, number>(mostBlocks) }
+    replicas.set(replica, seen)
+    return seen
   }
 }

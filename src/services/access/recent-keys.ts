@@ -4,6 +4,7 @@
  * within two minutes, by a timer: none stays in memory because nobody came. docs/design/0013-data-plane.md says why.
  */
 import type { KeyFormat } from '../../domain/access/index.ts'
+import { openGenerations } from '../../domain/generations.ts'
 
 export type KeyText = { hash: string; format: KeyFormat }
 
@@ -14,42 +15,25 @@ export type RecentKeys = {
 }
 
 const forgetMs = 60_000
-/** Of each of two generations. */
-const mostKeys = 4_096
+const mostKeys = 8_192
 /** Longer ones are tokens, which cost much more to check than to hash. */
 const mostCharacters = 256
 
 export function openRecentKeys(most = mostKeys): RecentKeys {
-  /** Used since the last turn of generations, and since the one before. */
-  let young = new Map<string, KeyText>()
-  let old = new Map<string, KeyText>()
+  const keys = openGenerations<string, KeyText>(most)
   let timer: NodeJS.Timeout | null = null
 
   return {
-    find(sent) {
-      const found = young.get(sent)
-      if (found !== undefined) return found
-      const older = old.get(sent)
-      if (older !== undefined) keep(sent, older)
-      return older
+    find: sent => keys.find(sent),
+    keep(sent, text) {
+      if (sent.length > mostCharacters) return
+      keys.set(sent, text)
+      timer ??= setTimeout(onTime, forgetMs).unref()
     },
-    keep,
-  }
-
-  function keep(sent: string, text: KeyText): void {
-    if (sent.length > mostCharacters) return
-    if (young.size >= most) age()
-    young.set(sent, text)
-    timer ??= setTimeout(onTime, forgetMs).unref()
-  }
-
-  function age(): void {
-    old = young
-    young = new Map()
   }
 
   function onTime(): void {
-    age()
-    timer = old.size === 0 ? null : setTimeout(onTime, forgetMs).unref()
+    keys.turn()
+    timer = keys.size === 0 ? null : setTimeout(onTime, forgetMs).unref()
   }
 }

@@ -1,5 +1,6 @@
 /** Recent requests: what this gateway answered of late, so that feedback on it is checked at once. In memory, bounded. */
 import type { CloseRecord, ReleaseMark } from '../../domain/journal/index.ts'
+import { openGenerations } from '../../domain/generations.ts'
 import type { KeyId, RequestId } from '../../domain/units.ts'
 
 export type Answered = { key: KeyId | 'admin'; release: ReleaseMark | null }
@@ -14,19 +15,13 @@ export interface RecentRequests {
 const mostKept = 10_000
 
 export function openRecentRequests(most = mostKept): RecentRequests {
-  /** Oldest first: a Map keeps the order in which its keys came. */
-  const known = new Map<RequestId, Answered>()
+  const known = openGenerations<RequestId, Answered>(most)
   return {
     note({ id, key, version, release }) {
       // What no engine was asked for has no answer to think of.
       if (key === null || version === null) return
       known.set(id, { key, release: release ?? null })
-      if (known.size <= most) return
-      for (const oldest of known.keys()) {
-        known.delete(oldest)
-        return
-      }
     },
-    find: id => known.get(id) ?? null,
+    find: id => known.peek(id) ?? null,
   }
 }

@@ -1,5 +1,6 @@
 /** Accept: a place in the gateway for the request, and its body's declared size. Nothing of the body is read yet. */
 import { FaultError } from '../../domain/fault.ts'
+import { openRoster, type Seat } from '../../domain/roster.ts'
 import { millis } from '../../domain/units.ts'
 import type { GatewayLimits } from '../../domain/serving/index.ts'
 import type { Recorder } from './ports.ts'
@@ -9,15 +10,15 @@ import type { Exchange, Stage } from './exchange.ts'
 export type Gate = ReturnType<typeof openGate>
 
 export function openGate() {
-  const running = new Set<Exchange>()
+  const running = openRoster<Exchange>()
   let onIdle: (() => void)[] = []
   return {
     get inFlight(): number {
       return running.size
     },
-    enter: (exchange: Exchange) => void running.add(exchange),
-    leave(exchange: Exchange): void {
-      running.delete(exchange)
+    enter: (exchange: Exchange): Seat<Exchange> => running.enter(exchange),
+    leave(seat: Seat<Exchange>): void {
+      running.leave(seat)
       if (running.size > 0) return
       for (const tell of onIdle) tell()
       onIdle = []
@@ -26,7 +27,7 @@ export function openGate() {
     idle: (): Promise<void> => (running.size === 0 ? Promise.resolve() : new Promise(resolve => onIdle.push(resolve))),
     /** Ends every exchange with `draining`: streams with an error event, the others with a 503. */
     cut(): void {
-      for (const exchange of running) exchange.interrupt?.(new FaultError({ kind: 'draining' }))
+      for (const exchange of running.items()) exchange.interrupt?.(new FaultError({ kind: 'draining' }))
     },
   }
 }
@@ -53,10 +54,10 @@ export const accept =
     const { inFlight, body } = limits()
     if (gate.inFlight >= inFlight) throw new FaultError({ kind: 'overloaded', retryAfter, inFlight })
     if ((exchange.head.declaredBytes ?? 0) > body) throw new FaultError({ kind: 'body-too-large', limit: body })
-    gate.enter(exchange)
+    const seat = gate.enter(exchange)
     try {
       await next(exchange)
     } finally {
-      gate.leave(exchange)
+      gate.leave(seat)
     }
   }

@@ -177,7 +177,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     const at = instant(now())
     const instead = [...(group?.replicas ?? []), ...liveFor(replica.version)]
     if (!instead.some(other => other !== replica && isUsable(other.health, at))) return
-    for (const giveUp of [...replica.unanswered]) giveUp()
+    for (const giveUp of replica.unanswered.items()) giveUp()
   }
 
   /** Those that answer where a candidate can't. */
@@ -193,7 +193,7 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
   /** What there is to see of it from here, but for its own load. */
   function sight({ inFlight, pieces, waitingPrompts }: Replica): Omit<Sighting, 'load'> {
     let longest = 0
-    for (const prompt of waitingPrompts) longest = Math.max(longest, prompt.tokens)
+    for (const prompt of waitingPrompts.items()) longest = Math.max(longest, prompt)
     return { inFlight, pieces, waitingPrompt: tokens(longest) }
   }
 

@@ -2,6 +2,7 @@
 import { learnFromRefusal, unknownPlaces, type LearnedPlaces } from '../../domain/admission/index.ts'
 import { openWorkClock, type WorkClock } from '../../domain/budgets/index.ts'
 import type { Fault } from '../../domain/fault.ts'
+import { openRoster, type Roster, type Seat } from '../../domain/roster.ts'
 import { retryOf, type Retry } from '../../domain/routing/index.ts'
 import {
   learnPace,
@@ -43,9 +44,9 @@ export type Replica = {
   /** Pieces of answers that came from it. */
   pieces: number
   /** Prompts that it was given and has not begun to answer, about so many tokens each. */
-  readonly waitingPrompts: Set<{ tokens: Tokens }>
+  readonly waitingPrompts: Roster<Tokens>
   /** Requests without a byte of an answer yet: told when it is given up, so that another replica takes them. */
-  readonly unanswered: Set<() => void>
+  readonly unanswered: Roster<() => void>
   /** Its time, shared among the requests that it works on at once. */
   readonly clock: WorkClock
   /** Probes in a row that had no answer in time. */
@@ -86,16 +87,16 @@ export function leaseOf(replica: Replica, { gpus, standing, note }: LeaseParts):
   const as = standing()
   const of = replica.health.ejections
   let held = true
-  let waiting: { tokens: Tokens } | null = null
-  let giveUp: (() => void) | null = null
+  let waiting: Seat<Tokens> | null = null
+  let giveUp: Seat<() => void> | null = null
   let begun = false
   let stretch: { pieces: number; since: Millis; prefilling: boolean } | null = null
   replica.inFlight++
   const work = replica.clock.begin(clock())
   if (as === 'trial') note({ kind: 'trial-began' })
   const answering = (): void => {
-    if (waiting !== null) replica.waitingPrompts.delete(waiting)
-    if (giveUp !== null) replica.unanswered.delete(giveUp)
+    if (waiting !== null) replica.waitingPrompts.leave(waiting)
+    if (giveUp !== null) replica.unanswered.leave(giveUp)
   }
   const begin = (): void => {
     begun = true
@@ -105,8 +106,7 @@ export function leaseOf(replica: Replica, { gpus, standing, note }: LeaseParts):
   }
   return {
     asked(prompt) {
-      waiting = { tokens: prompt }
-      replica.waitingPrompts.add(waiting)
+      waiting = replica.waitingPrompts.enter(prompt)
     },
     piece() {
       replica.pieces++
@@ -127,8 +127,7 @@ export function leaseOf(replica: Replica, { gpus, standing, note }: LeaseParts):
       stretch = null
     },
     onGivenUp(listener) {
-      giveUp = listener
-      replica.unanswered.add(listener)
+      giveUp = replica.unanswered.enter(listener)
     },
     answered(prompt, waited) {
       if (prompt !== null && waited !== null) replica.progress = learnPrefill(replica.progress, prompt, waited)
@@ -174,8 +173,8 @@ export function newReplica(parts: ReplicaParts): Replica {
     progress: noProgress(at),
     pace: noPace,
     pieces: 0,
-    waitingPrompts: new Set(),
-    unanswered: new Set(),
+    waitingPrompts: openRoster(),
+    unanswered: openRoster(),
     clock: openWorkClock(),
     silentProbes: 0,
     provenAt: at,
