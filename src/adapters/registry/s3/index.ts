@@ -120,9 +120,9 @@ export function openS3(settings: S3Settings): ObjectPlace {
     async write(path, upload, signal) {
       const { bytes, sha256 } = upload
       if (bytes > partBytes) {
+        await uploadInParts(store, { path, upload, partBytes }, signal)
         if (!tidied) await abortAbandoned(store, folderOf(path), signal)
         tidied = true
-        await uploadInParts(store, { path, upload, partBytes }, signal)
       } else {
         const open = () => checked(upload.open({ from: 0, to: bytes }), { bytes, sha256, what: path })
         const headers = { 'x-amz-checksum-sha256': Buffer.from(sha256, 'hex').toString('base64') }
@@ -187,11 +187,7 @@ export function openS3(settings: S3Settings): ObjectPlace {
           ...(token === null ? {} : { 'continuation-token': token }),
         }
         const what = `listing ${prefix === '' ? 'the bucket' : prefix}`
-        const listed = await askForXml(
-          store,
-          { method: 'GET', path: null, query, what, root: 'ListBucketResult' },
-          signal,
-        )
+        const listed = await askForXml(store, { method: 'GET', path: null, query, what, root: 'ListBucket' }, signal)
         for (const entry of childrenOf(listed, 'Contents')) {
           const path = bucket.pathOf(textIn(entry, 'Key') ?? '')
           // A folder's own mark, as some consoles make them, is no object of ours.

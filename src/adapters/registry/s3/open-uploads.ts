@@ -25,7 +25,7 @@ export async function findUpload(store: Store, path: string, signal: AbortSignal
   return { id, checksums, parts }
 }
 
-/** Their parts cost space that no listing shows. What can't be tidied is left: the upload that is wanted goes first. */
+/** Their parts cost space that no listing shows. What can't be tidied is left. */
 export async function abortAbandoned(store: Store, folder: string, signal: AbortSignal): Promise<void> {
   try {
     for (const upload of await listUploads(store, store.bucket.keyOf(folder), signal)) {
@@ -59,7 +59,7 @@ async function listUploads(store: Store, prefix: string, signal: AbortSignal): P
       path: null,
       query: { uploads: '', prefix },
       what: 'listing uploads',
-      root: 'ListMultipartUploadsResult',
+      root: 'ListMultipartUploads',
     },
     signal,
   )
@@ -76,7 +76,7 @@ async function listParts(
   for (let page = 0; page < mostPages; page++) {
     const query = { uploadId: id, ...(marker === '0' ? {} : { 'part-number-marker': marker }) }
     const what = `listing parts of ${path}`
-    const list = await askForXml(store, { method: 'GET', path, query, what, root: 'ListPartsResult' }, signal)
+    const list = await askForXml(store, { method: 'GET', path, query, what, root: 'ListParts' }, signal)
     for (const part of childrenOf(list, 'Part')) {
       const number = Number(textIn(part, 'PartNumber') ?? NaN)
       const bytes = Number(textIn(part, 'Size') ?? NaN)

@@ -69,7 +69,7 @@ export const askForXml = (store: Store, request: Request & { root: string }, sig
     async () => {
       const answer = await askOnce(store, request, signal)
       const root = parseXml(await answer.text())
-      if (root?.name === request.root) return root
+      if (root?.name.startsWith(request.root) === true) return root
       const { bucket, credentials } = store
       if (root?.name !== 'Error')
         throw new ArtifactError(

@@ -53,7 +53,7 @@ async function beginUpload(store: Store, path: string, signal: AbortSignal): Pro
   const begin = async (checksums: boolean): Promise<OpenUpload> => {
     const headers: Record<string, string> = checksums ? { 'x-amz-checksum-algorithm': 'SHA256' } : {}
     const what = `beginning an upload of ${path}`
-    const root = 'InitiateMultipartUploadResult'
+    const root = 'InitiateMultipartUpload'
     const started = await askForXml(
       store,
       { method: 'POST', path, query: { uploads: '' }, headers, what, root },
@@ -203,7 +203,7 @@ async function complete(
   const headers = { 'content-type': 'application/xml' }
   const query = { uploadId: open.id }
   const what = `completing the upload of ${path}`
-  const root = 'CompleteMultipartUploadResult'
+  const root = 'CompleteMultipartUpload'
   await askForXml(store, { method: 'POST', path, query, headers, body, what, root }, signal)
 }
 

@@ -1,0 +1,71 @@
+/** An upload in parts to an S3 that is not ours, whose writer is killed in the middle. */
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openS3 } from '../../src/adapters/registry/s3/index.ts'
+import { s3Interpreter, startS3, startWay } from '../support/s3/server.ts'
+import { readBytes } from './registry-bytes.ts'
+
+const interpreter = s3Interpreter()
+const { signal } = new AbortController()
+const partBytes = 5 * 1024 * 1024
+const path = 'blobs/sha256/large'
+const file = readBytes('large')
+
+let way: Awaited<ReturnType<typeof startWay>>
+const closers: (() => Promise<void>)[] = []
+beforeAll(async () => {
+  if (interpreter === null) return
+  const server = await startS3(interpreter)
+  way = await startWay(server.port)
+  closers.push(way.close, server.close)
+})
+afterAll(async () => {
+  for (const close of closers) await close()
+})
+
+test.skipIf(interpreter === null)(
+  'S3: a writer that is killed in the middle has published nothing; the next one sends only what is missing',
+  async () => {
+    const held = way.hold(url => /partNumber=[34]/.test(url))
+    const child = spawn(
+      process.execPath,
+      [join(import.meta.dirname, 'registry-upload-process.ts'), `${way.bucket}/registry`, path, 'large'],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    const ended = once(child, 'exit')
+    for await (const line of createInterface({ input: child.stdout })) if (Number(line) === 2 * partBytes) break
+    await held
+    child.kill('SIGKILL')
+    await ended
+
+    const place = openS3({
+      url: `${way.bucket}/registry`,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'a', secretAccessKey: 'b', sessionToken: null },
+      tell: () => undefined,
+      partBytes,
+    })
+    expect(await place.head(path, signal)).toBe(null)
+    for await (const found of place.list('', signal)) throw new Error(`${found.path} is listed`)
+
+    way.hold(() => false)
+    const before = way.passed()
+    const progress: number[] = []
+    await place.write(path, { ...file, onProgress: done => progress.push(done) }, signal)
+    expect(progress[0]).toBe(partBytes)
+    const sent = way.passed() - before
+    const missing = file.bytes - 2 * partBytes
+    // The request that completes it lists the parts.
+    expect(sent).toBeGreaterThanOrEqual(missing)
+    expect(sent).toBeLessThan(missing + 4096)
+
+    expect((await place.head(path, signal))?.bytes).toBe(file.bytes)
+    const hash = createHash('sha256')
+    for await (const piece of place.read(path, { from: 0, to: file.bytes }, signal)) hash.update(piece)
+    expect(hash.digest('hex')).toBe(file.sha256)
+  },
+)
