@@ -22,7 +22,7 @@ import { createOnce, type Guard } from '../create-once.ts'
 import { exactly, gather, rangeHeader } from '../range.ts'
 import { toBucket } from './address.ts'
 import { abortAbandoned } from './open-uploads.ts'
-import { S3Refusal } from './refusal.ts'
+import { isNoSuchKey, S3Refusal } from './refusal.ts'
 import { ask, askForXml, askOnce, bodyOf, type Store } from './request.ts'
 import type { Credentials } from './sign.ts'
 import { uploadInParts } from './upload.ts'
@@ -69,7 +69,7 @@ export function openS3(settings: S3Settings): ObjectPlace {
     const request = { method: 'GET', path, headers: { range: 'bytes=0-0' }, what: `reading ${path}` } as const
     const found = await ask(store, request, signal).catch((refusal: unknown) => refusal)
     if (found instanceof S3Refusal) {
-      if (found.told.status !== 404 || found.told.code === 'NoSuchBucket') throw found
+      if (!isNoSuchKey(found.told)) throw found
       knownBucket = true
       return true
     }
@@ -95,7 +95,7 @@ export function openS3(settings: S3Settings): ObjectPlace {
           const answer = await askOnce(store, { method: 'GET', path, what: `reading ${path}` }, signal)
           return await gather(answer.bytes(), most)
         } catch (error) {
-          if (error instanceof S3Refusal && error.told.status === 404 && error.told.code !== 'NoSuchBucket') return null
+          if (error instanceof S3Refusal && isNoSuchKey(error.told)) return null
           throw error
         }
       },

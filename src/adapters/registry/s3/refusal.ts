@@ -33,6 +33,10 @@ export async function readTold(answer: Answer, { isHead }: { isHead: boolean }):
   }
 }
 
+/** Some stores say of unknown access keys, too, that they are not found. */
+export const isNoSuchKey = ({ status, code }: Told): boolean =>
+  status === 404 && (code === null || code === 'NoSuchKey')
+
 /** `Retry-After` in seconds. */
 export function askedWait(answer: Answer): number | null {
   const seconds = answer.header('retry-after')?.trim() ?? ''
@@ -63,7 +67,7 @@ function say(
   if (code === 'NoSuchKey') return `${what} is not possible: there is no such object`
   if (code === 'RequestTimeTooSkewed')
     return `${asked}: the clock of this machine and the store's differ by more than 15 minutes; set this machine's clock (timedatectl shows it)`
-  if (isOfAnotherRegion(status, code))
+  if (isOfAnotherRegion(status, code) || (code === 'AuthorizationHeaderMalformed' && region !== null))
     return `${asked}: ${region === null ? 'the bucket is in another region, or at another address' : `the bucket is in region ${region}`}; set the registry's region${region === null ? '' : ` to ${region}`}, and its url, where that names one`
   if (code === 'InvalidAccessKeyId' || code === 'InvalidToken' || code === 'ExpiredToken')
     return `${asked}: the store does not know these access keys, or not any more; see the registry's token`

@@ -164,6 +164,8 @@ test('a HEAD says no code, so the same is asked with a body: a bucket that is no
   expect(seen).toEqual(['HEAD', 'GET', 'HEAD'])
   code = 'NoSuchBucket'
   expect((await refusal(() => open(url).head('blobs/a', signal))).message).toMatch(/there is no bucket 'models'/)
+  code = 'InvalidAccessKeyId'
+  expect((await refusal(() => open(url).head('blobs/a', signal))).message).toMatch(/does not know these access keys/)
 })
 
 const answersOf = {
