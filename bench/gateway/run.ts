@@ -34,8 +34,9 @@ const rounds = z.coerce
   .parse(values.rounds ?? (values.quick ? 2 : 5))
 const usualMs = values.quick ? 2000 : 4000
 const ms = values.ms === undefined ? usualMs : z.coerce.number().int().min(100).parse(values.ms)
-// Node compiles what is hot only after thousands of requests; a cold round measures the compiler.
-const warmUpMs = values.ms === undefined ? 3000 : ms
+// Node compiles what is hot only after tens of thousands of requests; a cold round measures the compiler.
+const usualWarmUpMs = values.quick ? 3000 : 15_000
+const warmUpMs = values.ms === undefined ? usualWarmUpMs : ms
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'))
 const stops: (() => Promise<void>)[] = []

@@ -24,7 +24,7 @@ export type PeerKind = {
 export const peerKinds: Readonly<Record<PeerName, PeerKind>> = {
   nginx: { warmUpMs: 1000, does: 'forwards' },
   haproxy: { warmUpMs: 1000, does: 'forwards' },
-  holdfast: { warmUpMs: 6000, does: 'key, limits, routing, token counts, metrics, journal' },
+  holdfast: { warmUpMs: 20_000, does: 'key, limits, routing, token counts, metrics, journal' },
   portkey: { warmUpMs: 40_000, connections: 16, does: 'forwards by its headers; checks no key, counts nothing' },
   litellm: {
     warmUpMs: 6000,
