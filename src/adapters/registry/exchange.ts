@@ -113,6 +113,7 @@ async function send(
     () => void (over = true),
   )
   if (request.getHeader('expect') !== undefined) await mayGoOn(request, enough)
+  if (over) return
   for await (const piece of body.open()) {
     if (over) break
     watch.start()
