@@ -24,7 +24,7 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
   const haveWeights = openAgentWeights({ home, env, log })
   const kept = readEngines(home.engines)
   const processes = new Map(kept.processes.map(process => [process.replica, process]))
-  const running = new Map<string, { digest: string; stop: AbortController; over: Promise<void> }>()
+  const running = new Map<string, Engine>()
   let assignments = kept.engines
   // One reconciliation at a time; the latest assignments win.
   let reconciling = reconcile()
@@ -56,7 +56,7 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
   async function reconcile(): Promise<void> {
     const wanted = new Map(assignments.map(assignment => [assignment.replica as string, assignment]))
     for (const [replica, engine] of running) {
-      if (wanted.get(replica)?.digest === engine.digest) continue
+      if (isWanted(engine, wanted.get(replica))) continue
       const known = processes.get(replica)
       engine.stop.abort()
       // It finishes what it has, and nobody waits for that but who needs its socket.
@@ -69,14 +69,15 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
   }
 
   function run(assignment: EngineAssignment): void {
-    const { replica, digest } = assignment
     const stop = new AbortController()
     // Left alone, a download would go on while the agent ends.
     const wanted = AbortSignal.any([stop.signal, signal])
-    const over = haveWeights(assignment, wanted).then(async there => {
-      if (there) await keepRunning(assignment, stop.signal)
+    const engine: Engine = { assignment, stop, over: Promise.resolve() }
+    engine.over = haveWeights(assignment, wanted).then(async gguf => {
+      engine.hasWeights = gguf !== null
+      if (gguf !== null) await keepRunning({ ...assignment, gguf }, stop.signal)
     })
-    running.set(replica, { digest, stop, over })
+    running.set(assignment.replica, engine)
   }
 
   function keepRunning(assignment: EngineAssignment, stopped: AbortSignal): Promise<void> {
@@ -105,10 +106,10 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
     return spawnIndependent({
       entry,
       role: 'engine',
-      // What reads weights from strangers has no use for the token.
+      // What reads weights from strangers has no use for what opens registries.
       env: {
         ...env,
-        HF_TOKEN: undefined,
+        ...Object.fromEntries(secretsOfRegistries(assignments).map(name => [name, undefined])),
         HOLDFAST_ENGINE: JSON.stringify(assignment),
         HOLDFAST_PARENT_SOCKET: home.parentSocket,
       },
@@ -118,6 +119,20 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
   function keep(): void {
     writeEngines(home.engines, { engines: assignments, processes: [...processes.values()] })
   }
+}
+
+type Engine = { assignment: EngineAssignment; stop: AbortController; over: Promise<void>; hasWeights?: boolean }
+
+/** Where weights come from counts until they are there. */
+function isWanted({ assignment, hasWeights = false }: Engine, wanted: EngineAssignment | undefined): boolean {
+  if (wanted?.digest !== assignment.digest) return false
+  return hasWeights || JSON.stringify(wanted.registry) === JSON.stringify(assignment.registry)
+}
+
+/** The variables that have them. */
+function secretsOfRegistries(assignments: readonly EngineAssignment[]): string[] {
+  const named = assignments.flatMap(({ registry }) => /^\$\{env:(.+)\}$/.exec(registry?.token ?? '')?.[1] ?? [])
+  return ['HF_TOKEN', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', ...named]
 }
 
 /** An engine that takes nothing more has removed its socket. */

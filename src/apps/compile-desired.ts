@@ -42,8 +42,12 @@ export function compileDesired(
   }
 }
 
-/** Relative paths of TLS files start from the spec's folder too. */
-export function withWholePaths({ spec, folder }: DesiredSpec): Spec {
+/** Relative paths of TLS files and of registries start from the spec's folder too. */
+export function withWholePaths({ spec: written, folder }: DesiredSpec): Spec {
+  const registry = written.registry.map(each =>
+    each.path === undefined ? each : { ...each, path: resolve(folder, each.path) },
+  )
+  const spec = { ...written, registry }
   const { tls } = spec.gateway
   if (tls === undefined) return spec
   const whole = { ...tls, cert: resolve(folder, tls.cert), key: resolve(folder, tls.key) }

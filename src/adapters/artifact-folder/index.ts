@@ -15,6 +15,9 @@ import { readJournal } from './journal.ts'
 import { tryLock } from './lock.ts'
 import { openPart, usualNotes } from './part.ts'
 
+export { openKnownDigests } from './known-digests.ts'
+export type { KnownDigests } from './known-digests.ts'
+
 /** Touches nothing until something is fetched. Folders are 0700, files 0600. `notes`: what an end without warning may cost. */
 export function openArtifactFolder(root: string, { notes = usualNotes } = {}): ArtifactStore {
   const blobOf = ({ digest }: PinnedFile): string => join(root, digest.algorithm, digest.hex)

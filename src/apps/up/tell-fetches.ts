@@ -55,7 +55,8 @@ export function openNews() {
         (state === 'fetching' && (before.tenth !== tenth || nowMs - before.atMs >= atLeastEveryMs))
       if (!isNews) return []
       told.set(version, { tenth, state, why, atMs: nowMs })
-      if (state === 'failed') return [`holdfast: ${fetch.source} can't be fetched: ${why}`]
+      const verb = fetch.source.startsWith('file:') ? 'used' : 'fetched'
+      if (state === 'failed') return [`holdfast: ${fetch.source} can't be ${verb}: ${why}`]
       if (state === 'done') return [`holdfast: ${nameOf(fetch)} is here, whole and verified`]
       return progress ? [`holdfast: ${describe(fetch)}`] : []
     })

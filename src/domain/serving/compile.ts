@@ -86,6 +86,9 @@ export function engineAssignments(
       // What comes with Holdfast is the same in the folder of another release.
       const weights = from.startsWith('builtin:') ? null : gguf
       const depends = digest(canonicalJson({ from, gguf: weights, kind, engineVersion, flags }))
+      const registry = spec.registry.find(({ name }) => name === version.artifact?.registry)
+      const reading = parseArtifactSource(from)
+      const sha256 = reading.ok && reading.source.kind === 'file' ? reading.source.sha256 : null
       return version.replicas.map(({ id }) => ({
         replica: replicaId(id),
         version: versionName(version.name),
@@ -93,6 +96,8 @@ export function engineAssignments(
         socket: socketFor(replicaId(id)),
         gguf,
         source: from.startsWith('hf:') ? from : null,
+        ...(registry && { registry }),
+        ...(sha256 !== null && { sha256 }),
         context: wholeNumber(flags['context-size']),
         sequences: wholeNumber(flags['sequences']) ?? embeddedPlaces,
         threads: wholeNumber(flags['threads']),

@@ -1,5 +1,6 @@
 /** The link: what a controller tells its gateways and agents, one frame a line of JSON. */
 import type { AccessImage, BudgetUnit, NumberedChange } from '../access/index.ts'
+import type { SpecRegistry } from '../spec/index.ts'
 import type { Instant, Millis, ReplicaId, VersionName } from '../units.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -60,6 +61,10 @@ export type EngineAssignment = {
   gguf: string
   /** Where the agent fetches them from when they are not there: `hf:…`; `null`: they are there. */
   source: string | null
+  /** The registry to look in first, with a reference to its secret; left out: none. */
+  registry?: SpecRegistry
+  /** Of weights that the spec names by their path, when it says so: checked before they are used. */
+  sha256?: string
   /** Tokens of context for each sequence; `null`: what the weights were trained for, bounded by memory. */
   context: number | null
   /** Requests run at once. */

@@ -1,6 +1,6 @@
 /** The spec's `hosts` and `registry` sections. */
 import { z } from 'zod'
-import { name, port, positive, secret, storeAddress, text } from './fields.ts'
+import { flag, name, port, positive, secret, storeAddress, text } from './fields.ts'
 import { power, rate, size } from './measures.ts'
 
 const gpu = z.strictObject({
@@ -83,6 +83,7 @@ export const registry = z.strictObject({
   token: secret(
     'What opens it: `<access key id>:<secret access key>` (s3), `<user>:<password>` (nexus), or the hub’s token.',
   ).optional(),
+  only: flag('What it has not is fetched from nowhere else.').default(false),
 })
 
 export const tunnel = z.strictObject({

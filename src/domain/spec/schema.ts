@@ -54,4 +54,5 @@ export type Spec = z.output<typeof specSchema>
 export type SpecInput = z.input<typeof specSchema>
 
 export type SpecVersion = Spec['versions'][number]
+export type SpecRegistry = Spec['registry'][number]
 export type SpecReplica = SpecVersion['replicas'][number]
