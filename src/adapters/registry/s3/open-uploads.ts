@@ -1,5 +1,6 @@
 /** Multipart uploads that are under way at the store: ours of a killed writer is found again, and old ones are aborted. */
 import { ArtifactError } from '../../../domain/catalog/index.ts'
+import { S3Refusal } from './refusal.ts'
 import { ask, askForXml, type Store } from './request.ts'
 import { childrenOf, textIn, type Element } from './xml.ts'
 
@@ -11,8 +12,17 @@ export type OpenUpload = { id: string; checksums: boolean; parts: Map<number, St
 const mostPages = 100
 const abandonedMs = 7 * 24 * 3_600_000
 
-/** The latest of this very object. */
+/** The latest of this very object. Where a store lists none, or not to this user, each upload begins anew. */
 export async function findUpload(store: Store, path: string, signal: AbortSignal): Promise<OpenUpload | null> {
+  try {
+    return await latestUpload(store, path, signal)
+  } catch (error) {
+    if (error instanceof S3Refusal && (error.told.status === 501 || error.told.status === 403)) return null
+    throw error
+  }
+}
+
+async function latestUpload(store: Store, path: string, signal: AbortSignal): Promise<OpenUpload | null> {
   const key = store.bucket.keyOf(path)
   // Exactly the key: MinIO finds by no shorter prefix.
   const uploads = (await listUploads(store, key, signal)).filter(upload => textIn(upload, 'Key') === key)

@@ -75,7 +75,7 @@ function say(
     return `${asked}: the secret key in the registry's token does not belong to the access key, or the registry's region (${bucket.region}) is not the store's`
   if (status === 401 || status === 403)
     return signed
-      ? `${asked}: these access keys may not do that; they need s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListMultipartUploadParts in it`
+      ? `${asked}: these access keys may not do that; they need s3:ListBucket and s3:ListBucketMultipartUploads on the bucket, and s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListMultipartUploadParts in it`
       : `${asked}: it wants access keys; set the registry's token (<access key id>:<secret access key>), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY`
   if (status >= 300 && status < 400)
     return `${asked}: it sends one elsewhere, and that is not followed; mend the registry's url`

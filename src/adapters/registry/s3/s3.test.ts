@@ -292,11 +292,26 @@ test('parts that are there are compared, by SHA-256 or by MD5, and sent only whe
   expect(progress.at(-1)).toBe(bytes.length)
 })
 
+test.each([403, 501])('where uploads are not listed (%i) each begins anew', async status => {
+  const store = await fakeParts({ listing: status })
+  await open(store.url, { partBytes: 4000 }).write('blobs/a', toUpload(Buffer.alloc(9000)), signal)
+  expect(store.sent.toSorted()).toEqual(['1', '2', '3'])
+})
+
 test('what was found and can’t be gone on with is ended, and begun anew', async () => {
   const store = await fakeParts({ found: [], refusesPartsOf: '0' })
   await open(store.url, { partBytes: 4000 }).write('blobs/a', toUpload(Buffer.alloc(9000)), signal)
   expect(store.aborted).toEqual(['0'])
   expect(store.objects.get('/models/registry/blobs/a')).toBe(9000)
+})
+
+test('whoever stops an upload leaves what has come to rest for the next one', async () => {
+  const stop = new AbortController()
+  const store = await fakeParts({})
+  const upload = { ...toUpload(Buffer.alloc(9000)), onProgress: () => stop.abort(new Error('stopped')) }
+  await expect(open(store.url, { partBytes: 4000 }).write('blobs/a', upload, stop.signal)).rejects.toThrow('stopped')
+  expect([store.aborted, store.objects.size]).toEqual([[], 0])
+  expect(store.sent.length).toBeGreaterThan(0)
 })
 
 test('what somebody left more than a week ago is ended, and nothing younger', async () => {
@@ -356,13 +371,15 @@ type Parts = {
   completes?: () => string | null
   /** An upload `0` of the object is there, with these parts. */
   found?: string[]
+  /** What a list of uploads is refused with. */
+  listing?: number
   refusesPartsOf?: string
   /** Uploads of other objects, and when they began. */
   left?: Record<string, number>
 }
 
 /** Uploads in parts, as far as tests look at them. */
-async function fakeParts({ begins, completes, found, refusesPartsOf, left = {} }: Parts) {
+async function fakeParts({ begins, completes, found, listing, refusesPartsOf, left = {} }: Parts) {
   const objects = new Map<string, number>()
   const aborted: string[] = []
   const sent: string[] = []
@@ -375,6 +392,7 @@ async function fakeParts({ begins, completes, found, refusesPartsOf, left = {} }
     const id = query.get('uploadId')
     const end = (document: string, status = 200): ServerResponse => response.writeHead(status).end(document)
     if (query.has('uploads') && request.method === 'GET') {
+      if (listing !== undefined) return end(errorXml('NotImplemented'), listing)
       const listed = [
         ...(found === undefined || aborted.includes('0') ? [] : [['registry/blobs/a', '0', Date.now()] as const]),
         ...Object.entries(left).map(([name, at]) => [`registry/blobs/${name}`, name, at] as const),
