@@ -21,6 +21,10 @@ async function runRole(name: string): Promise<void> {
     const { runEngine } = await import('./engine.ts')
     return runEngine(env)
   }
+  if (name === 'llama-library') {
+    const { runLlamaLibrary } = await import('./llama-library.ts')
+    return runLlamaLibrary()
+  }
   const stop = new AbortController()
   process.once('SIGTERM', () => stop.abort())
   const orphaned = new AbortController()

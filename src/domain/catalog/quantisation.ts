@@ -69,6 +69,14 @@ export function toQuantisation(usualSpelling: string): Quantisation | null {
   return bySpelling.get(usualSpelling.toLowerCase().replace(/[._]/g, '-')) ?? null
 }
 
+/** As llama.cpp and most files spell it: `Q4_K_M`, `F16`. */
+export function spellQuantisation(token: Quantisation): string {
+  return token
+    .toUpperCase()
+    .replaceAll('-', '_')
+    .replace(/^FP(16|32)$/, 'F$1')
+}
+
 /** Every quantisation that a file's name tells of, in order. The name may be a path; folders do not count. */
 export function quantisationsIn(fileName: string): Quantisation[] {
   const name = fileName.slice(fileName.lastIndexOf('/') + 1).toLowerCase()

@@ -1,0 +1,38 @@
+/** The quantisations that llama.cpp's library makes, with its number for each (`llama_ftype` of release v0.5.0). */
+import type { Quantisation } from '../../domain/catalog/index.ts'
+
+/** Largest first, as people choose. */
+export const fileTypes: ReadonlyMap<Quantisation, number> = new Map<Quantisation, number>([
+  ['fp32', 0],
+  ['bf16', 32],
+  ['fp16', 1],
+  ['q8-0', 7],
+  ['q6-k', 18],
+  ['q5-k-m', 17],
+  ['q5-k-s', 16],
+  ['q5-1', 9],
+  ['q5-0', 8],
+  ['q4-k-m', 15],
+  ['q4-k-s', 14],
+  ['q4-1', 3],
+  ['q4-0', 2],
+  ['iq4-nl', 25],
+  ['iq4-xs', 30],
+  ['q3-k-l', 13],
+  ['q3-k-m', 12],
+  ['q3-k-s', 11],
+  ['iq3-m', 27],
+  ['iq3-s', 26],
+  ['iq3-xs', 22],
+  ['iq3-xxs', 23],
+  ['q2-k', 10],
+  ['q2-k-s', 21],
+  ['iq2-m', 29],
+  ['iq2-s', 28],
+  ['iq2-xs', 20],
+  ['iq2-xxs', 19],
+  ['iq1-m', 31],
+  ['iq1-s', 24],
+  ['tq2-0', 37],
+  ['tq1-0', 36],
+])
