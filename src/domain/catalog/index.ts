@@ -27,6 +27,8 @@ export {
   parsePushLease,
 } from './registry-documents.ts'
 export type { DocumentReading, MirroredFile, PushLease } from './registry-documents.ts'
+export { decidePrune, graceMs } from './registry-prune.ts'
+export type { Prunable } from './registry-prune.ts'
 export { ArtifactError } from './pinned-file.ts'
 export type { FileDigest, PinnedFile } from './pinned-file.ts'
 export type { AttentionGroup, ModelFacts, ModelFormat, WeightParts } from './model-facts.ts'

@@ -1,6 +1,6 @@
 /** What versions that were served are, so that a name never comes to mean something else. */
 import { parseVersionName, printVersionName } from '../catalog/index.ts'
-import type { Spec, SpecVersion } from '../spec/index.ts'
+import type { Spec } from '../spec/index.ts'
 import { servedVersions, versionIdentity, type Reality } from './compile.ts'
 
 /** Identities (`versionIdentity`) by version name. */
@@ -21,17 +21,20 @@ export function changedMeanings(spec: Spec, known: KnownVersions, exempt: Readon
   return spec.versions.flatMap(version => {
     const before = Object.hasOwn(known, version.name) ? known[version.name] : undefined
     if (before === undefined || exempt.has(version.name)) return []
-    const changes = differences(before, versionIdentity(spec, version))
+    const changes = identityDifferences(before, versionIdentity(spec, version))
     if (changes.length === 0) return []
     return [
       `${version.name} was served before, and a version's name keeps its meaning. Changed: ${changes.join('; ')}. ` +
-        `Give the changed version a new name (free: ${nextName(version, taken)}) and point the model's live at it.`,
+        `Give the changed version a new name (free: ${nextFreeName(version.name, taken)}) and point the model's live at it.`,
     ]
   })
 }
 
-/** What only one of two releases of Holdfast counts as identity is passed over: an upgrade changes no meaning. */
-function differences(before: string, after: string): string[] {
+/**
+ * What two identities (`versionIdentity`) differ in, place by place. What only one of two releases of Holdfast counts as
+ * identity is passed over: an upgrade changes no meaning.
+ */
+export function identityDifferences(before: string, after: string): string[] {
   const [old, now] = [flatten(JSON.parse(before)), flatten(JSON.parse(after))]
   const sections = new Set([...now.keys()].map(sectionOf))
   const oldSections = new Set([...old.keys()].map(sectionOf))
@@ -59,9 +62,10 @@ const shorten = (text: string | undefined): string => {
   return text.length > shownCharacters ? `${text.slice(0, shownCharacters)}…` : text
 }
 
-function nextName(version: SpecVersion, taken: ReadonlySet<string>): string {
-  const reading = parseVersionName(version.name)
-  if (!reading.ok) throw new Error(`${version.name} is not a version name: parse the spec before asking`)
+/** The next minor version of the service that is not taken. */
+export function nextFreeName(taking: string, taken: ReadonlySet<string>): string {
+  const reading = parseVersionName(taking)
+  if (!reading.ok) throw new Error(`${taking} is not a version name: parse the spec before asking`)
   const { service, ...parts } = reading.name
   for (let minor = (service.minor ?? 0) + 1; ; minor++) {
     const name = printVersionName({ ...parts, service: { ...service, minor, patch: null, preRelease: null } })

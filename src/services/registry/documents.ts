@@ -44,12 +44,28 @@ export async function readDocument<T>(
 ): Promise<T | null> {
   const head = await place.head(path, signal)
   if (head === null) return null
+  const content = head.bytes > largestDocument ? tooLarge : await contentOf(place, { path, bytes: head.bytes }, signal)
+  if (content === null) return null
   const reading: DocumentReading<T> =
-    head.bytes > largestDocument
-      ? { ok: false, problem: `it has more than ${largestDocument} bytes` }
-      : parse(await readWhole(place, { path, bytes: head.bytes }, signal))
+    content === tooLarge ? { ok: false, problem: `it has more than ${largestDocument} bytes` } : parse(content)
   if (reading.ok) return reading.value
   throw new ArtifactError('never', `${shown(path)} of ${place.name} can't be used: ${reading.problem}`)
+}
+
+const tooLarge = Symbol('too large')
+
+/** `null`: somebody removed it just now. */
+async function contentOf(
+  place: ObjectPlace,
+  where: { path: string; bytes: number },
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  try {
+    return await readWhole(place, where, signal)
+  } catch (error) {
+    if (!(error instanceof ArtifactError) || (await place.head(where.path, signal)) !== null) throw error
+    return null
+  }
 }
 
 async function readWhole(

@@ -1,4 +1,5 @@
 /** What a registry needs from outside: a place that keeps objects by path. Directory, S3 and Nexus are such places. */
+import type { ListedFile } from '../../domain/catalog/index.ts'
 
 /**
  * Verbs wait for the network, end with `signal`, and throw ArtifactError (`soon`, `later`, `never`), whose message names
@@ -39,4 +40,19 @@ export type Upload = {
   open(range: { from: number; to: number }): AsyncIterable<Uint8Array>
   /** Bytes that came to rest, in all. */
   onProgress(doneBytes: number): void
+}
+
+/** Files of this host that are an artifact together. Verbs throw ArtifactError. */
+export type ArtifactFiles = {
+  /** As a person would name them. */
+  readonly name: string
+  list(): Promise<ListedFile[]>
+  /** `to` is exclusive. */
+  open(path: string, range: { from: number; to: number }): AsyncIterable<Uint8Array>
+}
+
+/** What time is, and how to wait. */
+export type RegistryClock = {
+  now(): Date
+  pause(waitMs: number, signal: AbortSignal): Promise<void>
 }
