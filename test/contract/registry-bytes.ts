@@ -1,6 +1,6 @@
 /** Large contents that two processes make alike. */
 import { createCipheriv, createHash } from 'node:crypto'
-import type { Upload } from '../../src/services/registry/ports.ts'
+import type { Upload } from '../../src/services/registry/index.ts'
 
 const mebibyte = 1024 * 1024
 

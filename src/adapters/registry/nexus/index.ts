@@ -16,7 +16,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { ArtifactError } from '../../../domain/catalog/index.ts'
-import type { ListedObject, ObjectHead, ObjectPlace } from '../../../services/registry/ports.ts'
+import type { ListedObject, ObjectHead, ObjectPlace } from '../../../services/registry/index.ts'
 import { again, readOn, usualPatience, type Patience } from '../again.ts'
 import { checked } from '../checked.ts'
 import { createOnce, type Guard } from '../create-once.ts'

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { startFakeNexus, type FakeNexus } from '../../../../tools/fake-nexus/index.ts'
 import { ArtifactError } from '../../../domain/catalog/index.ts'
-import type { Upload } from '../../../services/registry/ports.ts'
+import type { Upload } from '../../../services/registry/index.ts'
 import { openNexus, type NexusSettings } from './index.ts'
 
 const { signal } = new AbortController()

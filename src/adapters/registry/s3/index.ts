@@ -15,7 +15,7 @@
  *   (docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html)
  */
 import { ArtifactError } from '../../../domain/catalog/index.ts'
-import type { ListedObject, ObjectHead, ObjectPlace } from '../../../services/registry/ports.ts'
+import type { ListedObject, ObjectHead, ObjectPlace } from '../../../services/registry/index.ts'
 import { again, readOn, usualPatience, type Patience } from '../again.ts'
 import { checked } from '../checked.ts'
 import { createOnce, type Guard } from '../create-once.ts'

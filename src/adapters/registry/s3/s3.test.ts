@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { ArtifactError } from '../../../domain/catalog/index.ts'
-import type { Upload } from '../../../services/registry/ports.ts'
+import type { Upload } from '../../../services/registry/index.ts'
 import { toBucket } from './address.ts'
 import { openS3, toCredentials, type S3Settings } from './index.ts'
 

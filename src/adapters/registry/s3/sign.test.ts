@@ -45,7 +45,7 @@ test.each([
     '34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7',
   ],
 ])('%s is signed as AWS signs it', (_, request, names, signature) => {
-  expect(sign(request, credentials, { region, at }).authorization).toBe(
+  expect(sign(request, credentials, { region, at })['authorization']).toBe(
     `AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,SignedHeaders=${names},Signature=${signature}`,
   )
 })
@@ -54,5 +54,5 @@ test('a session token goes along, and is signed', () => {
   const request = { method: 'GET', url: bucket.url('a'), headers: {}, sha256: emptySha256 }
   const headers = sign(request, { ...credentials, sessionToken: 'of an hour' }, { region, at })
   expect(headers['x-amz-security-token']).toBe('of an hour')
-  expect(headers.authorization).toContain('SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token,')
+  expect(headers['authorization']).toContain('SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token,')
 })

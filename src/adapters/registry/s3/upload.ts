@@ -4,7 +4,7 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import { ArtifactError } from '../../../domain/catalog/index.ts'
-import type { Upload } from '../../../services/registry/ports.ts'
+import type { Upload } from '../../../services/registry/index.ts'
 import { again } from '../again.ts'
 import { changed, checked } from '../checked.ts'
 import { abortUpload, findUpload, type OpenUpload, type StoredPart } from './open-uploads.ts'
