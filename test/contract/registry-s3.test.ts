@@ -1,4 +1,4 @@
-/** An upload in parts to an S3 that is not ours, whose writer is killed in the middle. */
+/** The kind s3 against moto, which is not ours: the suite of all places, and an upload in parts whose writer is killed. */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openS3 } from '../../src/adapters/registry/s3/index.ts'
 import { s3Interpreter, startS3, startWay } from '../support/s3/server.ts'
+import { describePlace } from './object-place.ts'
 import { readBytes } from './registry-bytes.ts'
 
 const interpreter = s3Interpreter()
@@ -27,6 +28,17 @@ afterAll(async () => {
   for (const close of closers) await close()
 })
 
+const open = (folder: string) =>
+  openS3({
+    url: `${way.bucket}/${folder}`,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'AKID', secretAccessKey: 'canary', sessionToken: null },
+    tell: line => expect.fail(line),
+    partBytes,
+  })
+
+describePlace('S3', { open: () => open('suite'), secret: 'canary', skip: interpreter === null })
+
 test.skipIf(interpreter === null)(
   'S3: a writer that is killed in the middle has published nothing; the next one sends only what is missing',
   async () => {
@@ -42,13 +54,7 @@ test.skipIf(interpreter === null)(
     child.kill('SIGKILL')
     await ended
 
-    const place = openS3({
-      url: `${way.bucket}/registry`,
-      region: 'us-east-1',
-      credentials: { accessKeyId: 'a', secretAccessKey: 'b', sessionToken: null },
-      tell: () => undefined,
-      partBytes,
-    })
+    const place = open('registry')
     expect(await place.head(path, signal)).toBe(null)
     for await (const found of place.list('', signal)) throw new Error(`${found.path} is listed`)
 
