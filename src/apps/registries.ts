@@ -1,16 +1,24 @@
 /** Opens what the spec's `registry` section names. Secrets are read here, and go no further than to the place itself. */
+import { join, resolve } from 'node:path'
 import { openDirectory } from '../adapters/registry/directory/index.ts'
 import { openNexus } from '../adapters/registry/nexus/index.ts'
 import { openS3, toCredentials } from '../adapters/registry/s3/index.ts'
 import { resolveSecret } from '../adapters/secrets/index.ts'
 import { ArtifactError } from '../domain/catalog/index.ts'
-import type { SpecRegistry } from '../domain/spec/index.ts'
+import type { Spec, SpecRegistry } from '../domain/spec/index.ts'
 import type { ObjectPlace } from '../services/registry/index.ts'
 
 export type RegistryParts = {
   env: NodeJS.ProcessEnv
   /** For what people should know of it. */
   tell: (line: string) => void
+}
+
+/** Those of the spec, with whole paths; where it names none: a folder of this host, `local`. */
+export function registriesOf(spec: Spec | null, { folder, home }: { folder: string; home: string }): SpecRegistry[] {
+  if (spec === null || spec.registry.length === 0)
+    return [{ name: 'local', kind: 'directory', path: join(home, 'registry'), only: false }]
+  return spec.registry.map(each => (each.path === undefined ? each : { ...each, path: resolve(folder, each.path) }))
 }
 
 /** `null`: it keeps repositories, not objects (kind hugging-face). Paths are whole. Throws ArtifactError. */

@@ -33,6 +33,9 @@ export type ArtifactStore = {
   has(source: NamedSource, path: string): boolean
   /** A small file that is there. */
   readWhole(source: NamedSource, path: string): Promise<Uint8Array>
+  /** The files of a whole repository or version that was fetched with `noteWhole`, while all of them are there. */
+  whole(source: NamedSource): Promise<string[] | null>
+  noteWhole(source: NamedSource, paths: readonly string[]): Promise<void>
   /** Gives the file this name, too, when the store has it already; `false`: it has not. */
   name(source: NamedSource, file: PinnedFile): Promise<boolean>
   /** Whether the whole file is there, under whatever name. */

@@ -1,11 +1,12 @@
 /**
  * Artifacts in a folder: `sha256/<hex>` (`git-sha1/<hex>`) are the files, each once; `hf/<repository>@<commit>/<path>`,
  * `versions/<name>/<path>` and `web/<sha256>/<name>` are links to them, so that a start needs no network and a split model's
- * parts stand side by side; `parts/` is what was fetched so far.
+ * parts stand side by side; `whole/` says which files a repository is made of; `parts/` is what was fetched so far.
  */
 import { existsSync, mkdirSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, statfs, symlink } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, statfs, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
+import { z } from 'zod'
 import type { PinnedFile } from '../../domain/catalog/index.ts'
 import type { ArtifactStore, NamedSource } from '../../services/artifact-ports.ts'
 import { adopt } from './adopt.ts'
@@ -24,6 +25,8 @@ export function openArtifactFolder(root: string, { notes = usualNotes } = {}): A
   const pathOf: ArtifactStore['pathOf'] = (source, path) => join(root, folderOf(source), path)
   const partOf = ({ digest }: PinnedFile): string => join(root, 'parts', `${digest.algorithm}-${digest.hex}`)
 
+  const wholeOf = (source: NamedSource): string => join(root, 'whole', `${folderOf(source)}.json`)
+
   /** `null`: another process has it, or has just finished it. */
   function take(file: PinnedFile): (() => void) | null {
     for (const path of [blobOf(file), partOf(file)]) mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -38,6 +41,17 @@ export function openArtifactFolder(root: string, { notes = usualNotes } = {}): A
     // Follows the link: a link whose file was removed is no file.
     has: (source, path) => existsSync(pathOf(source, path)),
     readWhole: (source, path) => onDisk(root, () => readFile(pathOf(source, path))),
+    async whole(source) {
+      const paths = await readWhole(wholeOf(source))
+      return paths?.every(path => existsSync(pathOf(source, path))) === true ? paths : null
+    },
+    noteWhole: (source, paths) =>
+      onDisk(root, async () => {
+        const path = wholeOf(source)
+        await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+        await writeFile(`${path}.new-${process.pid}`, JSON.stringify(paths), { mode: 0o600 })
+        await rename(`${path}.new-${process.pid}`, path)
+      }),
     name: (source, file) =>
       onDisk(root, async () => {
         if (!existsSync(blobOf(file))) return false
@@ -76,6 +90,14 @@ export function openArtifactFolder(root: string, { notes = usualNotes } = {}): A
         const by = `${partOf(file)}.shared`
         return adopt(from, { blob: blobOf(file), by, digest: file.digest, signal }).finally(unlock)
       }),
+  }
+}
+
+async function readWhole(path: string): Promise<string[] | null> {
+  try {
+    return z.array(z.string()).parse(JSON.parse(await readFile(path, 'utf8')))
+  } catch {
+    return null
   }
 }
 

@@ -2,5 +2,5 @@
 export { chooseFiles } from './choose-files.ts'
 export type { ChosenFiles } from './choose-files.ts'
 export { openFetcher } from './fetch-artifact.ts'
-export type { FetchOrder, FetchProgress } from './fetch-artifact.ts'
+export type { Fetcher, FetchOrder, FetchProgress } from './fetch-artifact.ts'
 export { preferred } from './preferred.ts'
