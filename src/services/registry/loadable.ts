@@ -21,7 +21,7 @@ export function whyNotLoadable(
   const real = format === 'gguf' ? toQuantisation(quantisation?.name ?? '') : null
   if (named.ok && real !== null && real !== named.name.quantisation)
     problems.push(
-      `the name says ${named.name.quantisation}, and the file is ${real} (${quantisation?.name}): name the version after what it is`,
+      `the name says ${named.name.quantisation}, and the file is ${real}: name the version after what it is`,
     )
   return problems
 }
