@@ -66,7 +66,7 @@ export async function exchange(ask: Ask): Promise<Answer> {
     const sent = body === undefined ? request.end() : send(request, { body, answered: answered.promise, watch })
     const response = await Promise.race([answered.promise, Promise.resolve(sent).then(() => answered.promise)])
     watch.stop()
-    return toAnswer(response, { watch, fail, url, isHead: ask.method === 'HEAD' })
+    return toAnswer(response, { request, watch, fail })
   } catch (cause) {
     watch.stop()
     request.destroy()
@@ -137,8 +137,13 @@ async function mayGoOn(request: ClientRequest, enough: Promise<void>): Promise<v
 
 function toAnswer(
   response: IncomingMessage,
-  { watch, fail, url, isHead }: { watch: Watch; fail: (cause: unknown) => never; url: URL; isHead: boolean },
+  { request, watch, fail }: { request: ClientRequest; watch: Watch; fail: (cause: unknown) => never },
 ): Answer {
+  const leave = (): void => {
+    response.destroy()
+    // An answer that came early: the connection is of no use any more.
+    if (!request.writableEnded) request.destroy()
+  }
   // A body that nobody reads may end as it likes.
   response.on('error', () => undefined)
   async function* bytes(): AsyncGenerator<Uint8Array> {
@@ -154,7 +159,7 @@ function toAnswer(
       fail(cause)
     } finally {
       watch.stop()
-      response.destroy()
+      leave()
     }
   }
   return {
@@ -167,16 +172,17 @@ function toAnswer(
       let length = 0
       for await (const piece of bytes()) {
         length += piece.length
-        if (length > mostText) throw new ArtifactError('never', `${url.host} answers with more text than is read here`)
+        if (length > mostText)
+          throw new ArtifactError('never', `${request.host} answers with more text than is read here`)
         pieces.push(piece)
       }
       return Buffer.concat(pieces).toString('utf8')
     },
     discard() {
       // A short rest is read, so that the connection can be used again.
-      const left = isHead ? 0 : Number(single(response.headers, 'content-length') ?? NaN)
-      if (left <= mostRest) response.resume()
-      else response.destroy()
+      const left = request.method === 'HEAD' ? 0 : Number(single(response.headers, 'content-length') ?? NaN)
+      if (left <= mostRest && request.writableEnded) response.resume()
+      else leave()
     },
   }
 }
