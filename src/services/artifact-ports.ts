@@ -42,8 +42,8 @@ export type ArtifactStore = {
   holds(file: PinnedFile): Promise<boolean>
   /** What can still be written. */
   free(): Promise<{ bytes: number; folder: string }>
-  /** How much of a file was fetched before. */
-  partBytes(file: PinnedFile): Promise<number>
+  /** How much of a file was fetched before, and how much of the disk that takes: more, where the last end left no note. */
+  partBytes(file: PinnedFile): Promise<{ there: number; occupied: number }>
   /** What there is of a file, read again for its digest. `null`: another process of this host fetches it now. */
   openPart(file: PinnedFile, signal: AbortSignal): Promise<ArtifactPart | null>
   /** Takes a file of this host in without copying its bytes where the file system can do that; `false`: it can't. */

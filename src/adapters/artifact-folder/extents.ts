@@ -28,3 +28,6 @@ export function beginningOf(extents: readonly Extent[]): number {
   const [first] = extents
   return first?.from === 0 ? first.to : 0
 }
+
+export const before = (extents: readonly Extent[], end: number): Extent[] =>
+  extents.flatMap(({ from, to }) => (from < end ? [{ from, to: Math.min(to, end) }] : []))

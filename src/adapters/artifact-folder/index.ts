@@ -4,7 +4,7 @@
  * parts stand side by side; `whole/` says which files a repository is made of; `parts/` is what was fetched so far.
  */
 import { existsSync, mkdirSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, statfs, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, stat, statfs, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { z } from 'zod'
 import type { PinnedFile } from '../../domain/catalog/index.ts'
@@ -18,6 +18,9 @@ import { openPart, usualNotes } from './part.ts'
 
 export { openKnownDigests } from './known-digests.ts'
 export type { KnownDigests } from './known-digests.ts'
+
+/** As stat counts them. */
+const blockBytes = 512
 
 /** Touches nothing until something is fetched. Folders are 0700, files 0600. `notes`: what an end without warning may cost. */
 export function openArtifactFolder(root: string, { notes = usualNotes } = {}): ArtifactStore {
@@ -71,7 +74,11 @@ export function openArtifactFolder(root: string, { notes = usualNotes } = {}): A
         const { bavail, bsize } = await statfs(root)
         return { bytes: bavail * bsize, folder: root }
       }),
-    partBytes: async file => bytesIn((await readJournal(partOf(file))).extents),
+    async partBytes(file) {
+      const there = bytesIn((await readJournal(partOf(file))).extents)
+      const blocks = (await stat(partOf(file)).catch(() => null))?.blocks ?? 0
+      return { there, occupied: Math.min(file.bytes, blocks * blockBytes) }
+    },
     openPart: (file, signal) =>
       onDisk(root, async () => {
         const unlock = take(file)

@@ -10,7 +10,7 @@ import { dirname } from 'node:path'
 import type { PinnedFile } from '../../domain/catalog/index.ts'
 import type { ArtifactPart, Extent } from '../../services/artifact-ports.ts'
 import { onDisk } from './disk.ts'
-import { addExtent, beginningOf, bytesIn, missingIn } from './extents.ts'
+import { addExtent, before, beginningOf, bytesIn, missingIn } from './extents.ts'
 import { journalOf, readJournal, syncFolder, writeJournal } from './journal.ts'
 
 export type PartPlace = {
@@ -29,6 +29,7 @@ export const usualNotes = { everyMs: 500, everyBytes: 128 * 1024 * 1024 }
 
 const magicBytes = 4
 const readBytes = 1024 * 1024
+const roomForNotes = 1024 * 1024
 
 export async function openPart(
   file: PinnedFile,
@@ -133,8 +134,15 @@ export async function openPart(
     async close() {
       await digest.stop()
       await notes.stop()
-      // Nothing to be told: what is not noted comes again.
-      await notes.now().catch(() => {})
+      // A full disk has no room for the note: the end of what came makes some. What is not noted comes again.
+      await notes.now().catch(async () => {
+        const cut = Math.max(0, (extents.at(-1)?.to ?? 0) - roomForNotes)
+        extents = before(extents, cut)
+        await handle
+          .truncate(cut)
+          .then(notes.now)
+          .catch(() => {})
+      })
       await handle.close()
       unlock()
     },

@@ -55,11 +55,13 @@ export function openFetcher({
 
     const wanted = await locateAll()
     if (wanted.length === 0) return
-    const done = await Promise.all(wanted.map(file => store.partBytes(file)))
+    const parts = await Promise.all(wanted.map(file => store.partBytes(file)))
+    const done = parts.map(({ there }) => there)
     const sum = (): number => done.reduce((all, bytes) => all + bytes, 0)
     const totalBytes = wanted.reduce((all, { bytes }) => all + bytes, 0)
     tell({ totalBytes, doneBytes: sum() })
-    await checkSpace(store, { totalBytes, missing: totalBytes - sum(), name: files[0] ?? '' })
+    const occupied = parts.reduce((all, part) => all + part.occupied, 0)
+    await checkSpace(store, { totalBytes, missing: totalBytes - occupied, name: files[0] ?? '' })
 
     await sideBySide([...wanted.entries()], { most: connections, signal }, async ([i, file], either) => {
       const came = (bytes: number, why: string | null): void => {
@@ -135,7 +137,7 @@ export function openFetcher({
       const part = await store.openPart(file, signal)
       if (part !== null) return part
       if (await store.holds(file)) return null
-      came(await store.partBytes(file), 'another process of this host fetches it')
+      came((await store.partBytes(file)).there, 'another process of this host fetches it')
       await pause(lookEveryMs, signal)
     }
   }
