@@ -1,5 +1,5 @@
 /** Weights from a hub: fetched with progress, gone on with after any end, verified, served, and then needed no more. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -162,11 +162,21 @@ test('a name that can’t work is refused before anything is started, with those
   })
 })
 
-/** As far as it is on the disk; 0: nothing is. */
+/** As far as it is noted that it is on the disk; 0: nothing is. */
 function partBytes(): number {
   const folder = join(home, 'artifacts', 'parts')
-  const names = existsSync(folder) ? readdirSync(folder).filter(name => !name.endsWith('.etag')) : []
-  return names.reduce((sum, name) => sum + (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0), 0)
+  const names = existsSync(folder) ? readdirSync(folder).filter(name => name.endsWith('.extents')) : []
+  return names.reduce((sum, name) => sum + notedIn(join(folder, name)), 0)
+}
+
+/** 0: it has just been removed. */
+function notedIn(path: string): number {
+  try {
+    const { extents } = JSON.parse(readFileSync(path, 'utf8')) as { extents: [number, number][] }
+    return extents.reduce((sum, [from, to]) => sum + to - from, 0)
+  } catch {
+    return 0
+  }
 }
 
 type Facts = { url: string; processes: { role: string; pid: number }[] }
