@@ -16,7 +16,7 @@ const fallBack =
 const wholeSize = /quant size\s+=\s+([\d.]+) MiB/
 const importance = /requires an imatrix|will require an imatrix|Missing importance matrix/
 const problem =
-  /^llama_model_quantize: failed to quantize: (.+)$|^(?:gguf_\w+|llama_model_load\w*): (?:error[^:]*: )(.+)$|^gguf_\w+: (.+)$/
+  /^llama_model_quantize: failed to quantize: (.+)$|^(?:gguf_\w+|llama_model_load\w*): (?:error[^:]*: )(.+)$|^gguf_\w+: (.+)$|(GGML_ASSERT\(.*)$|(terminate called .*)$/
 /** What the C++ library calls a file that took no more bytes. */
 const unwritten = 'basic_ios::clear'
 

@@ -45,7 +45,17 @@ export async function compareModels(asked: Comparing): Promise<Comparison> {
       'never',
       `the text has ${tokens} tokens, which ${windows.length === 1 ? 'is one window' : 'are no whole window'} of ${context}, and how much windows differ takes ${fewestWindows} at least, better 50: bring ${sayKilobytes((bytes / Math.max(1, tokens)) * context * 50)} of text, or say --context ${Math.max(shortestContext, Math.floor(tokens / 50))}`,
     )
-  return { ...judgeLoss(windows), context, text: { tokens, bytes } }
+  const judged = judgeLoss(windows)
+  for (const [{ inspection }, perplexity] of [
+    [reference, judged.perplexity.reference],
+    [other, judged.perplexity.other],
+  ] as const)
+    if (!Number.isFinite(perplexity))
+      throw new ArtifactError(
+        'never',
+        `${inspection.source} gives chances that are no numbers: its weights are damaged, or were quantised without the file of importance that they want. Make it again`,
+      )
+  return { ...judged, context, text: { tokens, bytes } }
 }
 
 /** Throws an ArtifactError that names every difference: a comparison of two models says nothing of quantisation. */

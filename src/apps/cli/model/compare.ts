@@ -44,7 +44,11 @@ export function registerCompare(model: Command, io: CliIo): void {
     .option('--chunks <n>', 'At most so many windows (default: all that the text has).', wholeNumber(2, 1_000_000))
     .option('--golden <set>', 'Ask both this golden set, too: JSON lines, one case each.')
     .option('--worst <percent>', 'Exit with 1 unless the loss of perplexity is shown to be at most this.', percentage)
-    .option('--threads <n>', 'Threads to work with.', wholeNumber(1, 1024))
+    .option(
+      '--threads <n>',
+      'Threads to work with (default: all cores but one; one for small models).',
+      wholeNumber(1, 1024),
+    )
     .option('--json', 'As JSON.')
     .addHelpText(
       'after',

@@ -21,7 +21,7 @@ type Flags = {
   to: string
   out?: string
   imatrix?: string
-  threads: number
+  threads?: number
   allowRequantise?: boolean
   json?: boolean
 }
@@ -39,7 +39,7 @@ export function registerQuantise(model: Command, io: CliIo): void {
     )
     .option('--out <file>', 'What to write (default: beside the input, with the quantisation in its name).')
     .option('--imatrix <file>', 'How much each input matters, as llama.cpp’s llama-imatrix measured it (GGUF).')
-    .option('--threads <n>', 'Threads to work with.', wholeNumber(1, 1024), availableParallelism())
+    .option('--threads <n>', 'Threads to work with (default: as many as there are cores).', wholeNumber(1, 1024))
     .option('--allow-requantise', 'Take weights that were quantised before, too; it costs quality.')
     .option('--json', 'As JSON.')
     .addHelpText(
@@ -72,7 +72,7 @@ async function runQuantise(
   const output = await openNewFile(flags.out ?? nameForQuantised(input.path, to))
   const quantised = await quantiseModel({
     ...{ input, to, importance, quantiser, output, signal },
-    threads: flags.threads,
+    threads: flags.threads ?? availableParallelism(),
     requantise: flags.allowRequantise === true,
     inspect: async path => (await readLocalModel(path, signal)).inspection,
     onTensor: tellSteps(process.stderr, 'tensors'),
