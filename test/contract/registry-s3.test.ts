@@ -2,14 +2,15 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openS3 } from '../../src/adapters/registry/s3/index.ts'
 import { s3Interpreter, startS3, startWay } from '../support/s3/server.ts'
 import { describePlace } from './object-place.ts'
 import { readBytes } from './registry-bytes.ts'
 
+const script = fileURLToPath(new URL('./registry-upload-process.ts', import.meta.url))
 const interpreter = s3Interpreter()
 const { signal } = new AbortController()
 const partBytes = 5 * 1024 * 1024
@@ -40,14 +41,12 @@ const open = (folder: string) =>
 describePlace('S3', { open: () => open('suite'), secret: 'canary', skip: interpreter === null })
 
 test.skipIf(interpreter === null)(
-  'S3: a writer that is killed in the middle has published nothing; the next one sends only what is missing',
+  'R1 R2 a writer that is killed in the middle has published nothing; the next one sends only what is missing',
   async () => {
     const held = way.hold(url => /partNumber=[34]/.test(url))
-    const child = spawn(
-      process.execPath,
-      [join(import.meta.dirname, 'registry-upload-process.ts'), `${way.bucket}/registry`, path, 'large'],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    )
+    const child = spawn(process.execPath, [script, `${way.bucket}/registry`, path, 'large'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const ended = once(child, 'exit')
     for await (const line of createInterface({ input: child.stdout })) if (Number(line) === 2 * partBytes) break
     await held

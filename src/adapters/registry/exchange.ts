@@ -197,5 +197,7 @@ function saying(cause: unknown): string {
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message
   if (cause.message.startsWith('was silent')) return cause.message
   const cut = ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(code)
-  return cut || code.startsWith('HPE_') ? `cut the connection (${code})` : `can't be reached (${code})`
+  return cut || code.startsWith('HPE_')
+    ? `cut the connection (${code})`
+    : `can't be reached (${code}): is the registry's url right, and is there a way to it?`
 }

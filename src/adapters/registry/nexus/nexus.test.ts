@@ -79,7 +79,7 @@ test.each([
   expect(() => open({ url })).toThrow(/names no repository of a Nexus: write https/)
 })
 
-test('a token is for Nexus alone: where it hands out objects of its storage, they are fetched without', async () => {
+test('R7 a token is for Nexus alone: where it hands out objects of its storage, they are fetched without', async () => {
   const seen: unknown[] = []
   const storage = await listen((request, response) => {
     seen.push(request.headers.authorization)
@@ -117,7 +117,7 @@ test.each([
   [{ type: 'group' as const }, {}, /'models' is a group repository of format raw; a registry is a hosted raw/],
   [{ repository: 'others' }, {}, /there is no repository 'models'; make it in Nexus/],
   [{ failWith: [{ status: 404 }, { status: 401 }, { status: 413 }] }, {}, /client_max_body_size 0/],
-])('%o is told with what to do', async (behaviour, settings, message) => {
+])('R8 %o is told with what to do', async (behaviour, settings, message) => {
   nexus.behave(behaviour)
   const place = open(settings)
   const error = await refusal(async () => {
@@ -129,7 +129,7 @@ test.each([
   expect(error.message).not.toMatch(/canary/)
 })
 
-test('who is locked out after failed sign-ins is not tried again: each try makes it longer', async () => {
+test('R8 who is locked out after failed sign-ins is not tried again: each try makes it longer', async () => {
   nexus.behave({
     failWith: [{ status: 429, reason: 'Too many authentication attempts', headers: { 'retry-after': '30' } }],
   })
@@ -144,7 +144,7 @@ test('a Nexus that is just starting is asked again', async () => {
   expect(await open().head('a', signal)).toBe(null)
 })
 
-test('a cut in the middle of a write leaves nothing, and the write is done again', async () => {
+test('R1 a cut in the middle of a write leaves nothing, and the write is done again', async () => {
   const bytes = Buffer.alloc(300_000, 'x')
   nexus.behave({ cutPuts: [100_000, 200_000] })
   await open().write('blobs/a', toUpload(bytes), signal)
@@ -161,7 +161,7 @@ test('whoever may not write is told before the bytes go', async () => {
   expect(nexus.taken()).toBe(0)
 })
 
-test('bytes of another digest are not written whole, and what is not those that went is told', async () => {
+test('R1 bytes of another digest are not written whole, and what is not those that went is told', async () => {
   const place = open()
   const bytes = Buffer.alloc(5000, 'x')
   await refusal(() => place.write('blobs/a', toUpload(bytes, sha256(Buffer.from('other'))), signal))
@@ -189,7 +189,7 @@ test.each(['3.71', '3.96'] as const)(
   },
 )
 
-test('two first writes at one moment can both be taken; the later look tells who is there', async () => {
+test('R4 two first writes at one moment can both be taken; the later look tells who is there', async () => {
   const gate = Promise.withResolvers<void>()
   let waiting = 0
   nexus.behave({
@@ -206,7 +206,7 @@ test('two first writes at one moment can both be taken; the later look tells who
   expect(nexus.objects.get('registry/versions/a.json')?.bytes.toString()).toBe(both[0] === 'created' ? '1' : '2')
 })
 
-test('where redeploy is allowed two creators are kept apart by the wait, and it is told once', async () => {
+test('R4 where redeploy is allowed two creators are kept apart by the wait, and it is told once', async () => {
   nexus.behave({ writePolicy: 'allow' })
   const place = open()
   const create = (path: string, text: string) => place.create(path, Buffer.from(text), signal)
@@ -238,7 +238,7 @@ test.each([
   ['no JSON', '<html></html>', /is not answered as a Nexus answers/],
   ['another document', '{"items": [{"path": 3}], "continuationToken": null}', /is not answered as a Nexus answers/],
   ['one page for ever', '{"items": [], "continuationToken": "a"}', /does not come to an end/],
-])('a list that is %s is left', async (_, document, message) => {
+])('R6 a list that is %s is left', async (_, document, message) => {
   const url = await listen((request, response) => {
     const isList = (request.url ?? '').includes('/assets')
     response.end(isList ? document : '{"format": "raw", "type": "hosted"}')

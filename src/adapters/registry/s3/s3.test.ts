@@ -112,7 +112,7 @@ test.each([
   [400, errorXml('Strange'), {}, /refused \(400 Strange\): words of the store$/],
   [400, '<html>Bad request</html>', {}, /refused \(400\): and not as S3 answers: is this the address/],
   [302, '', { location: 'http://elsewhere.example/' }, /sends one elsewhere, and that is not followed/],
-])('%i %s is told with what to do, and not tried again', async (status, body, headers, message) => {
+])('R8 %i %s is told with what to do, and not tried again', async (status, body, headers, message) => {
   let asked = 0
   const url = await listen((_, response) => {
     asked += 1
@@ -174,14 +174,14 @@ const answersOf = {
   'what it does not name': { status: 206, headers: {}, body: 'bytes' },
   'more bytes': { status: 206, headers: { 'content-range': 'bytes 2-6/100' }, body: 'x'.repeat(100_000) },
 }
-test.each(Object.entries(answersOf))('%s than were asked for are an error', async (_, { status, headers, body }) => {
+test.each(Object.entries(answersOf))('R5 %s than were asked for are an error', async (_, { status, headers, body }) => {
   const url = await listen((_request, response) => response.writeHead(status, headers).end(body))
   const error = await refusal(() => gather(open(url).read('a', { from: 2, to: 7 }, signal)))
   expect(error.retry).toBe('never')
   expect(error.message).toMatch(/bytes 2 to 6 were asked for, and|more bytes come than were asked for/)
 })
 
-test('a body without an end is left', async () => {
+test('R6 a body without an end is left', async () => {
   const url = await listen((_, response) => {
     response.writeHead(206, { 'content-range': 'bytes 0-9/100' })
     const more = (): void => void (response.destroyed || response.write('x'.repeat(65_536), () => setImmediate(more)))
@@ -214,7 +214,7 @@ test('a store that goes silent is left', async () => {
   expect(error.message).toMatch(/was silent for 0\.05 s/)
 })
 
-test('a list that does not come to an end is left, and keys of others are passed over', async () => {
+test('R6 a list that does not come to an end is left, and keys of others are passed over', async () => {
   const page = (more: string): string =>
     `<ListBucketResult>${['registry/', 'registry/versions/a', 'registry/versions/', 'other/versions/b']
       .map(
@@ -229,7 +229,7 @@ test('a list that does not come to an end is left, and keys of others are passed
   expect((await refusal(() => gatherPaths(open(url).list('', signal)))).message).toMatch(/does not come to an end/)
 })
 
-test('an upload whose end is answered 200 with an error in it is not done', async () => {
+test('R1 an upload whose end is answered 200 with an error in it is not done', async () => {
   const store = await fakeParts({ completes: () => errorXml('AccessDenied') })
   const error = await refusal(() =>
     open(store.url, { partBytes: 4000 }).write('blobs/a', toUpload(Buffer.alloc(9000)), signal),
@@ -262,7 +262,7 @@ test('an upload that another writer has completed meanwhile is done', async () =
   expect(store.objects.size).toBe(1)
 })
 
-test('a file that changes while it goes is not written, and its upload is ended', async () => {
+test('R1 a file that changes while it goes is not written, and its upload is ended', async () => {
   const store = await fakeParts({})
   const upload = { ...toUpload(Buffer.alloc(9000, 'x')), sha256: sha256Of(Buffer.alloc(9000, 'y')) }
   const error = await refusal(() => open(store.url, { partBytes: 4000 }).write('blobs/a', upload, signal))
@@ -270,7 +270,7 @@ test('a file that changes while it goes is not written, and its upload is ended'
   expect([store.objects.size, store.aborted]).toEqual([0, ['1']])
 })
 
-test('parts that are there are compared, by SHA-256 or by MD5, and sent only where they differ', async () => {
+test('R2 parts that are there are compared, by SHA-256 or by MD5, and sent only where they differ', async () => {
   const bytes = Buffer.from('a'.repeat(4000) + 'b'.repeat(4000) + 'c'.repeat(4000) + 'd'.repeat(10))
   const part = (number: number, of: Buffer, told: 'sha256' | 'md5'): string => {
     const digest = (algorithm: string) => createHash(algorithm).update(of)
@@ -298,14 +298,14 @@ test.each([403, 501])('where uploads are not listed (%i) each begins anew', asyn
   expect(store.sent.toSorted()).toEqual(['1', '2', '3'])
 })
 
-test('what was found and can’t be gone on with is ended, and begun anew', async () => {
+test('R2 what was found and can’t be gone on with is ended, and begun anew', async () => {
   const store = await fakeParts({ found: [], refusesPartsOf: '0' })
   await open(store.url, { partBytes: 4000 }).write('blobs/a', toUpload(Buffer.alloc(9000)), signal)
   expect(store.aborted).toEqual(['0'])
   expect(store.objects.get('/models/registry/blobs/a')).toBe(9000)
 })
 
-test('whoever stops an upload leaves what has come to rest for the next one', async () => {
+test('R2 whoever stops an upload leaves what has come to rest for the next one', async () => {
   const stop = new AbortController()
   const store = await fakeParts({})
   const upload = { ...toUpload(Buffer.alloc(9000)), onProgress: () => stop.abort(new Error('stopped')) }
@@ -314,13 +314,13 @@ test('whoever stops an upload leaves what has come to rest for the next one', as
   expect(store.sent.length).toBeGreaterThan(0)
 })
 
-test('what somebody left more than a week ago is ended, and nothing younger', async () => {
+test('R3 what somebody left more than a week ago is ended, and nothing younger', async () => {
   const store = await fakeParts({ left: { old: Date.now() - 8 * 86_400_000, young: Date.now() - 6 * 86_400_000 } })
   await open(store.url, { partBytes: 4000 }).write('blobs/a', toUpload(Buffer.alloc(9000)), signal)
   expect(store.aborted).toEqual(['old'])
 })
 
-test('a store that ignores the condition of a create is found out and told once; two writers are kept apart all the same', async () => {
+test('R4 a store that ignores the condition of a create is found out and told once; two writers are kept apart all the same', async () => {
   const objects = new Map<string, string>()
   const url = await listen(async (request, response) => {
     const path = request.url ?? ''
@@ -342,7 +342,7 @@ test('a store that ignores the condition of a create is found out and told once;
   expect(lines[0]).toMatch(/ignores If-None-Match/)
 })
 
-test('a create whose first answer was lost is created, and a conflict is asked again', async () => {
+test('R4 a create whose first answer was lost is created, and a conflict is asked again', async () => {
   let stored: string | null = null
   let puts = 0
   const url = await listen(async (request, response) => {
