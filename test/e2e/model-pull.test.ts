@@ -162,6 +162,8 @@ test('a whole repository comes once, without its weights in other formats; a fil
 
 const version = 'dev-v1.0-smoke-fp16-p0'
 const changed = 'dev-v1.1-smoke-fp16-p0'
+/** From a file of another host. */
+const published = 'dev-v1.3-smoke-fp16-p0'
 
 /** What stands in the registry `mirror` of the spec, as it keeps it. */
 function fillMirror(specText: object): void {
@@ -203,18 +205,18 @@ test('a registry is asked first, a version must be what the spec says, and the a
     versions: [
       versionOf(version),
       versionOf(changed),
+      versionOf(published, { artifact: { from: `file:/nowhere.gguf@sha256:${sha256(smoke)}`, registry: 'mirror' } }),
       versionOf('dev-v1.2-smoke-fp16-p0', { artifact: { from: `file:${wrongFile}@sha256:${sha256('another')}` } }),
     ],
     models: [
       { name: 'near', live: version },
+      { name: 'elsewhere', live: published },
       { name: 'wrong', live: 'dev-v1.2-smoke-fp16-p0' },
     ],
   }
-  fillMirror({ ...spec, versions: spec.versions.slice(0, 2), models: spec.models.slice(0, 1) })
-  const inSpec = {
-    ...spec,
-    versions: [spec.versions[0], { ...spec.versions[1], sampling: { temperature: 0.5 } }, spec.versions[2]],
-  }
+  fillMirror({ ...spec, versions: spec.versions.slice(0, 3), models: spec.models.slice(0, 2) })
+  const warmer = { ...spec.versions[1], sampling: { temperature: 0.5 } }
+  const inSpec = { ...spec, versions: spec.versions.map(each => (each.name === changed ? warmer : each)) }
   const specFile = join(folder, 'holdfast.yaml')
   writeFileSync(specFile, JSON.stringify(inSpec))
 
@@ -241,6 +243,7 @@ test('a registry is asked first, a version must be what the spec says, and the a
     const { models } = JSON.parse(service.said.stdout) as { models: { name: string; status: string }[] }
     expect(models).toMatchObject([
       { name: 'near', status: 'loaded' },
+      { name: 'elsewhere', status: 'loaded' },
       { name: 'wrong', status: 'unavailable' },
     ])
     expect(service.said.stderr).toMatch(/wrong\.gguf can't be used: it has sha256 .*, and the spec says/)

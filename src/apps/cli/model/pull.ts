@@ -38,9 +38,9 @@ left out is told. Ctrl-C keeps what came, and the same command goes on. HF_TOKEN
 Exit code 1: it can't be had now, or its bytes are not the right ones.
 ${examples(
   'model pull production-v1.0-qwen3-8b-q4-k-m-p0',
-  'model pull hf:Qwen/Qwen3-8B-GGUF@7c41481f57cb95916b40956ab2f0b139b296d974:Qwen3-8B-Q4_K_M.gguf',
-  'model pull hf:openai/gpt-oss-20b@6cee5e8 --connections 12',
-  'model pull hf:openai/gpt-oss-20b@6cee5e8 --registry mirror --json',
+  'model pull hf:owner/repository@4f1c2d9e:model-Q4_K_M.gguf',
+  'model pull hf:owner/repository@4f1c2d9e --connections 12',
+  'model pull hf:owner/repository@4f1c2d9e --registry mirror --json',
 )}`,
     )
     .action(async (what: string, flags: PullFlags) => {
