@@ -2,38 +2,12 @@
 import { openWebFile, webFileName, type WebSource } from '../../../adapters/registry/web/index.ts'
 import { FormatError, ggufParts, parseArtifactSource, parseVersionName } from '../../../domain/catalog/index.ts'
 import type { HubSource, ListedFile } from '../../../domain/catalog/index.ts'
-import type { Spec, SpecRegistry } from '../../../domain/spec/index.ts'
-import type { ArtifactStore, NamedSource } from '../../../services/artifact-ports.ts'
-import { chooseFiles, type Fetcher, type FetchOrder } from '../../../services/fetch/index.ts'
-import type { RegistryParts } from '../../registries.ts'
+import type { SpecRegistry } from '../../../domain/spec/index.ts'
+import { chooseFiles } from '../../../services/fetch/index.ts'
 import { hubFilesFrom } from '../../registry-sources.ts'
 import { CliError } from '../client.ts'
 import { publishedVersion } from './pull-version.ts'
-
-export type PullOrder = {
-  source: NamedSource
-  files: string[]
-  leftOut: ListedFile[]
-  /** As people are told of it. */
-  from: string
-  /** All that the source has: then a second pull asks nobody. */
-  isWhole: boolean
-  fetch: (by: Pick<FetchOrder, 'signal' | 'onProgress'>) => Promise<void>
-}
-
-export type PullWorld = RegistryParts & {
-  store: ArtifactStore
-  fetchArtifact: Fetcher
-  spec: Spec | null
-  /** Relative paths of the spec start here. */
-  folder: string
-  /** That may be asked. */
-  registries: readonly SpecRegistry[]
-  /** `--registry`. */
-  named: SpecRegistry | null
-  signal: AbortSignal
-  onProgress: FetchOrder['onProgress']
-}
+import type { PullOrder, PullWorld } from './pull-world.ts'
 
 const forms =
   'the name of a version, hf:<owner>/<repository>@<commit>[:<file>], or the address of a file with @sha256:<64 hex digits>'

@@ -13,7 +13,7 @@ import { identityDifferences, versionIdentity } from '../../../domain/serving/in
 import type { Spec, SpecRegistry, SpecVersion } from '../../../domain/spec/index.ts'
 import { openRegistrySource, readVersion, type ObjectPlace } from '../../../services/registry/index.ts'
 import { openRegistryPlace } from '../../registries.ts'
-import type { PullOrder, PullWorld } from './pull-order.ts'
+import type { PullOrder, PullWorld } from './pull-world.ts'
 
 /** In no registry, and the spec says where else its weights are. */
 export type Unpublished = { source: HubSource; registry: SpecRegistry | null }

@@ -14,8 +14,9 @@ import { CliError } from '../client.ts'
 import { examples, type CliIo } from '../output.ts'
 import { stopOnSignals } from '../stop-on-signals.ts'
 import { wholeNumber } from '../whole-number.ts'
-import { toPullOrder, type PullOrder } from './pull-order.ts'
+import { toPullOrder } from './pull-order.ts'
 import { openPullProgress } from './pull-progress.ts'
+import type { PullOrder } from './pull-world.ts'
 
 type PullFlags = { spec?: string; registry?: string; connections: number; json?: boolean }
 
