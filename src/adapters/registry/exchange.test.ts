@@ -1,7 +1,11 @@
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer as createTlsServer } from 'node:https'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { makeAuthority, makeCertificate } from '../../../test/support/certificates.ts'
 import { ArtifactError } from '../../domain/catalog/index.ts'
 import { exchange, type Ask } from './exchange.ts'
 
@@ -109,6 +113,20 @@ test.each([
   expect(error.retry).toBe('soon')
   if (typeof message === 'string') expect(error.message).toContain(message)
   else expect(error.message).toMatch(message)
+})
+
+test('a certificate of an unknown authority is not believed, which no second try mends', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-exchange-'))
+  closers.push(async () => rmSync(folder, { recursive: true, force: true }))
+  const { cert, key } = makeCertificate(folder, 'store', makeAuthority(folder, 'authority'))
+  const server = createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }, (_, response) => response.end())
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  closers.push(() => new Promise(resolve => server.close(resolve)))
+  // A TCP server that listens has an address object.
+  const url = new URL(`https://127.0.0.1:${(server.address() as AddressInfo).port}/a`)
+  const error = await failure({ method: 'GET', url, signal })
+  expect(error.retry).toBe('never')
+  expect(error.message).toMatch(/not believed here \(\w+\).*NODE_EXTRA_CA_CERTS/)
 })
 
 test('an address where nothing listens is told', async () => {

@@ -49,9 +49,8 @@ export async function exchange(ask: Ask): Promise<Answer> {
   const fail = (cause: unknown): never => {
     signal.throwIfAborted()
     if (cause instanceof ArtifactError) throw cause
-    throw new ArtifactError('soon', `${url.host} ${saying(silence.signal.aborted ? silence.signal.reason : cause)}`, {
-      cause,
-    })
+    const reason: unknown = silence.signal.aborted ? silence.signal.reason : cause
+    throw new ArtifactError(isOfCertificate(reason) ? 'never' : 'soon', `${url.host} ${saying(reason)}`, { cause })
   }
   const ended = AbortSignal.any([signal, silence.signal])
   watch.start()
@@ -194,10 +193,17 @@ function single(headers: IncomingHttpHeaders, name: string): string | null {
 
 function saying(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause)
-  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message
   if (cause.message.startsWith('was silent')) return cause.message
-  const cut = ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(code)
-  return cut || code.startsWith('HPE_')
+  const code = codeOf(cause) ?? cause.message
+  if (isOfCertificate(cause))
+    return `has a certificate that is not believed here (${code}): for an authority of your own, NODE_EXTRA_CA_CERTS names the file`
+  return /^(ECONNRESET|EPIPE|ERR_STREAM_PREMATURE_CLOSE$|HPE_)/.test(code)
     ? `cut the connection (${code})`
     : `can't be reached (${code}): is the registry's url right, and is there a way to it?`
 }
+
+const codeOf = (cause: unknown): string | null =>
+  cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : null
+
+/** As Node names them, after OpenSSL. */
+const isOfCertificate = (cause: unknown): boolean => /CERT|UNABLE_TO_VERIFY|ALTNAME/.test(codeOf(cause) ?? '')
