@@ -57,7 +57,9 @@ test('a refusal comes before a large body goes, and the connection is left', asy
   )
   const body = bodyOf(megabytes)
   const answer = await exchange({ method: 'PUT', url, body, signal })
-  const closed = once(sockets[0] ?? url, 'close')
+  const [socket] = sockets
+  if (socket === undefined) throw new Error('nobody came')
+  const closed = once(socket, 'close')
   expect([answer.status, answer.reason, await answer.text(), body.opened]).toEqual([403, 'Not you', 'no', 0])
   await closed
 })
