@@ -66,7 +66,7 @@ export type ArtifactPart = {
   /** Empties it. */
   restart(etag: string | null): Promise<void>
   /** Several at once, at places of their own. */
-  write(at: number, bytes: Uint8Array): Promise<void>
+  write(at: number, pieces: readonly Uint8Array[]): Promise<void>
   /** Makes the whole file, unless its digest is another one: then it is gone, and the digest it has is told. */
   finish(): Promise<{ ok: true } | { ok: false; hex: string }>
   /** Keeps what is there for later. */

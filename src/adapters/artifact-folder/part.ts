@@ -103,14 +103,21 @@ export async function openPart(
         await writeJournal(path, { etag, extents })
         await handle.truncate(0)
       }),
-    write: (at, bytes) =>
+    write: (at, pieces) =>
       onDisk(root, async () => {
-        for (let done = 0; done < bytes.length;)
-          done += (await handle.write(bytes, done, bytes.length - done, at + done)).bytesWritten
-        if (at < magicBytes) magic.set(bytes.subarray(0, magicBytes - at), at)
-        extents = addExtent(extents, { from: at, to: at + bytes.length })
-        digest.came(at, bytes)
-        notes.add(bytes.length)
+        const { bytesWritten } = await handle.writev([...pieces], at)
+        let end = at
+        for (const piece of pieces) {
+          // A disk that is nearly full takes a part, and says why with the next try.
+          const written = Math.max(0, Math.min(piece.length, at + bytesWritten - end))
+          for (let done = written; done < piece.length;)
+            done += (await handle.write(piece, done, piece.length - done, end + done)).bytesWritten
+          if (end < magicBytes) magic.set(piece.subarray(0, magicBytes - end), end)
+          end += piece.length
+        }
+        extents = addExtent(extents, { from: at, to: end })
+        digest.came(at, pieces)
+        notes.add(end - at)
       }),
     finish: () =>
       onDisk(root, async () => {
@@ -185,11 +192,12 @@ function follow(file: PinnedFile, { handle, signal, beginning }: Following) {
 
   return {
     go,
-    came(at: number, bytes: Uint8Array): void {
-      if (reading === null && at === hashed) {
-        hash.update(bytes)
-        hashed += bytes.length
-      }
+    came(at: number, pieces: readonly Uint8Array[]): void {
+      if (reading === null && at === hashed)
+        for (const piece of pieces) {
+          hash.update(piece)
+          hashed += piece.length
+        }
       go()
     },
     stop,

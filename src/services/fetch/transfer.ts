@@ -3,6 +3,7 @@ import { ArtifactError, type PinnedFile } from '../../domain/catalog/index.ts'
 import type { ArtifactPart, Extent, Registry } from '../artifact-ports.ts'
 import { patiently, type Patience } from './patiently.ts'
 import { sideBySide, type Slots } from './side-by-side.ts'
+import { openWriteBehind, type WriteBehind } from './write-behind.ts'
 
 export type TransferParts = Pick<Patience, 'signal' | 'pause'> & {
   registry: Pick<Registry, 'read'>
@@ -71,16 +72,16 @@ async function attempt(file: PinnedFile, part: ArtifactPart, parts: TransferPart
     if (!goesOn || part.bytes === 0) await part.restart(etag)
     if (!goesOn || (alone && to > range.to)) asOneStream(range, offset)
 
-    for await (const piece of bytes) {
-      const room = range.to - range.from
-      if (piece.length > room && range.to === file.bytes) return tooMuch(range)
-      const wanted = piece.subarray(0, room)
-      await part.write(range.from, wanted)
-      range.from += wanted.length
+    const behind = openWriteBehind(async pieces => {
+      await part.write(range.from, pieces)
+      range.from += pieces.reduce((sum, { length }) => sum + length, 0)
       await checkMagic(file, part)
       tell(null)
       if (alone && range.to < file.bytes) letOthersIn()
-      if (piece.length > room) return
+    })
+    if (await receive(bytes, { room: range.to - range.from, behind })) {
+      // More came than was asked for: of a range that is nothing to us.
+      if (range.to === file.bytes) return tooMuch(range)
     }
     if (range.from < range.to)
       throw new ArtifactError('soon', `${file.path}: the connection ended after ${part.bytes} of ${file.bytes} bytes`)
@@ -102,6 +103,27 @@ async function attempt(file: PinnedFile, part: ArtifactPart, parts: TransferPart
     await part.restart(null)
     asOneStream(range, 0)
     throw new ArtifactError('soon', `${file.path}: more bytes came than the ${file.bytes} it has`)
+  }
+}
+
+/** Whether there is more than `room`, which is not read. Whatever ends it, what came is written. */
+async function receive(
+  bytes: AsyncIterable<Uint8Array>,
+  { room, behind }: { room: number; behind: WriteBehind },
+): Promise<boolean> {
+  let left = room
+  try {
+    for await (const piece of bytes) {
+      if (piece.length > left) {
+        await behind.add(piece.subarray(0, left))
+        return true
+      }
+      left -= piece.length
+      await behind.add(piece)
+    }
+    return false
+  } finally {
+    await behind.end()
   }
 }
 
