@@ -1,5 +1,6 @@
 /** `holdfast model quantise` and `model compare`, as a person and as CI use them, with the smoke model and its own engine. */
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -66,6 +67,25 @@ describe('quantise', () => {
     expect(readdirSync(folder).filter(name => name.endsWith('.part'))).toEqual([])
   })
 
+  // Other processors may round the last bit of a scale elsewhere.
+  test.runIf(process.arch === 'x64')('makes the very bytes that llama.cpp’s own program makes', () => {
+    // llama-quantize of llama.cpp v0.5.0, built by hand (docs/design/0028-quantise-and-compare.md).
+    const digest = createHash('sha256')
+      .update(readFileSync(at('Q4_K_M')))
+      .digest('hex')
+    expect(digest).toBe('a4b95971fc881e635dbda5a708d2fc96517e4c6826f547fee145f97bb65b7794')
+  })
+
+  test('makes with a file of importance what it refuses without one', async () => {
+    const importance = join(folder, 'importance.gguf')
+    writeImportance(importance)
+    const { exitCode, stdout, stderr } = await quantise(at('f16'), 'IQ2_XXS', '--imatrix', importance, '--json')
+    expect([exitCode, stderr]).toEqual([0, expect.not.stringContaining('did not find weights')])
+    const made = JSON.parse(stdout)
+    expect(made).toMatchObject({ path: at('IQ2_XXS'), quantisation: { name: 'iq2-xxs' } })
+    expect(made.tensorTypes).toContainEqual({ type: 'IQ2_XXS', tensors: expect.any(Number), bytes: expect.any(Number) })
+  })
+
   test('counts the bits of generated weights as their types have them', async () => {
     const file = join(folder, 'random-f32.gguf')
     const { matrices, norms } = writeRandom(file)
@@ -85,7 +105,7 @@ describe('quantise', () => {
   test('what can’t be made is refused in words, and nothing is written', async () => {
     const [partial, before] = [damaged(), readdirSync(folder)]
     const refused = await Promise.all([
-      quantise(at('f16'), 'IQ2_XXS'),
+      quantise(at('f16'), 'IQ3_XXS'),
       quantise(at('f16'), 'awq'),
       quantise(partial, 'Q8_0'),
       quantise(at('f16'), 'Q4_K_M'),
@@ -224,6 +244,24 @@ function marked(mark: string): number[] {
       }
     })
     .map(Number)
+}
+
+/** Every input of every matrix of the smoke model matters the same. */
+function writeImportance(path: string): void {
+  const matrices = Array.from({ length: 4 }, (_, layer) =>
+    ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down'].map(each => ({
+      name: `blk.${layer}.${each}.weight`,
+      width: each === 'ffn_down' ? 512 : 192,
+    })),
+  ).flat()
+  const tensors = matrices.flatMap(({ name, width }) => [
+    { name: `${name}.in_sum2`, shape: [width, 1], type: 0, bytes: 4 * width },
+    { name: `${name}.counts`, shape: [1, 1], type: 0, bytes: 4 },
+  ])
+  const file = writeGguf({ metadata: { 'general.type': 'imatrix' }, tensors })
+  const dataBytes = tensors.reduce((sum, { bytes }) => sum + Math.ceil(bytes / 32) * 32, 0)
+  for (let place = file.length - dataBytes; place < file.length; place += 4) file.writeFloatLE(1, place)
+  writeFileSync(path, file)
 }
 
 /** A llama of two layers with random weights; how many of them are where. */
