@@ -194,6 +194,7 @@ describe('killed', () => {
     release()
 
     const resumed = await model('push', first)
+    expect(resumed.exitCode, resumed.stderr).toBe(0)
     expect(resumed.stderr).not.toContain('sending')
     expect(resumed.stdout).toContain('is published')
     expect(resumed.stdout).toContain('0 sent (0 bytes), 2 there before')
