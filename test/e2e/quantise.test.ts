@@ -105,7 +105,7 @@ describe('quantise', () => {
   test('what can’t be made is refused in words, and nothing is written', async () => {
     const [partial, before] = [damaged(), readdirSync(folder)]
     const refused = await Promise.all([
-      quantise(at('f16'), 'IQ3_XXS'),
+      quantise(at('f16'), 'IQ2_XXS', '--out', at('none')),
       quantise(at('f16'), 'awq'),
       quantise(partial, 'Q8_0'),
       quantise(at('f16'), 'Q4_K_M'),
