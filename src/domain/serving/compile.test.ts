@@ -170,6 +170,27 @@ test('versions without a model are neither routed nor run, and neither is a repo
   ])
 })
 
+test('an agent is told the registry to look in, with the reference to its secret, and the digest of a file', () => {
+  const from = {
+    'dev-v1-a-q8-0-p0': 'hf:a/b@1234567:c.gguf',
+    'dev-v2-a-q8-0-p0': `file:c.gguf@sha256:${'ab'.repeat(32)}`,
+  }
+  const mirror = { name: 'mirror', kind: 's3' as const, url: 's3://models', token: '${env:S3_TOKEN}' }
+  const value = spec({
+    registry: [mirror],
+    versions: Object.entries(from).map(([name, artifact], at) => ({
+      ...{ name, engine: { kind: 'embedded' as const }, replicas: [{ id: `r${at}` }] },
+      artifact: { from: artifact, ...(at === 0 && { registry: 'mirror' }) },
+    })),
+    models: Object.keys(from).map((live, at) => ({ name: `m${at}`, live })),
+  })
+  const [first, second] = engineAssignments(value, ports)
+  expect(first).toMatchObject({ source: from['dev-v1-a-q8-0-p0'], registry: { ...mirror, only: false } })
+  expect(first).not.toHaveProperty('sha256')
+  expect(second).toMatchObject({ source: null, sha256: 'ab'.repeat(32) })
+  expect(second).not.toHaveProperty('registry')
+})
+
 test('an engine is replaced when its flags change, and not for a prompt or a sampling default', () => {
   const engine = (value: Spec) => engineAssignments(value, ports)[0]?.digest
   expect(engine(embedded({ text: 'Other.', sampling: { temperature: 1 } }))).toBe(engine(embedded()))

@@ -166,7 +166,7 @@ const mismatch = ({ path, repository, commit, bytes, digest }: PinnedFile, hex: 
   new ArtifactError(
     'never',
     `${path}: all ${bytes} bytes came, twice, with ${digest.algorithm} ${hex}, and ${repository}` +
-      `${commit === '' ? '' : `@${commit.slice(0, 8)}`} has ${digest.hex}: something between here and the hub changes ` +
+      `${commit === '' ? '' : `@${commit.slice(0, 8)}`} has ${digest.hex}: they were damaged there, or something in between changes ` +
       `them. Nothing was kept`,
   )
 

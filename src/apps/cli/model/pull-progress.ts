@@ -10,7 +10,7 @@ const weight = 0.3
 /** Tells on standard error until it is closed. */
 export function openPullProgress(what: string, { moving }: { moving: boolean }) {
   const fetch: Fetch = {
-    ...{ version: what, source: what, state: 'fetching', doneBytes: 0, totalBytes: 0 },
+    ...{ version: what, source: what.replace(/@sha256:.*$/, ''), state: 'fetching', doneBytes: 0, totalBytes: 0 },
     ...{ bytesPerSecond: null, why: null },
   }
   const stop = new AbortController()
