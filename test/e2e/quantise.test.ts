@@ -121,15 +121,17 @@ describe('quantise', () => {
 
   test('kill -9 in the middle leaves nothing under the name, nothing running, and nothing in the way', async () => {
     const killed = spawn(join(repository, 'bin/holdfast'), ['model', 'quantise', at('f16'), '--to', 'Q5_K_M'], {
-      env: { ...env(), HOLDFAST_TEST_MARK: folder },
+      env: env(),
       stdio: 'ignore',
     })
+    const { pid = 0 } = killed
     const parts = () => readdirSync(folder).filter(name => name.endsWith('.part'))
     // The command, and the process that works for it: nobody tells that one.
-    await vi.waitUntil(() => parts().length > 0 && marked(folder).length > 1, { timeout: 30_000, interval: 10 })
+    await vi.waitUntil(() => parts().length > 0 && childrenOf(pid).length > 0, { timeout: 30_000, interval: 5 })
+    const workers = childrenOf(pid)
     killed.kill('SIGKILL')
     if (killed.exitCode === null && killed.signalCode === null) await once(killed, 'exit')
-    await vi.waitUntil(() => marked(folder).length === 0, { timeout: 30_000 })
+    await vi.waitUntil(() => workers.every(worker => !existsSync(`/proc/${worker}`)), { timeout: 30_000 })
     expect([parts().length, existsSync(at('Q5_K_M'))]).toEqual([1, false])
 
     expect((await quantise(at('f16'), 'Q5_K_M')).exitCode).toBe(0)
@@ -194,19 +196,23 @@ describe('compare', () => {
   })
 
   test('what can’t be compared is refused in words', async () => {
-    const [another, short] = [other(), text('A few words.')]
+    const [another, short, renamed] = [other(), text('A few words.'), withOtherToken()]
     const refused = await Promise.all([
       model('compare', at('f16'), another, '--text', stories),
       model('compare', at('f16'), smoke, '--text', short),
       model('compare', at('f16'), smoke, '--text', smoke),
       model('compare', at('f16'), smoke),
+      model('compare', at('f16'), renamed, '--text', stories),
     ])
-    expect(refused.map(({ exitCode }) => exitCode)).toEqual([1, 1, 2, 2])
-    const [different, few, binary, nothing] = refused.map(({ stderr }) => stderr)
+    expect(refused.map(({ exitCode }) => exitCode)).toEqual([1, 1, 2, 2, 1])
+    const [different, few, binary, nothing, token] = refused.map(({ stderr }) => stderr)
     expect(different).toContain('are not one model in two quantisations: they differ in layers 4 and 2')
     expect(few).toContain('of text, or say --context 16')
     expect(binary).toContain('it is no UTF-8 text')
     expect(nothing).toContain('--text <file>, --golden <set>, or both')
+    expect(token).toContain(
+      'token 3 is "<|im_start|>" in one and "<|im_stare|>" in the other: they are different models',
+    )
   })
 })
 
@@ -226,24 +232,28 @@ function damaged(): string {
   return path
 }
 
+/** The same shape, and another word for one token. */
+function withOtherToken(): string {
+  const path = join(folder, 'token.gguf')
+  const file = readFileSync(at('f16'))
+  file.write('<|im_stare|>', file.indexOf('<|im_start|>'))
+  writeFileSync(path, file)
+  return path
+}
+
 function other(): string {
   const path = join(folder, 'other.gguf')
   writeRandom(path)
   return path
 }
 
-/** Processes that carry this test's mark in their environment. */
-function marked(mark: string): number[] {
-  return readdirSync('/proc')
-    .filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter(pid => {
-      try {
-        return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`HOLDFAST_TEST_MARK=${mark}`)
-      } catch {
-        return false
-      }
-    })
-    .map(Number)
+/** Of a process that runs, those that it started. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
 }
 
 /** Every input of every matrix of the smoke model matters the same. */

@@ -34,6 +34,17 @@ test('numbers come over as they are, and the end is the answer', async () => {
   })
 })
 
+test('no key and no token goes to it', async () => {
+  const entry = join(folder, 'env.mjs')
+  const answer = `process.send({ say: 'refused', why: Object.keys(process.env).join() }, () => process.exit(0))`
+  writeFileSync(entry, `process.send({ say: 'ready' }); process.once('message', () => { ${answer} })`)
+  const env = { ...process.env, HF_TOKEN: 'canary', HOLDFAST_KEY: 'canary', ANYTHING: 'canary' }
+  const { signal } = new AbortController()
+  const told = await runOrder({ entry, env }, order, { signal }).catch(String)
+  expect(told).toContain('PATH')
+  expect(told).not.toMatch(/HF_TOKEN|HOLDFAST_KEY|ANYTHING/)
+})
+
 test('a crash is told with its signal and the last words, and the parent goes on', async () => {
   const dies = run(`console.error('GGML_ASSERT(a == b) failed'); process.abort()`)
   await expect(dies).rejects.toThrow(/its process ended with SIGABRT; .*GGML_ASSERT\(a == b\) failed/)

@@ -13,6 +13,8 @@ export type LibraryProcess = {
 
 type Listeners = { signal: AbortSignal; onSaid?: (said: Said) => void; onTold?: (told: Told) => void }
 
+/** What C code that reads weights from strangers needs of the environment: no token, no key. */
+const passed = ['PATH', 'LD_LIBRARY_PATH', 'TMPDIR', 'LANG', 'LC_ALL']
 const flags = ['--disable-warning=ExperimentalWarning']
 const keptLines = 12
 
@@ -24,7 +26,7 @@ export async function runOrder(
 ): Promise<void> {
   signal.throwIfAborted()
   const child = spawn(process.execPath, [...flags, entry, 'llama-library'], {
-    env,
+    env: Object.fromEntries(passed.map(name => [name, env[name]])),
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     // Numbers go over as they are.
     serialization: 'advanced',

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { askAt } from '../../../adapters/openai-client/index.ts'
+import { ArtifactError } from '../../../domain/catalog/index.ts'
 import { parseGoldenSet, type GoldenOutcome, type GoldenSet } from '../../../domain/evaluation/index.ts'
 import { evaluateGolden, type Ask } from '../../../services/evaluate/index.ts'
 import { startLocalEngine } from '../../local-engine.ts'
@@ -56,7 +57,12 @@ export async function compareGolden(
   const engines = await Promise.allSettled([start(reference), start(other)])
   try {
     const [live, candidate] = engines.map(engine => {
-      if (engine.status === 'rejected') throw engine.reason
+      if (engine.status === 'rejected') {
+        signal.throwIfAborted()
+        throw new ArtifactError('never', `the golden set can’t be asked: ${String(engine.reason)}`, {
+          cause: engine.reason,
+        })
+      }
       return askAt({ url: 'http://engine', key: null, model: 'local', timeoutMs: answerMs, reach: engine.value.reach })
     }) satisfies Ask[]
     if (live === undefined || candidate === undefined) throw new TypeError('two engines were started')
