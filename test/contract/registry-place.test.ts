@@ -1,6 +1,7 @@
 /** The kind directory: the suite of all places, and what only disks do. */
 import { execFile, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import {
   chmodSync,
   mkdirSync,
@@ -12,6 +13,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -105,12 +107,15 @@ describe('on a disk', () => {
     },
   )
 
-  test('a pipe where an object should be is told, and nobody waits for it', async () => {
-    const root = join(folder, 'pipe')
+  test('a socket where an object should be is told, and nobody waits for it', async () => {
+    const root = join(folder, 'socket')
     mkdirSync(join(root, 'versions'), { recursive: true })
-    spawnSync('mkfifo', [join(root, 'versions/x.json')])
+    const server = createServer().listen(join(root, 'versions/x.json'))
+    await once(server, 'listening')
     await expect(openDirectory(root).head('versions/x.json', signal)).rejects.toThrow(/no plain file/)
     expect(await list(root, '')).toEqual([])
+    server.close()
+    await once(server, 'close')
   })
 
   test.skipIf(!isRoot)('a full disk is told with its folder and what to do, and has nothing half-written', async () => {

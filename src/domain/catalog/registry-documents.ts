@@ -1,7 +1,6 @@
 /** What registries keep as JSON, read back. Whoever may write there may have written anything: nothing counts before it is read here. */
 import { isInside } from './artifact.ts'
-import { FormatError, shown } from './formats/reading.ts'
-import { countIn, isRecord, parseJson } from './formats/text.ts'
+import { countIn, FormatError, isRecord, parseJson, shown } from './formats/index.ts'
 import type { ArtifactFile, PublishedVersion } from './registry-layout.ts'
 import { parseVersionName } from './version-name.ts'
 

@@ -71,10 +71,14 @@ function forgettable(sources: PruneQuestion['objects'], { versions, mirrored, le
     const reading = parseArtifactSource(from)
     return reading.ok && reading.source.kind === 'hf' ? [reading.source] : []
   })
-  const bySource = Map.groupBy(sources, ({ path }) => {
-    const is = readRegistryPath(path)
-    return is.kind === 'source' ? `${is.repository}@${is.commit}` : ''
-  })
+  const bySource = new Map<string, PruneQuestion['objects'][number][]>()
+  for (const object of sources) {
+    const is = readRegistryPath(object.path)
+    const source = is.kind === 'source' ? `${is.repository}@${is.commit}` : ''
+    const others = bySource.get(source)
+    if (others === undefined) bySource.set(source, [object])
+    else others.push(object)
+  }
   return [...bySource].flatMap(([source, documents]) => {
     const wanted =
       origins.some(({ repository, commit }) => source.startsWith(`${repository}@${commit}`)) ||

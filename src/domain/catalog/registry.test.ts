@@ -37,7 +37,7 @@ const read = (value: unknown, as = name): unknown => {
   const reading = parsePublishedVersion(bytesOf(value), as)
   return reading.ok ? reading.value : reading.problem
 }
-const withFile = (file: object): unknown =>
+const withFile = (file: unknown): unknown =>
   read({ ...version, artifact: { ...version.artifact, files: [...version.artifact.files, file] } })
 
 test('R1 what is published is read back as it was', () => {

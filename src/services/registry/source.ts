@@ -24,7 +24,10 @@ export function openRegistrySource(place: ObjectPlace): Registry<RegistrySource>
     const byCommit = new Map<string, string[]>()
     for await (const { path } of place.list(prefixOf(source), signal)) {
       const is = readRegistryPath(path)
-      if (is.kind === 'source') byCommit.set(is.commit, [...(byCommit.get(is.commit) ?? []), is.path])
+      if (is.kind !== 'source') continue
+      const others = byCommit.get(is.commit)
+      if (others === undefined) byCommit.set(is.commit, [is.path])
+      else others.push(is.path)
     }
     const [found, ...others] = byCommit
     if (found === undefined) return null
