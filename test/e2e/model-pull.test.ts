@@ -20,6 +20,7 @@ const smoke = readFileSync(join(repository, 'weights/smoke/smoke.gguf'))
 const repositoryFiles = {
   'config.json': Buffer.from('{}'),
   'tokenizer.json': Buffer.from('{"version":"1.0"}'),
+  'empty.txt': Buffer.alloc(0),
   'model.safetensors': Buffer.alloc(300_000, 1),
   'pytorch_model.bin': Buffer.alloc(310_000, 2),
   'onnx/model.onnx': Buffer.alloc(290_000, 3),
@@ -146,10 +147,10 @@ test('a whole repository comes once, without its weights in other formats; a fil
     const what = `hf:${repositoryName}@${commit}`
     const whole = await pull([what, '--json'], { HF_ENDPOINT: other.url })
     const { files, leftOut } = JSON.parse(whole.stdout) as { files: { path: string }[]; leftOut: { path: string }[] }
-    expect(files.map(({ path }) => path)).toEqual(['config.json', 'tokenizer.json', 'model.safetensors'])
+    expect(files.map(({ path }) => path)).toEqual(['config.json', 'tokenizer.json', 'empty.txt', 'model.safetensors'])
     expect(leftOut.map(({ path }) => path)).toEqual(['pytorch_model.bin', 'onnx/model.onnx'])
     const again = await pull([what], { HF_ENDPOINT: other.url, HF_HUB_OFFLINE: '1' })
-    expect(again.stdout).toMatch(new RegExp(`Already here.*3 files\\.\n {2}.*@${commit}\n`))
+    expect(again.stdout).toMatch(new RegExp(`Already here.*4 files\\.\n {2}.*@${commit}\n`))
   } finally {
     await other.close()
   }

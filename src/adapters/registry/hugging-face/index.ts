@@ -130,7 +130,7 @@ function toPinnedFile(
   const hub = toEndpoint(settings)
   if (is !== null && is !== commit)
     throw new ArtifactError('never', `${hub} was asked for ${repository}@${commit} and has ${is}: nothing was fetched`)
-  if (is === null || digest === null || !Number.isSafeInteger(bytes) || bytes <= 0)
+  if (is === null || digest === null || !Number.isSafeInteger(bytes) || bytes < 0)
     throw new ArtifactError(
       'never',
       `${hub} does not tell the commit, length and digest of ${path}, as Hugging Face does: what it has can't be verified`,
