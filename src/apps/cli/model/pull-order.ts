@@ -25,7 +25,10 @@ export async function toPullOrder(what: string, world: PullWorld): Promise<PullO
     return hubFiles(reading.source, world.registries.find(({ name }) => name === kept) ?? null, world)
   }
   if (reading.ok || /^[./]/.test(what))
-    throw new CliError(`${what} is on this host already. To look at it: holdfast model inspect <path>`, 2)
+    throw new CliError(
+      `${what} is on this host already. To look at it: holdfast model inspect ${what.replace(/^file:|@sha256:.*$/g, '')}`,
+      2,
+    )
   throw new CliError(what.startsWith('hf:') ? `${what}: ${reading.problem}.` : `'${what}': expected ${forms}.`, 2)
 }
 
