@@ -46,7 +46,7 @@ export async function pushFiles<T>(anyPlace: ObjectPlace, order: PushOrder<T>): 
   const place = withPatience(anyPlace, clock)
   const blobs = uniqueBlobs(files)
   const sent = { files: 0, bytes: 0 }
-  let leases: string[] = []
+  const leases: string[] = []
   try {
     for (let round = 1; round <= mostRounds; round++) {
       const leasedAt = clock.now().getTime()
@@ -54,8 +54,6 @@ export async function pushFiles<T>(anyPlace: ObjectPlace, order: PushOrder<T>): 
       await place.create(lease, toLease(blobs, clock.now()), signal)
       leases.push(lease)
       await untilNobodyPrunes(place, order)
-      for (const earlier of leases.slice(0, -1)) await place.remove(earlier, signal)
-      leases = [lease]
       const missing = await missingBlobs(place, blobs, signal)
       if (missing.length > 0) {
         await send(place, missing, order)
@@ -70,7 +68,7 @@ export async function pushFiles<T>(anyPlace: ObjectPlace, order: PushOrder<T>): 
     }
     throw new ArtifactError('later', `files vanish from ${place.name} while they are pushed: find out who removes them`)
   } finally {
-    // Those of a push that was stopped, too; what stays is pruned a day later.
+    // Those of a push that was stopped, too. Whoever may not remove leaves them: they are pruned a day later.
     for (const lease of leases) await anyPlace.remove(lease, AbortSignal.timeout(lastWordMs)).catch(() => {})
   }
 }

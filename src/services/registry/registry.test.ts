@@ -95,7 +95,7 @@ test('R3 R4 the lease is there before the first blob, names all of them, and set
   }
   await push(watched, folder, () => {
     expect(objects.has(weights) && objects.has(adapter)).toBe(true)
-    expect([...objects.keys()].filter(path => path.startsWith('pushes/'))).toHaveLength(1)
+    expect([...objects.keys()].filter(path => path.startsWith('pushes/'))).toHaveLength(2)
     seen.push('settled')
     return Promise.resolve()
   })
@@ -104,11 +104,13 @@ test('R3 R4 the lease is there before the first blob, names all of them, and set
   expect([...objects.keys()].filter(path => path.startsWith('pushes/'))).toEqual([])
 })
 
-test('R3 a push that fails leaves no lease; R4 blobs that vanish are sent again, and not for ever', async () => {
+test('R3 a push that fails leaves no lease, and one that may not remove succeeds; R4 blobs that vanish are sent again, and not for ever', async () => {
   const { place, objects } = openFakePlace()
   const failing = { ...place, write: () => Promise.reject(new ArtifactError('never', 'no')) }
   await expect(push(failing)).rejects.toThrow('no')
   expect([...objects.keys()]).toEqual([])
+  const addOnly = { ...place, remove: () => Promise.reject(new ArtifactError('never', 'this user may not delete')) }
+  expect(await push(addOnly)).toMatchObject({ sent: { files: 2 } })
   const vanishing: ObjectPlace = { ...place, head: () => Promise.resolve(null) }
   await expect(push(vanishing)).rejects.toThrow(/vanish from memory/)
 })
