@@ -163,6 +163,9 @@ test('what the engine would not load, or is named wrongly, is not published', as
   expect(named.exitCode).toBe(1)
   expect(named.stderr).toContain('the name says q4-k-m, and the file is q8-0')
   expect(named.stderr).toContain('tensorrt-llm does not take it')
+  const pinned = await open('wrong', 0.2, `file:weights/smoke.gguf@sha256:${'0'.repeat(64)}`).model('push', first)
+  expect(pinned.exitCode).toBe(1)
+  expect(pinned.stderr).toContain('the spec says SHA-256 000')
   expect(versions()).toEqual([])
 })
 

@@ -77,12 +77,15 @@ async function untilNobodyPrunes(
   place: ObjectPlace,
   { clock, signal, onProgress }: Pick<PushOrder<unknown>, 'clock' | 'signal' | 'onProgress'>,
 ): Promise<void> {
-  for (;;) {
+  for (let waited = false; ; waited = true) {
     const running: string[] = []
     for await (const { path, modifiedAt } of place.list('prunes/', signal))
       if (clock.now().getTime() - modifiedAt.getTime() < announcedMs) running.push(path)
     const [first] = running
-    if (first === undefined) return
+    if (first === undefined) {
+      if (waited) onProgress({ stage: 'waiting', doneBytes: 0, totalBytes: 0, why: null })
+      return
+    }
     const why = `${place.name} is being pruned (${shown(first)}): waiting until that is over`
     onProgress({ stage: 'waiting', doneBytes: 0, totalBytes: 0, why })
     await clock.pause(lookAgainMs, signal)

@@ -27,6 +27,8 @@ export type LocalArtifact = {
   path: string
   /** `null`: it is no hub's. */
   hub: HubSource | null
+  /** What the spec says that its one file has; `null`: it does not say. */
+  sha256: string | null
 }
 
 const builtinWeights = new URL('../../../../weights/', import.meta.url)
@@ -53,7 +55,7 @@ export async function findArtifact(from: string, surroundings: Surroundings): Pr
   const { source } = reading
   switch (source.kind) {
     case 'file':
-      return fromPath(resolve(surroundings.folder, source.path))
+      return { ...(await fromPath(resolve(surroundings.folder, source.path))), sha256: source.sha256 }
     case 'builtin':
       return fromPath(fileURLToPath(new URL(`${source.name}/${source.name}.gguf`, builtinWeights)))
     case 'hf':
@@ -91,7 +93,7 @@ export async function templateDigest(version: SpecVersion, { folder }: Surroundi
 }
 
 async function fromPath(path: string): Promise<LocalArtifact> {
-  return { from: await openArtifactFiles(path), path, hub: null }
+  return { from: await openArtifactFiles(path), path, hub: null, sha256: null }
 }
 
 async function fromStore(source: HubSource, named: string, env: NodeJS.ProcessEnv): Promise<LocalArtifact> {
@@ -105,7 +107,12 @@ async function fromStore(source: HubSource, named: string, env: NodeJS.ProcessEn
   const folder = store.pathOf(source, '')
   const [first] = wanted
   const from = { ...(await openArtifactFiles(folder, wanted)), name: named }
-  return { from, path: source.file === null || first === undefined ? folder : store.pathOf(source, first), hub: source }
+  return {
+    from,
+    path: source.file === null || first === undefined ? folder : store.pathOf(source, first),
+    hub: source,
+    sha256: null,
+  }
 }
 
 async function filesOf(source: HubSource, store: ReturnType<typeof openArtifactFolder>): Promise<string[] | null> {

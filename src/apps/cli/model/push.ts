@@ -88,6 +88,7 @@ async function publish(version: SpecVersion, job: Job): Promise<0 | 1> {
   await checkLoadable(version, job)
   const onProgress = tellTransfer(process.stderr)
   const digested = await digestFiles(artifact.from, { signal, onProgress })
+  checkPinned(version, { artifact, files: digested })
   const published = await publishVersion(target.place, {
     ...{ version, files: digested, from: artifact.from, newId, clock, signal, onProgress },
     spec: specOf(surroundings),
@@ -135,6 +136,19 @@ async function checkLoadable(version: SpecVersion, { artifact, signal }: Job): P
       `${version.name} is not published: ${problems.join('; ')}. Look at it: holdfast model inspect ${artifact.path}`,
       1,
     )
+}
+
+/** A spec may pin its file: then other bytes are another version. */
+function checkPinned(
+  { name }: SpecVersion,
+  { artifact: { sha256, from }, files: all }: { artifact: LocalArtifact; files: readonly { sha256: string }[] },
+): void {
+  const [file, ...others] = all
+  if (sha256 === null || (file?.sha256 === sha256 && others.length === 0)) return
+  throw new CliError(
+    `${name} is not published: the spec says SHA-256 ${sha256}, and ${from.name} ${others.length > 0 ? `has ${all.length} files` : `has ${file?.sha256}`}. Name the right file, or correct the digest.`,
+    1,
+  )
 }
 
 type Done = Exclude<Published, { outcome: 'taken' }>

@@ -79,6 +79,8 @@ export async function withSignal<T>(stopped: string, work: (signal: AbortSignal)
   try {
     return await work(signal)
   } catch (error) {
+    // Of a line that told how far it was.
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K')
     if (signal.aborted) throw new CliError(`Stopped: ${stopped}.`, 1, { cause: error })
     if (error instanceof ArtifactError) throw new CliError(`${error.message}.`, 1, { cause: error })
     throw error
