@@ -50,6 +50,12 @@ describe('against a live version', () => {
     expect(small.difference?.smallestSeen).toBeCloseTo(0.3)
     expect(small.warnings.join(' ')).toContain('can’t see regressions smaller than 30 points')
     expect(decide(rowsOf(...times(200, [1, 1]))).warnings).toEqual([])
+    expect(small.reasons).toEqual([
+      'every case scores as with the live version; what is rarer than 30 % of cases would not show in so few',
+    ])
+    expect(decide(rowsOf(...times(200, [1, 1]))).reasons.join(' ')).toContain(
+      'no worse than the live version (95 % sure',
+    )
   })
 
   test('V5 a candidate that is surely worse fails, with numbers', () => {

@@ -206,7 +206,10 @@ function notShown(scored: Scored, difference: Difference | null): string[] {
 
 function passedBy(difference: Difference | null): string {
   if (difference === null) return 'nothing differs'
-  const { lower, margin } = difference
+  const { lower, margin, se, smallestSeen } = difference
+  // Nothing varied, so the error says 0: nobody is as sure as that of the cases that were not asked.
+  if (se === 0 && smallestSeen > margin)
+    return `every case scores as with the live version; what is rarer than ${percent(smallestSeen)} of cases would not show in so few`
   const most = lower >= 0 ? 'no worse' : `at most ${points(-lower)} worse`
   return `it is ${most} than the live version (95 % sure; margin ${points(margin)})`
 }

@@ -1,9 +1,9 @@
 /** Agreement: what tables of two raters tell, and how surely. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ac1, agreement, agreementInterval, kappa, seededRandom, spearman, weightedKappa } from './index.ts'
+import { ac1, agreement, agreementInterval, kappa, seededRandom, spearman } from './index.ts'
 
-const measures = [agreement, kappa, weightedKappa, ac1]
+const measures = [agreement, kappa, ac1]
 
 test('S19 raters who always agree have 1, and changing them over changes nothing', () => {
   const cell = fc.integer({ min: 0, max: 40 })
@@ -53,12 +53,6 @@ test('S19 what has no meaning is NaN: no items, or nothing but one class', () =>
     ]),
   ).toBeNaN()
   expect(
-    weightedKappa([
-      [9, 0],
-      [0, 0],
-    ]),
-  ).toBeNaN()
-  expect(
     agreement([
       [9, 0],
       [0, 0],
@@ -70,21 +64,6 @@ test('S19 what has no meaning is NaN: no items, or nothing but one class', () =>
       [0, 0],
     ]),
   ).toBe(1)
-})
-
-test('S19 near misses cost less with quadratic weights', () => {
-  const near = [
-    [10, 5, 0],
-    [5, 10, 5],
-    [0, 5, 10],
-  ]
-  const far = [
-    [10, 0, 5],
-    [5, 10, 5],
-    [5, 0, 10],
-  ]
-  expect(weightedKappa(near)).toBeGreaterThan(kappa(near))
-  expect(weightedKappa(far)).toBeLessThan(weightedKappa(near))
 })
 
 test('S20 a seed gives the same interval again, and it is as wide as theory says', () => {

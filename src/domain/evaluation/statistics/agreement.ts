@@ -13,12 +13,10 @@ export function agreement(table: AgreementTable): number {
  * It collapses when nearly all items are of one class; look at `ac1` then.
  */
 export function kappa(table: AgreementTable): number {
-  return weighted(table, (i, j) => (i === j ? 0 : 1))
-}
-
-/** Cohen's κ with quadratic weights, for scores: 1 − Σ w O / Σ w E, w_ij = (i − j)²/(K − 1)². NaN where `kappa` is. */
-export function weightedKappa(table: AgreementTable): number {
-  return weighted(table, (i, j) => (i - j) ** 2)
+  const n = sizeOf(table)
+  const { rows, columns } = marginsOf(table)
+  const chance = rows.reduce((sum, row, k) => sum + (row / n) * ((columns[k] ?? 0) / n), 0)
+  return chance === 1 ? Number.NaN : (agreement(table) - chance) / (1 - chance)
 }
 
 /**
@@ -34,16 +32,6 @@ export function ac1(table: AgreementTable): number {
   }, 0)
   const expected = chance / (table.length - 1)
   return (agreement(table) - expected) / (1 - expected)
-}
-
-function weighted(table: AgreementTable, weight: (i: number, j: number) => number): number {
-  const n = sizeOf(table)
-  const { rows, columns } = marginsOf(table)
-  const expected = rows.reduce(
-    (sum, row, i) => columns.reduce((inner, column, j) => inner + (weight(i, j) * row * column) / n, sum),
-    0,
-  )
-  return expected === 0 ? Number.NaN : 1 - sumOver(table, weight) / expected
 }
 
 function sizeOf(table: AgreementTable): number {

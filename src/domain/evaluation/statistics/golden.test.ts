@@ -1,15 +1,6 @@
 /** Golden sets: what a difference on the same cases shows, and what it cannot. */
 import { expect, test } from 'vitest'
-import {
-  mcnemar,
-  mde,
-  nonInferior,
-  pairedDifference,
-  predictionPowered,
-  sampleSize,
-  wilson,
-  zeroFailuresBound,
-} from './index.ts'
+import { mcnemar, mde, nonInferior, pairedDifference, sampleSize, wilson, zeroFailuresBound } from './index.ts'
 
 const differences = [0.1, -0.2, 0, 0.3, -0.1, 0.05]
 
@@ -71,12 +62,4 @@ test('S23 the smallest regression a set sees, and the set that sees it', () => {
   expect(sampleSize({ sd: 0.5, difference: 0.05 })).toBe(619)
   expect(mde(0.5 / Math.sqrt(619))).toBeLessThanOrEqual(0.05)
   expect(sampleSize({ sd: 0.5, difference: 0 })).toBe(Infinity)
-})
-
-test('S18 labels take a judge’s bias out; without two of them there is no mean', () => {
-  const judged = [0.8, 0.9, 1, 0.9, 0.8, 1]
-  const labelled = [0.8, 0.9, 1].map(score => ({ judged: score, human: score - 0.3 }))
-  expect(predictionPowered({ judged, labelled, confidence: 0.95 }).mean).toBeCloseTo(0.6, 12)
-  expect(predictionPowered({ judged, labelled: labelled.slice(0, 1), confidence: 0.95 }).mean).toBeNaN()
-  expect(predictionPowered({ judged: [], labelled, confidence: 0.95 }).mean).toBeNaN()
 })

@@ -14,7 +14,6 @@ import random
 import mpmath as mp
 import numpy as np
 import statsmodels.api as sm
-from ppi_py import ppi_mean_ci, ppi_mean_pointestimate
 from scipy import special, stats
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.proportion import proportion_confint
@@ -185,7 +184,6 @@ def agreement_rows():
             "table": table,
             "agreement": float(np.mean(np.array(first) == np.array(second))),
             "kappa": float(cohen_kappa_score(first, second, labels=labels)),
-            "weightedKappa": float(cohen_kappa_score(first, second, labels=labels, weights="quadratic")),
             "ac1": float(gwet(table)),
         })
     return rows
@@ -219,24 +217,6 @@ def paired_rows(draw):
     return rows
 
 
-def prediction_rows(draw):
-    rows = []
-    for n, labelled, bias in [(400, 40, 0.3), (50, 50, 0), (900, 100, -0.2)]:
-        truth = [round(draw.gauss(0.6, 0.2), 3) for _ in range(n + labelled)]
-        judged = [round(value + bias + draw.gauss(0, 0.1), 3) for value in truth]
-        human, both, alone = np.array(truth[n:]), np.array(judged[n:]), np.array(judged[:n])
-        low, high = ppi_mean_ci(human, both, alone, alpha=0.1, lam=1)
-        # The package divides variances by n, these rows by n - 1, as the formula's s2 does.
-        se = float(np.sqrt(np.var(alone, ddof=1) / n + np.var(human - both, ddof=1) / labelled))
-        assert abs((high[0] - low[0]) / (2 * stats.norm.ppf(0.95)) / se - 1) < 0.02
-        rows.append({
-            "judged": alone.tolist(), "labelled": [{"judged": float(f), "human": float(y)} for f, y in zip(both, human)],
-            "mean": float(ppi_mean_pointestimate(human, both, alone, lam=1)[0]), "se": se,
-            "half90": float(stats.norm.ppf(0.95) * se),
-        })
-    return rows
-
-
 def main():
     draw = random.Random(5)
     tables = {
@@ -251,7 +231,6 @@ def main():
         "agreement": agreement_rows(),
         "spearman": spearman_rows(draw),
         "paired": paired_rows(draw),
-        "prediction": prediction_rows(draw),
     }
     text = json.dumps(tables, separators=(",", ":")).replace('"],"', '"],\n"').replace("],[", "],\n[").replace("},{", "},\n{")
     pathlib.Path(__file__).with_name("tables.json").write_text(text + "\n")
