@@ -26,7 +26,9 @@ type Flags = { registry?: string; spec?: string; json?: boolean }
 export function registerVerify(model: Command, io: CliIo): void {
   model
     .command('verify')
-    .description('Read every byte again: does a registry, or this host, still have exactly what was put there?')
+    .description(
+      'Read every byte again, and tell whether a registry, or this host, still has exactly what was put there.',
+    )
     .argument('[what]', 'A version’s name or hf:<owner>/<repository>@<commit>[:<file>] (default: everything).')
     .option('--registry <name>', 'The registry (default: of a version its own; else the weights fetched to this host).')
     .option(...specOption)
