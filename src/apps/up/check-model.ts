@@ -3,7 +3,7 @@ import { ArtifactError, ggufFiles, parseArtifactSource, type HubSource } from '.
 import type { HuggingFace } from '../../adapters/registry/hugging-face/index.ts'
 import type { ArtifactStore } from '../../services/artifact-ports.ts'
 import { CliError } from '../cli/client.ts'
-import { size } from '../size.ts'
+import { size } from '../../domain/size.ts'
 
 export type ModelParts = { hub: HuggingFace; store: Pick<ArtifactStore, 'has'>; signal: AbortSignal }
 

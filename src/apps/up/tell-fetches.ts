@@ -1,7 +1,7 @@
 /** What a person reads about downloads while the service runs: one line that moves on a terminal, plain lines elsewhere. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Fetch } from '../fetches.ts'
-import { size } from '../size.ts'
+import { size } from '../../domain/size.ts'
 
 export type TellParts = {
   read: () => Fetch[]

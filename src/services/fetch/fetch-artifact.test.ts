@@ -289,7 +289,7 @@ test('what does not fit on the disk is not begun, and the message says what to d
     onProgress: () => {},
   }).catch((caught: unknown) => caught)
   expect(error).toMatchObject({ retry: 'later' })
-  expect(String(error)).toMatch(/\/srv\/holdfast has room for 0\.000 GB: free some space there/)
+  expect(String(error)).toMatch(/\/srv\/holdfast has room for 299999 bytes: free some space there/)
   expect(hub.seen.some(({ at }) => at === 'storage')).toBe(false)
 })
 

@@ -1,8 +1,9 @@
 /** Fetch artifact: brings a source's files from a registry into the store, whole and verified, going on after every cut. */
 import { setTimeout as timer } from 'node:timers/promises'
 import { ArtifactError, type PinnedFile } from '../../domain/catalog/index.ts'
+import { size } from '../../domain/size.ts'
 import type { ArtifactPart, ArtifactStore, NamedSource, Registry } from '../artifact-ports.ts'
-import { patiently, type Patience } from './patiently.ts'
+import { patiently, type Patience } from '../patiently.ts'
 import { openSlots, sideBySide } from './side-by-side.ts'
 import { transfer, type RangeSizes } from './transfer.ts'
 
@@ -157,8 +158,8 @@ async function checkSpace(
   if (free.bytes >= missing) return
   throw new ArtifactError(
     'later',
-    `${name} has ${gigabytes(totalBytes)}, of which ${gigabytes(missing)} are missing, and ${free.folder} has room for ` +
-      `${gigabytes(free.bytes)}: free some space there, or set HOLDFAST_HOME to a folder on a larger disk`,
+    `${name} has ${size(totalBytes)}, of which ${size(missing)} are missing, and ${free.folder} has room for ` +
+      `${size(free.bytes)}: free some space there, or set HOLDFAST_HOME to a folder on a larger disk`,
   )
 }
 
@@ -169,7 +170,5 @@ const mismatch = ({ path, repository, commit, bytes, digest }: PinnedFile, hex: 
       `${commit === '' ? '' : `@${commit.slice(0, 8)}`} has ${digest.hex}: they were damaged there, or something in between changes ` +
       `them. Nothing was kept`,
   )
-
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e8 ? 3 : 1)} GB`
 
 const rest = (waitMs: number, signal: AbortSignal): Promise<void> => timer(waitMs, undefined, { signal })

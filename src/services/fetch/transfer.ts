@@ -1,7 +1,7 @@
 /** Transfer: one file's bytes into its part, in ranges side by side where the registry knows ranges, else as one stream. */
 import { ArtifactError, type PinnedFile } from '../../domain/catalog/index.ts'
 import type { ArtifactPart, Extent, Registry } from '../artifact-ports.ts'
-import { patiently, type Patience } from './patiently.ts'
+import { patiently, type Patience } from '../patiently.ts'
 import { sideBySide, type Slots } from './side-by-side.ts'
 import { openWriteBehind, type WriteBehind } from './write-behind.ts'
 

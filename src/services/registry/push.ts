@@ -11,6 +11,7 @@ import {
   type ArtifactFile,
   type PushLease,
 } from '../../domain/catalog/index.ts'
+import { size } from '../../domain/size.ts'
 import { announcedMs } from './announce.ts'
 import { withPatience } from './patience.ts'
 import type { ArtifactFiles, ObjectPlace, RegistryClock } from './ports.ts'
@@ -135,7 +136,7 @@ async function checkSpace(
   if (free === null || free >= totalBytes) return
   throw new ArtifactError(
     'later',
-    `${gigabytes(totalBytes)} of ${shown(name)} are to be sent, and ${place.name} has room for ${gigabytes(free)}: ` +
+    `${size(totalBytes)} of ${shown(name)} are to be sent, and ${place.name} has room for ${size(free)}: ` +
       `free some space there, for instance with 'holdfast model prune'`,
   )
 }
@@ -151,4 +152,3 @@ const uniqueBlobs = (files: readonly ArtifactFile[]): ArtifactFile[] => [
 ]
 
 const sum = (files: readonly ArtifactFile[]): number => files.reduce((total, { bytes }) => total + bytes, 0)
-const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e8 ? 3 : 1)} GB`

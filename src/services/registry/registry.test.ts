@@ -76,7 +76,7 @@ test('R2 each blob is sent once, and not again; one of another length is', async
 
 test('R2 a place without room is told so before the first byte', async () => {
   const fake = openFakePlace({ freeBytes: 20 })
-  await expect(push(fake.place)).rejects.toThrow(/0\.000 GB of a folder .* memory has room for/)
+  await expect(push(fake.place)).rejects.toThrow(/21 bytes of a folder .* memory has room for 20 bytes/)
   expect(paths(fake)).toEqual([])
 })
 

@@ -1,20 +1,11 @@
-/** How far a run is: one line that changes on a terminal, a line for each quarter elsewhere. */
+/** How far a run is: its answers, then the questions to the judge itself. */
 import type { Progress } from '../../../services/evaluate/index.ts'
-
-type Output = { isTTY?: boolean; write: (text: string) => unknown }
+import { tellSteps, type Output } from '../steps.ts'
 
 export function tellProgress(output: Output): (progress: Progress) => void {
-  let told = 0
-  return ({ done, all, what }) => {
-    if (what === 'controls' && done === 1) told = 0
-    const line = what === 'answers' ? `${done} of ${all} answers` : `${done} of ${all} questions to the judge itself`
-    if (output.isTTY === true) {
-      output.write(done === all ? '\r\u001b[K' : `\r\u001b[K${line} …`)
-      return
-    }
-    const quarter = Math.floor((done / all) * 4)
-    if (quarter === told) return
-    told = quarter
-    output.write(`${line}\n`)
-  }
+  const tell = {
+    answers: tellSteps(output, 'answers'),
+    controls: tellSteps(output, 'questions to the judge itself'),
+  } satisfies Record<Progress['what'], unknown>
+  return ({ done, all, what }) => tell[what](done, all)
 }

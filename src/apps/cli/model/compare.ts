@@ -11,7 +11,7 @@ import { wholeNumber } from '../whole-number.ts'
 import { compareGolden, readGoldenSet } from './compare-golden.ts'
 import { renderComparison, type Measured } from './compare-report.ts'
 import { readLocalModel, sayingNo, type LocalModel } from './local-gguf.ts'
-import { tellSteps } from './steps.ts'
+import { tellSteps } from '../steps.ts'
 import { readText } from './text-file.ts'
 
 type Flags = {

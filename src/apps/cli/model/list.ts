@@ -1,7 +1,7 @@
 /** `holdfast model list`: the versions and sources that registries keep. */
 import type { Command } from 'commander'
 import { summarise, type RegistrySummary } from '../../../services/registry/index.ts'
-import { size } from '../../size.ts'
+import { size } from '../../../domain/size.ts'
 import { examples, renderTable, type CliIo } from '../output.ts'
 import {
   chooseRegistry,

@@ -1,7 +1,7 @@
 /** `holdfast model prune`: removes what nothing in a registry names. */
 import type { Command } from 'commander'
 import { prune, type Pruned } from '../../../services/registry/index.ts'
-import { size } from '../../size.ts'
+import { size } from '../../../domain/size.ts'
 import { examples, type CliIo } from '../output.ts'
 import {
   chooseRegistry,
@@ -14,7 +14,7 @@ import {
   withSignal,
   type OpenRegistry,
 } from './registry.ts'
-import { tellSteps } from './steps.ts'
+import { tellSteps } from '../steps.ts'
 
 type Flags = { registry: string; spec?: string; sources?: boolean; yes?: boolean; json?: boolean }
 

@@ -1,7 +1,7 @@
 /** How far a pull is, as people read it: the line that `up` shows, too. */
 import type { FetchProgress } from '../../../services/fetch/index.ts'
 import type { Fetch } from '../../fetches.ts'
-import { size } from '../../size.ts'
+import { size } from '../../../domain/size.ts'
 import { tellFetches } from '../../up/tell-fetches.ts'
 
 /** Of the speed now against what it was. */

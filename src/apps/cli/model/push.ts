@@ -13,7 +13,7 @@ import {
   whyNotLoadable,
   type Published,
 } from '../../../services/registry/index.ts'
-import { size } from '../../size.ts'
+import { size } from '../../../domain/size.ts'
 import { CliError } from '../client.ts'
 import { examples, type CliIo } from '../output.ts'
 import { findArtifact, inFull, templateDigest, versionNamed, type LocalArtifact } from './artifact.ts'

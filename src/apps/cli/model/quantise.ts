@@ -9,13 +9,13 @@ import { openNewFile } from '../../../adapters/new-file/index.ts'
 import { spellQuantisation, toQuantisation, type Quantisation } from '../../../domain/catalog/index.ts'
 import type { Inspection } from '../../../services/inspect-model.ts'
 import { nameForQuantised, quantiseModel, readImportance, type Quantised } from '../../../services/quantise/index.ts'
-import { size } from '../../size.ts'
+import { size } from '../../../domain/size.ts'
 import { CliError } from '../client.ts'
 import { examples, type CliIo } from '../output.ts'
 import { stopOnSignals } from '../stop-on-signals.ts'
 import { wholeNumber } from '../whole-number.ts'
 import { readLocalModel, sayingNo } from './local-gguf.ts'
-import { tellSteps } from './steps.ts'
+import { tellSteps } from '../steps.ts'
 
 type Flags = {
   to: string

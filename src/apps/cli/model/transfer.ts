@@ -1,6 +1,6 @@
 /** How far bytes are: one line that changes on a terminal, a line for each quarter elsewhere. */
 import type { RegistryProgress } from '../../../services/registry/index.ts'
-import { size } from '../../size.ts'
+import { size } from '../../../domain/size.ts'
 
 type Output = { isTTY?: boolean; write: (text: string) => unknown }
 

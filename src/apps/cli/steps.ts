@@ -1,6 +1,6 @@
 /** How far long work is: one line that changes on a terminal, a line for each quarter elsewhere. */
 
-type Output = { isTTY?: boolean; write: (text: string) => unknown }
+export type Output = { isTTY?: boolean; write: (text: string) => unknown }
 
 /** `what`: of what there are so many, as people count them. */
 export function tellSteps(output: Output, what: string): (done: number, all: number) => void {

@@ -1,5 +1,5 @@
 /** Patience: does again what may work soon, after growing waits, until it has failed too often in a row. */
-import { ArtifactError } from '../../domain/catalog/index.ts'
+import { ArtifactError } from '../domain/catalog/index.ts'
 
 export type Patience = {
   signal: AbortSignal
