@@ -28,7 +28,12 @@ export function versionFilesFrom(registry: SpecRegistry, parts: RegistryParts): 
 
 /** The hub's own token is for the hub that the environment names. */
 function settingsOf(registry: SpecRegistry, settings: HubSettings, { env }: RegistryParts): HubSettings {
-  const { url, token } = registry
+  const { url, token, name } = registry
   if (url === undefined && token === undefined) return settings
-  return { ...settings, endpoint: url ?? settings.endpoint, token: registryToken(registry, env) }
+  return {
+    ...settings,
+    endpoint: url ?? settings.endpoint,
+    token: registryToken(registry, env),
+    tokenName: `registry[${name}].token`,
+  }
 }

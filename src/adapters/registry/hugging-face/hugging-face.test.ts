@@ -124,6 +124,8 @@ test('a gated repository says what to do, without a token and with one that may 
   const wrong = await refusal({}, { token: 'hf_wrong' })
   expect(wrong.message).toMatch(/the token in HF_TOKEN may not read it/)
   expect(wrong.message).not.toContain('hf_wrong')
+  const ofRegistry = { token: 'hf_wrong', tokenName: 'registry[mirror].token' }
+  expect((await refusal({}, ofRegistry)).message).toMatch(/the token in registry\[mirror\]\.token may not read it/)
 })
 
 test.each([

@@ -27,19 +27,20 @@ function say(
   const { repository, commit } = source
   const hub = toEndpoint(settings)
   const withToken = settings.token !== null
+  const { tokenName = 'HF_TOKEN' } = settings
   if (code === 'EntryNotFound') return `${repository}@${commit} has no file ${path ?? ''}`.trim()
   if (code === 'RevisionNotFound') return `${repository} has no commit ${commit}: see ${hub}/${repository}/commits/main`
   if (code === 'GatedRepo')
     return withToken
-      ? `${repository} is gated, and the token in HF_TOKEN may not read it: ask for access at ${hub}/${repository}`
-      : `${repository} is gated: ask for access at ${hub}/${repository}, set HF_TOKEN to a token of yours, and start again`
+      ? `${repository} is gated, and the token in ${tokenName} may not read it: ask for access at ${hub}/${repository}`
+      : `${repository} is gated: ask for access at ${hub}/${repository}, set ${tokenName} to a token of yours, and start again`
   // The hub hides which of the two it is.
   if (code === 'RepoNotFound' || status === 401)
     return withToken
-      ? `${hub} has no repository ${repository}, or the token in HF_TOKEN may not read it`
-      : `${hub} has no repository ${repository}, or it is private: then set HF_TOKEN, and start again`
+      ? `${hub} has no repository ${repository}, or the token in ${tokenName} may not read it`
+      : `${hub} has no repository ${repository}, or it is private: then set ${tokenName}, and start again`
   if (status === 404) return `${hub} has no ${repository}@${commit}${path === null ? '' : ` with a file ${path}`}`
-  if (status === 403) return `${hub} does not let ${repository} be read (403${quoted(words)}): see HF_TOKEN`
+  if (status === 403) return `${hub} does not let ${repository} be read (403${quoted(words)}): see ${tokenName}`
   return `${hub} answers ${status}${quoted(words)} for ${repository}@${commit}`
 }
 

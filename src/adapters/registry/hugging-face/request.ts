@@ -4,8 +4,10 @@ import { ArtifactError } from '../../../domain/catalog/index.ts'
 export type HubSettings = {
   /** `HF_ENDPOINT`; `null`: huggingface.co. */
   endpoint: string | null
-  /** `HF_TOKEN`. */
+  /** `HF_TOKEN`, or a registry's. */
   token: string | null
+  /** What people set for it, where that is not `HF_TOKEN`. */
+  tokenName?: string
   /** `HF_HUB_OFFLINE`: nothing is asked. */
   offline: boolean
   /** Longest wait for a head, or for the next byte. */
