@@ -1,5 +1,6 @@
 /** What the process with the library is told to do, and what it answers. Both ends are this program: nothing is parsed. */
 import type { WindowScore } from '../../domain/evaluation/index.ts'
+import type { ScoreOrder } from '../../services/compare/index.ts'
 
 export type Order =
   | {
@@ -14,17 +15,7 @@ export type Order =
       /** Of a file of importance: a mean square of the inputs of each tensor, by its name. */
       importance: ReadonlyMap<string, Float32Array> | null
     }
-  | {
-      do: 'score'
-      reference: string
-      other: string
-      text: string
-      /** Tokens of a window. */
-      context: number
-      /** At most so many windows; `null`: all that the text has. */
-      windows: number | null
-      threads: number
-    }
+  | ({ do: 'score' } & ScoreOrder)
 
 export type Said =
   /** It listens. */
