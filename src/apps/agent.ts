@@ -7,6 +7,7 @@ import { openLog, type Log } from '../adapters/telemetry/index.ts'
 import type { AgentFrame, EngineAssignment } from '../domain/serving/index.ts'
 import { supervise, type Running } from '../services/supervise.ts'
 import { openAgentWeights } from './agent-weights.ts'
+import { engineEnv } from './engine-env.ts'
 import { readEngines, writeEngines, type EngineProcess } from './engines-file.ts'
 import type { Home } from './paths.ts'
 
@@ -106,10 +107,8 @@ export async function runAgent({ home, env, entry, onReady }: AgentOptions, sign
     return spawnIndependent({
       entry,
       role: 'engine',
-      // What reads weights from strangers has no use for what opens registries.
       env: {
-        ...env,
-        ...Object.fromEntries(secretsOfRegistries(assignments).map(name => [name, undefined])),
+        ...engineEnv(env, assignments),
         HOLDFAST_ENGINE: JSON.stringify(assignment),
         HOLDFAST_PARENT_SOCKET: home.parentSocket,
       },
@@ -127,12 +126,6 @@ type Engine = { assignment: EngineAssignment; stop: AbortController; over: Promi
 function isWanted({ assignment, hasWeights = false }: Engine, wanted: EngineAssignment | undefined): boolean {
   if (wanted?.digest !== assignment.digest) return false
   return hasWeights || JSON.stringify(wanted.registry) === JSON.stringify(assignment.registry)
-}
-
-/** The variables that have them. */
-function secretsOfRegistries(assignments: readonly EngineAssignment[]): string[] {
-  const named = assignments.flatMap(({ registry }) => /^\$\{env:(.+)\}$/.exec(registry?.token ?? '')?.[1] ?? [])
-  return ['HF_TOKEN', 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', ...named]
 }
 
 /** An engine that takes nothing more has removed its socket. */

@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { holdLifeline, spawnRole } from '../adapters/processes/index.ts'
 import type { EngineAssignment } from '../domain/serving/index.ts'
 import { replicaId, versionName } from '../domain/units.ts'
+import { engineEnv } from './engine-env.ts'
 import { fetchAtSocket } from './reach-gateway.ts'
 
 export type LocalEngine = {
@@ -31,8 +32,7 @@ export async function startLocalEngine({ entry, env, gguf, context, signal }: Wa
     entry,
     role: 'engine',
     env: {
-      ...env,
-      HF_TOKEN: undefined,
+      ...engineEnv(env, []),
       HOLDFAST_ENGINE: JSON.stringify(assignment),
       HOLDFAST_PARENT_SOCKET: join(folder, 'parent.sock'),
     },

@@ -122,6 +122,19 @@ export function versionIdentity(spec: Spec, version: SpecVersion): string {
   })
 }
 
+/** By what the files hold (SHA-256): where they came from is no part of what a published version is. `chatTemplate` null: the artifact's. */
+export function publishedIdentity(
+  spec: Spec,
+  version: SpecVersion,
+  { artifact, chatTemplate }: { artifact: string; chatTemplate: string | null },
+): string {
+  return versionIdentity(spec, {
+    ...version,
+    artifact: { from: `sha256:${artifact}` },
+    ...(chatTemplate === null ? {} : { chatTemplate: `sha256:${chatTemplate}` }),
+  })
+}
+
 /** Those that a model points at or a release tries, each once, in the spec's order. */
 export function servedVersions(spec: Spec, reality: Reality = {}): SpecVersion[] {
   const served = new Set(

@@ -7,7 +7,7 @@ import {
   versionPath,
   type PublishedVersion,
 } from '../../domain/catalog/index.ts'
-import { identityDifferences, nextFreeName, versionIdentity } from '../../domain/serving/index.ts'
+import { identityDifferences, nextFreeName, publishedIdentity } from '../../domain/serving/index.ts'
 import type { Spec, SpecVersion } from '../../domain/spec/index.ts'
 import type { DigestedFile } from './digest-files.ts'
 import { readVersion, sha256Of } from './documents.ts'
@@ -61,12 +61,7 @@ function toPublished({ spec, version, files, chatTemplate, clock }: PublishOrder
     digest: sha256Of(artifactListing(files)),
     files: files.map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 })),
   }
-  // By what the files hold: where they came from is no part of what a version is.
-  const identity = versionIdentity(spec, {
-    ...version,
-    artifact: { from: `sha256:${artifact.digest}` },
-    ...(chatTemplate === null ? {} : { chatTemplate: `sha256:${chatTemplate}` }),
-  })
+  const identity = publishedIdentity(spec, version, { artifact: artifact.digest, chatTemplate })
   return {
     ...{ schema: 1, name: version.name, digest: sha256Of(identity), identity },
     ...{ from: version.artifact?.from ?? '', artifact, publishedAt: clock.now().toISOString() },

@@ -77,7 +77,10 @@ export async function inFull(
 }
 
 /** SHA-256 of the file that a version has as its chat template; `null`: it has that of its artifact. */
-export async function templateDigest(version: SpecVersion, { folder }: Surroundings): Promise<string | null> {
+export async function templateDigest(
+  version: SpecVersion,
+  { folder }: Pick<Surroundings, 'folder'>,
+): Promise<string | null> {
   if (version.chatTemplate === 'artifact') return null
   const path = resolve(folder, version.chatTemplate)
   try {

@@ -1,7 +1,5 @@
 /** A version by its name: what a registry says that it is, held against what the spec says. */
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import {
   ArtifactError,
   ggufFiles,
@@ -9,10 +7,11 @@ import {
   type HubSource,
   type PublishedVersion,
 } from '../../../domain/catalog/index.ts'
-import { identityDifferences, versionIdentity } from '../../../domain/serving/index.ts'
+import { identityDifferences, publishedIdentity } from '../../../domain/serving/index.ts'
 import type { Spec, SpecRegistry, SpecVersion } from '../../../domain/spec/index.ts'
 import { openRegistrySource, readVersion, type ObjectPlace } from '../../../services/registry/index.ts'
 import { openRegistryPlace } from '../../registries.ts'
+import { templateDigest } from './artifact.ts'
 import type { PullOrder, PullWorld } from './pull-world.ts'
 
 /** In no registry, and the spec says where else its weights are. */
@@ -91,13 +90,8 @@ function withParts(source: HubSource): HubSource {
 type Meaning = PullWorld & { spec: Spec; own: SpecVersion; registry: SpecRegistry }
 
 async function checkMeaning(published: PublishedVersion, { spec, own, registry, folder }: Meaning): Promise<void> {
-  const template = own.chatTemplate === 'artifact' ? null : await digestOf(resolve(folder, own.chatTemplate))
-  const identity = versionIdentity(spec, {
-    ...own,
-    // What the files hold was published; where they come from is compared below.
-    artifact: { from: `sha256:${published.artifact.digest}` },
-    ...(template !== null && { chatTemplate: `sha256:${template}` }),
-  })
+  const chatTemplate = await templateDigest(own, { folder })
+  const identity = publishedIdentity(spec, own, { artifact: published.artifact.digest, chatTemplate })
   const differences = [
     ...(sha256Of(identity) === published.digest ? [] : identityDifferences(published.identity, identity)),
     ...differentSources(published.from, own.artifact?.from ?? ''),
@@ -124,11 +118,4 @@ function hubOf(from: string): HubSource | null {
   return reading.ok && reading.source.kind === 'hf' ? reading.source : null
 }
 
-const sha256Of = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex')
-
-async function digestOf(path: string): Promise<string> {
-  const content = await readFile(path).catch((error: unknown) => {
-    throw new ArtifactError('never', `the chat template ${path} can't be read`, { cause: error })
-  })
-  return sha256Of(content)
-}
+const sha256Of = (text: string): string => createHash('sha256').update(text).digest('hex')

@@ -1,14 +1,11 @@
 /** `holdfast model pull`: brings a model's files to this host, whole and verified, and goes on after every end. */
-import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { openArtifactFolder } from '../../../adapters/artifact-folder/index.ts'
-import { formatProblem, readSpecFile } from '../../../adapters/spec-file/index.ts'
 import { ArtifactError } from '../../../domain/catalog/index.ts'
-import type { Spec, SpecRegistry } from '../../../domain/spec/index.ts'
+import type { SpecRegistry } from '../../../domain/spec/index.ts'
 import { openFetcher } from '../../../services/fetch/index.ts'
 import { homeFolder, openHome } from '../../paths.ts'
-import { registriesOf } from '../../registries.ts'
 import { size } from '../../../domain/size.ts'
 import { CliError } from '../client.ts'
 import { examples, type CliIo } from '../output.ts'
@@ -17,10 +14,9 @@ import { wholeNumber } from '../whole-number.ts'
 import { toPullOrder } from './pull-order.ts'
 import { openPullProgress } from './pull-progress.ts'
 import type { PullOrder } from './pull-world.ts'
+import { readSurroundings, specOption } from './registry.ts'
 
 type PullFlags = { spec?: string; registry?: string; connections: number; json?: boolean }
-
-const usualSpec = 'holdfast.yaml'
 
 export function registerPull(model: Command, io: CliIo): void {
   model
@@ -28,7 +24,7 @@ export function registerPull(model: Command, io: CliIo): void {
     .description('Bring a model’s files to this host, whole and verified, so that a start needs no network.')
     .argument('<model>', 'A version, hf:<owner>/<repository>@<commit>[:<file>], or https://…@sha256:<digest>.')
     .option('--registry <name>', 'The registry of the spec to look in first.')
-    .option('--spec <file>', `The spec (default: ${usualSpec}, if it is there).`)
+    .option(...specOption)
     .option('--connections <n>', 'Connections at once, over all files.', wholeNumber(1, 32), 6)
     .option('--json', 'As JSON.')
     .addHelpText(
@@ -50,9 +46,8 @@ ${examples(
 }
 
 async function runPull(what: string, flags: PullFlags, { env, out }: CliIo): Promise<void> {
-  const { spec, folder, path } = await readSpec(flags.spec)
+  const { spec, folder, path, registries } = await readSurroundings(flags.spec, env)
   const home = openHome(homeFolder(env))
-  const registries = registriesOf(spec, { folder, home: home.root })
   const named = namedIn(registries, flags.registry, path)
   const store = openArtifactFolder(home.artifacts)
   const signal = stopOnSignals()
@@ -149,16 +144,6 @@ function toCliError(error: unknown, { signal, kept }: { signal: AbortSignal; kep
   if (signal.aborted) return new CliError(`Stopped.${goOn}`, 1, { cause: error })
   if (!(error instanceof ArtifactError)) return error
   return new CliError(`${error.message}.${error.retry === 'never' ? '' : goOn}`, 1, { cause: error })
-}
-
-async function readSpec(
-  named: string | undefined,
-): Promise<{ spec: Spec | null; folder: string; path: string | null }> {
-  const path = named ?? (existsSync(usualSpec) ? usualSpec : null)
-  if (path === null) return { spec: null, folder: process.cwd(), path }
-  const read = await readSpecFile(path)
-  if (!read.ok) throw new CliError(read.problems.map(formatProblem).join('\n'), 1)
-  return { spec: read.spec, folder: read.folder, path }
 }
 
 function namedIn(

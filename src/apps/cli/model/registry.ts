@@ -18,6 +18,8 @@ export const registryOption = ['--registry <name>', 'The registry, as the spec n
 
 export type Surroundings = {
   spec: Spec | null
+  /** Where it was read. */
+  path: string | null
   /** What the spec's relative paths start from. */
   folder: string
   registries: SpecRegistry[]
@@ -36,12 +38,13 @@ export async function readSurroundings(path: string | undefined, env: NodeJS.Pro
   const home = homeFolder(env)
   if (path === undefined && !existsSync(usualSpec)) {
     const folder = resolve('.')
-    return { spec: null, folder, registries: registriesOf(null, { folder, home }), env }
+    return { spec: null, path: null, folder, registries: registriesOf(null, { folder, home }), env }
   }
-  const read = await readSpecFile(path ?? usualSpec)
+  const file = path ?? usualSpec
+  const read = await readSpecFile(file)
   if (!read.ok) throw new CliError(read.problems.map(formatProblem).join('\n'), 1)
   const { spec, folder } = read
-  return { spec, folder, registries: registriesOf(spec, { folder, home }), env }
+  return { spec, path: file, folder, registries: registriesOf(spec, { folder, home }), env }
 }
 
 export type OpenRegistry = { registry: SpecRegistry; place: ObjectPlace }
