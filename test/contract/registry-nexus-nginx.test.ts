@@ -6,12 +6,12 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openNexus } from '../../src/adapters/registry/nexus/index.ts'
 import { freePort } from '../support/redis.ts'
+import { untilListening } from '../support/until-listening.ts'
 import { readBytes } from './registry-bytes.ts'
 
 const missing = (process.env['HOLDFAST_MISSING_TOOLS'] ?? '').split(',').includes('nginx')
@@ -30,7 +30,7 @@ describe.skipIf(missing && process.env['CI'] !== 'true')('nginx with DAV', () =>
     const file = join(folder, 'nginx.conf')
     writeFileSync(file, renderNginx(folder, port))
     nginx = spawn('nginx', ['-p', folder, '-c', file, '-e', join(folder, 'error.log')], { stdio: 'inherit' })
-    while (!(await listens(port))) if (nginx.exitCode !== null) throw new Error(`nginx ended with ${nginx.exitCode}`)
+    await untilListening(port, { program: 'nginx', child: nginx })
   })
   afterAll(async () => {
     if (nginx.exitCode === null) {
@@ -120,14 +120,4 @@ http {
   }
 }
 `
-}
-
-async function listens(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  socket.once('connect', () => resolve(true))
-  socket.once('error', () => setTimeout(resolve, 20, false))
-  const does = await promise
-  socket.destroy()
-  return does
 }

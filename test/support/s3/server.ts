@@ -2,10 +2,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, request as requestHttp, type IncomingMessage, type ServerResponse } from 'node:http'
-import { connect, type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pythonWith } from '../python-environment.ts'
 import { freePort } from '../redis.ts'
+import { untilListening } from '../until-listening.ts'
 
 /** `null` where there is no Python; then tests of S3 are skipped by name. */
 export const s3Interpreter = (): string | null =>
@@ -18,9 +19,7 @@ export async function startS3(interpreter: string) {
   const port = await freePort()
   const child = spawn(interpreter, ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' })
   const ended = once(child, 'exit')
-  while (!(await listens(port))) {
-    if (child.exitCode !== null) throw new Error(`moto ended with ${child.exitCode}`)
-  }
+  await untilListening(port, { program: 'moto', child })
   const url = `http://127.0.0.1:${port}`
   const bucket = `${url}/models`
   await fetch(bucket, { method: 'PUT' })
@@ -79,16 +78,4 @@ export async function startWay(to: number) {
       await new Promise(resolve => way.close(resolve))
     },
   }
-}
-
-function listens(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1')
-    const over = (is: boolean): void => {
-      socket.destroy()
-      resolve(is)
-    }
-    socket.once('connect', () => over(true))
-    socket.once('error', () => setTimeout(over, 20, false))
-  })
 }
