@@ -5,7 +5,7 @@ import { bytes, millis } from '../../domain/units.ts'
 import { ClientGone } from '../../services/serve/index.ts'
 
 /** A body that takes longer comes from a stalled or hostile client. */
-const bodyMs = 60_000
+export const bodyMs = 60_000
 /** Pieces that are kept as they came. One of a byte costs hundreds, so a body in such pieces would cost gigabytes. */
 const mostLoose = 256
 
@@ -66,7 +66,8 @@ export const unreadMs = 60_000
 
 /** What of a refused body is read and thrown away, so that its sender gets to read the answer. */
 const mostDiscardedBytes = 256 * 1024 * 1024
-const discardMs = 10_000
+/** And for so long. */
+export const discardMs = 10_000
 
 /**
  * Ends an answer with its last bytes. When the connection ends with it, an unfinished body is read first: to close on

@@ -2,7 +2,7 @@
  * The door: what happens to a connection before HTTP (who it is from, how many it may have, TLS), and what a request
  * has to pass before anything of it is read. Rules D1… in src/domain/edge/SPEC.md; docs/design/0017-the-door.md.
  */
-import type { IncomingMessage, Server } from 'node:http'
+import type { Server } from 'node:http'
 import { createServer as createTcpServer, type Socket } from 'node:net'
 import type { Server as TlsServer, TLSSocket } from 'node:tls'
 import { toSubscriber } from '../../domain/access/index.ts'
@@ -10,6 +10,7 @@ import { openAddressCounts, openTrust, readProxyHeader, type Trust } from '../..
 import type { Fault } from '../../domain/fault.ts'
 import type { Edge } from '../../domain/serving/index.ts'
 import { openCertificates, type Certificates } from './certificates.ts'
+import type { RequestHeaders } from './plain-head.ts'
 
 export type DoorParts = {
   /** As the newest snapshot has it. */
@@ -18,13 +19,16 @@ export type DoorParts = {
   warn: (problem: string) => void
 }
 
+/** What the door looks at of a request. */
+export type Knock = { socket: Socket; headers: RequestHeaders; url?: string | undefined }
+
 export interface Door {
-  /** Stands in front of what the server does with connections. Before it listens. */
-  guard(server: Server): void
+  /** Stands in front of what the server does with connections, which go to `take` from then on. Before it listens. */
+  guard(server: Server, take: (socket: Socket) => void): void
   /** The client's address, as far as it is believed. */
-  clientOf(request: IncomingMessage): string
+  clientOf(knock: Knock): string
   /** Why a request is not let in; `null`: it is. `from`: its client. */
-  refusal(request: IncomingMessage, from: string): Fault | null
+  refusal(knock: Knock, from: string): Fault | null
   /** A second way in for this machine's own user, at a Unix socket: neither TLS nor limits. Resolves when it listens. */
   openLocal(path: string): Promise<void>
   /** How many are open, those of this machine's own user aside. */
@@ -72,17 +76,13 @@ export function openDoor({ edge, warn }: DoorParts): Door {
   /** Of the newest certificate that worked. */
   let tlsServer: TlsServer | null = null
   let server: Server | null = null
-  let toHttp: (socket: Socket) => void = socket => socket.destroy()
+  let take: (socket: Socket) => void = socket => socket.destroy()
 
   return { guard, clientOf, refusal, openLocal, connections: () => open }
 
-  function guard(guarded: Server): void {
+  function guard(guarded: Server, taker: (socket: Socket) => void): void {
     server = guarded
-    const listeners = guarded.listeners('connection')
-    guarded.removeAllListeners('connection')
-    toHttp = socket => {
-      for (const listener of listeners) Reflect.apply(listener, guarded, [socket])
-    }
+    take = taker
     guarded.on('connection', onConnection)
     // It also calls this when it closes: those that did not come as far as HTTP are idle too.
     const closeIdle = guarded.closeIdleConnections.bind(guarded)
@@ -161,7 +161,7 @@ export function openDoor({ edge, warn }: DoorParts): Door {
     const { tls } = edge()
     if (tls === null) {
       known.set(socket, who)
-      toHttp(socket)
+      take(socket)
       return
     }
     followFiles(tls)
@@ -229,22 +229,22 @@ export function openDoor({ edge, warn }: DoorParts): Door {
     // From here on HTTP's own times hold.
     waiting.delete(raw)
     known.set(socket, { address, isTrusted: trustNow().isTrusted(address), isVerified: socket.authorized })
-    toHttp(socket)
+    take(socket)
   }
 
-  function clientOf(request: IncomingMessage): string {
-    const who = known.get(request.socket)
-    if (who === undefined) return request.socket.remoteAddress ?? ''
+  function clientOf(knock: Knock): string {
+    const who = known.get(knock.socket)
+    if (who === undefined) return knock.socket.remoteAddress ?? ''
     if (!who.isTrusted) return who.address
-    const forwarded = request.headers['x-forwarded-for']
+    const forwarded = knock.headers['x-forwarded-for']
     return trustNow().clientOf(who.address, Array.isArray(forwarded) ? forwarded.join(',') : forwarded)
   }
 
-  function refusal(request: IncomingMessage, from: string): Fault | null {
+  function refusal(knock: Knock, from: string): Fault | null {
     const { tls, perAddress } = edge()
     if (tls === null && perAddress.requestsPerMinute === null) return null
-    if (isHealth(request.url ?? '')) return null
-    const who = known.get(request.socket)
+    if (isHealth(knock.url ?? '')) return null
+    const who = known.get(knock.socket)
     if (tls !== null && tls.clientCa !== null && who?.isVerified === false)
       return { kind: 'client-certificate-required' }
     const limit = perAddress.requestsPerMinute
@@ -262,7 +262,7 @@ export function openDoor({ edge, warn }: DoorParts): Door {
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
       known.set(socket, { address: '127.0.0.1', isTrusted: false, isVerified: true })
-      toHttp(socket)
+      take(socket)
     })
     server?.once('close', () => {
       local.close()

@@ -1,15 +1,21 @@
 /** The gateway's front: node:http, its limits, and which path goes where. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { renderFault, type Surface } from '../../domain/dialect/index.ts'
-import { FaultError, toHttp, type Fault } from '../../domain/fault.ts'
-import type { ModelPath } from '../../domain/serving/index.ts'
-import { instant, type RequestId } from '../../domain/units.ts'
+import type { Surface } from '../../domain/dialect/index.ts'
+import { FaultError, type Fault } from '../../domain/fault.ts'
+import type { RequestId } from '../../domain/units.ts'
 import { ClientGone, type Exchange, type ReadBody, type Serve } from '../../services/serve/index.ts'
+import { answerOf } from './answer-of.ts'
 import { endAnswer, readBody } from './body.ts'
 import { openDoor, type DoorParts } from './door.ts'
+import { openLane, type Lane } from './lane.ts'
+import { firstByteMs } from './lane-connection.ts'
+import { keepAliveMs } from './lane-reply.ts'
+import { modelPaths, surfaceOf } from './model-paths.ts'
+import { mostHeadBytes, mostHeaders } from './plain-head.ts'
 import { HttpReply } from './reply.ts'
 import { makeRequestId } from './request-id.ts'
+import { keyOf, toExchange, type ExchangeParts } from './to-exchange.ts'
 
 /** An answer that is ready at once. A string goes out as plain text, anything else as JSON. */
 export type Plain = { status: number; body: unknown; contentType?: string }
@@ -54,46 +60,15 @@ export type Http = {
   connections(): number
 }
 
-const belowV1: readonly ModelPath[] = [
-  'chat/completions',
-  'completions',
-  'embeddings',
-  'responses',
-  'messages',
-  'messages/count_tokens',
-  'rerank',
-  'tokenize',
-  'audio/transcriptions',
-  'audio/speech',
-]
-
-const surfaces: { readonly [P in ModelPath]?: Surface } = {
-  'messages': 'anthropic',
-  'messages/count_tokens': 'anthropic',
-  'responses': 'responses',
-}
-
-/** Each also without the /v1, as clients send it whose base URL lacks it. */
-const modelPaths = new Map<string, ModelPath>([
-  ...belowV1.flatMap((path): [string, ModelPath][] => [
-    [`/v1/${path}`, path],
-    [`/${path}`, path],
-  ]),
-  ['/v2/rerank', 'rerank'],
-])
-
-/** Longer than any client's own name for a request has to be. */
-const clientIdCharacters = 128
-
 /** Not listening yet. */
 export function openHttp(parts: HttpParts): Http {
   const server = createServer(
     {
-      maxHeaderSize: 16 * 1024,
-      headersTimeout: 10_000,
+      maxHeaderSize: mostHeadBytes,
+      headersTimeout: firstByteMs,
       requestTimeout: 90_000,
       // Longer than the 60–75 s for which proxies in front keep theirs: the side that reuses should be the one that closes.
-      keepAliveTimeout: 90_000,
+      keepAliveTimeout: keepAliveMs,
       connectionsCheckingInterval: 1_000,
       noDelay: true,
       // Ours says so as JSON.
@@ -101,15 +76,18 @@ export function openHttp(parts: HttpParts): Http {
     },
     (request, response) => onRequest(request, response),
   )
-  server.maxHeadersCount = 100
-  server.on('clientError', (error: Error, socket: Socket) => {
+  server.maxHeadersCount = mostHeaders
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (ending.has(socket)) socket.end()
-    else onClientError(error, socket)
+    else refuseUnparsed(error.code ?? null, socket)
   })
   server.on('checkExpectation', onRequest)
   const door = openDoor(parts)
   const ending = new WeakSet<Socket>()
-  door.guard(server)
+  const toNode = ownConnections(server)
+  const lane = openLane({ ...parts, ...door, toNode, refuse: refuseUnparsed })
+  door.guard(server, lane.take)
+  alsoClose(server, lane)
   return { server, openLocal: door.openLocal, connections: door.connections }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -146,9 +124,7 @@ export function openHttp(parts: HttpParts): Http {
     if (modelPath !== undefined) {
       requireMethod({ method, path, allowed: ['POST'] })
       // It answers every fault itself: what comes here would else end the process.
-      parts
-        .serve(toExchange({ request, response, id, from, path, modelPath }))
-        .catch(error => fail(error, response, id))
+      parts.serve(exchangeOver({ id, path, modelPath, from }, response)).catch(error => fail(error, response, id))
       return
     }
     if (parts.relayed.includes(path.split('/', 2)[1] ?? '') || parts.relayed.includes(path)) {
@@ -158,7 +134,7 @@ export function openHttp(parts: HttpParts): Http {
     const route = plainRoute(path)
     if (route === undefined) throw new FaultError({ kind: 'route-unknown', method, path: path.slice(0, 200) })
     requireMethod({ method, path, allowed: route.only ?? ['GET', 'HEAD', ...(route.methods ?? [])] })
-    const asked = { id, method, key: keyOf(request), path, from, surface: surfaceOf(request) }
+    const asked = { id, method, key: keyOf(request.headers), path, from, surface: surfaceOf(url, request.headers) }
     answerPlain(route.answer({ ...asked, readBody: limit => readBody(request, limit) }), response, id)
   }
 
@@ -189,68 +165,20 @@ export function openHttp(parts: HttpParts): Http {
 
 const ignore = (): void => {}
 
-const noFlags: readonly string[] = []
-
-type ExchangeParts = {
-  request: IncomingMessage
-  response: ServerResponse
-  id: RequestId
-  from: string
-  path: string
-  modelPath: ModelPath
-}
-
-function toExchange({ request, response, id, from, path, modelPath }: ExchangeParts): Exchange {
-  const clientId = request.headers['x-request-id']
+/** The exchange of a request that node:http parsed; it hears of a client that leaves. */
+function exchangeOver(
+  parts: Omit<ExchangeParts, 'headers' | 'declaredBytes' | 'reply' | 'readBody'>,
+  response: ServerResponse,
+): Exchange {
+  const { req: request } = response
   const declared = Number(request.headers['content-length'])
-  const exchange: Exchange = {
-    id,
-    head: {
-      path: modelPath,
-      surface: surfaces[modelPath] ?? 'openai',
-      route: path,
-      key: keyOf(request),
-      clientId: typeof clientId === 'string' ? clientId.slice(0, clientIdCharacters) : null,
-      from,
-      declaredBytes: Number.isFinite(declared) ? declared : null,
-      contentType: request.headers['content-type'] ?? '',
-      conversation: conversationOf(request),
-      user: userOf(request),
-    },
+  const exchange = toExchange({
+    ...parts,
+    headers: request.headers,
+    declaredBytes: Number.isFinite(declared) ? declared : null,
     reply: new HttpReply(response),
     readBody: limit => readBody(request, limit),
-    arrivedAt: instant(Date.now()),
-    startedMs: performance.now(),
-    gone: false,
-    interrupt: null,
-    principal: null,
-    priority: 'normal',
-    ask: null,
-    form: null,
-    translator: null,
-    stream: null,
-    flags: noFlags,
-    model: null,
-    answering: null,
-    version: null,
-    mark: null,
-    replica: null,
-    attempts: 0,
-    opened: false,
-    choice: null,
-    waitedMs: null,
-    gpuMs: null,
-    limitHeaders: {},
-    firstByteMs: null,
-    inputTokens: null,
-    outputTokens: null,
-    pieces: 0,
-    estimatedTokens: null,
-    lastHead: null,
-    lastBytes: null,
-    tee: null,
-    onEnded: null,
-  }
+  })
   response.on('close', () => {
     if (response.writableFinished) return
     exchange.gone = true
@@ -290,35 +218,6 @@ function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
   return hosts > 1
 }
 
-/** `Authorization: Bearer`, or `x-api-key` as Anthropic's clients send it. */
-function keyOf(request: IncomingMessage): string | null {
-  const { authorization } = request.headers
-  if (authorization !== undefined) {
-    const match = /^bearer +(\S+) *$/i.exec(authorization)
-    return match?.[1] ?? null
-  }
-  const key = request.headers['x-api-key']
-  return typeof key === 'string' && key !== '' ? key : null
-}
-
-/** Ours, or OpenWebUI's name for its chat. */
-function conversationOf({ headers }: IncomingMessage): string | null {
-  const named = headers['x-holdfast-conversation'] ?? headers['x-openwebui-chat-id']
-  return typeof named === 'string' && named !== '' ? named.slice(0, clientIdCharacters) : null
-}
-
-/** OpenWebUI's name for the person who asks, where it is told to pass it on. */
-function userOf({ headers }: IncomingMessage): string | null {
-  const named = headers['x-openwebui-user-id']
-  return typeof named === 'string' && named !== '' ? named.slice(0, clientIdCharacters) : null
-}
-
-/** Anthropic's clients name the version of their API on every request, and have a route that is theirs alone. */
-function surfaceOf({ headers, url = '/' }: IncomingMessage): Surface {
-  if (/^(\/v1)?\/messages(?![^/?])/.test(url)) return 'anthropic'
-  return headers['anthropic-version'] === undefined ? 'openai' : 'anthropic'
-}
-
 function requireMethod({ method, path, allowed }: { method: string; path: string; allowed: readonly string[] }): void {
   if (!allowed.includes(method)) throw new FaultError({ kind: 'method-not-allowed', method, path, allowed })
 }
@@ -339,28 +238,43 @@ export function sendFault(response: ServerResponse, fault: Fault, id: RequestId)
     response.destroy()
     return
   }
-  const http = toHttp(fault)
-  const { status, retryAfterSeconds } = http
-  const bytes = Buffer.from(JSON.stringify(renderFault(surfaceOf(response.req), http, id)))
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': String(bytes.length),
-    'x-request-id': id,
-    ...http.headers,
-    ...(retryAfterSeconds === null ? {} : { 'retry-after': String(retryAfterSeconds) }),
-    ...(fault.kind === 'method-not-allowed' ? { allow: fault.allowed.join(', ') } : {}),
-  })
-  endAnswer(response, bytes)
+  const { url = '/', headers } = response.req
+  const answer = answerOf(fault, surfaceOf(url, headers), id)
+  response.writeHead(answer.status, answer.headers)
+  endAnswer(response, answer.bytes)
 }
 
-/** What node:http's parser refuses: told in our words, then the connection ends, since its state is unknown. */
-function onClientError(error: Error, socket: Socket): void {
-  if (!socket.writable || (socket.bytesWritten > 0 && !('code' in error))) {
+/** From here on the server takes no connection by itself: it gets those that the answer is called with. */
+function ownConnections(server: Server): (socket: Socket) => void {
+  const listeners = server.listeners('connection')
+  server.removeAllListeners('connection')
+  return socket => {
+    for (const listener of listeners) Reflect.apply(listener, server, [socket])
+  }
+}
+
+/** Whoever closes connections of the server means those of the lane too; it also does so itself when it closes. */
+function alsoClose(server: Server, lane: Lane): void {
+  const closeIdle = server.closeIdleConnections.bind(server)
+  const closeAll = server.closeAllConnections.bind(server)
+  server.closeIdleConnections = () => {
+    closeIdle()
+    lane.closeIdle()
+  }
+  server.closeAllConnections = () => {
+    closeAll()
+    lane.closeAll()
+  }
+  server.on('close', () => lane.close())
+}
+
+/** What no parser takes: told in our words, then the connection ends, since its state is unknown. `code`: Node's, of its error. */
+function refuseUnparsed(code: string | null, socket: Socket): void {
+  if (!socket.writable || (socket.bytesWritten > 0 && code === null)) {
     socket.destroy()
     return
   }
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  const [status, reason, message] = parserRefusals[code] ?? [
+  const [status, reason, message] = parserRefusals[code ?? ''] ?? [
     400,
     'Bad Request',
     'This is not a valid HTTP/1.1 request.',
