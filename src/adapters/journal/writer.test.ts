@@ -169,6 +169,17 @@ test('J13 each role repairs its own epochs', async () => {
   expect(existsSync(join(folder, requests.epoch, 'writer.json'))).toBe(true)
 })
 
+test('J3 a block seals however many lines came before it, of however many turns', async () => {
+  const journal = open({ sealAfterMs: 60_000 })
+  for (let turn = 0; turn < 40; turn++)
+    await Promise.all(Array.from({ length: 10 }, (_, at) => appended(journal, `${turn} ${at}`)))
+  await journal.settle()
+  expect(recordsOf(journal).at(-1)).toMatchObject({ t: 'block', n: 1, lines: 400 })
+  await appended(journal, 'after')
+  await journal.close()
+  expect(await verified()).toMatchObject({ result: 'intact', epochs: [{ blocks: 2, lines: 401, ended: true }] })
+})
+
 test('J5 closing seals what is left and ends the epoch', async () => {
   const journal = open()
   journal.append(record('1'))

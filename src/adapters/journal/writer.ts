@@ -1,5 +1,4 @@
 /** The journal's writer, for gateways and the controller: groups lines by tick, seals and syncs them behind its back. */
-import { randomFillSync } from 'node:crypto'
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FaultError } from '../../domain/fault.ts'
@@ -13,8 +12,10 @@ import type {
   OpenRecord,
 } from '../../domain/journal/index.ts'
 import type { Instant } from '../../domain/units.ts'
-import { newSha256, sha256OfLine } from './digest.ts'
+import { newSha256 } from './digest.ts'
 import { draftName, makeUuid7, segmentName, syncFolder, writerFile } from './layout.ts'
+import { openLines } from './lines.ts'
+import type { Lines } from './lines.ts'
 import { repairJournal } from './repair.ts'
 import { openSegment } from './segment.ts'
 import type { Segment, Write } from './segment.ts'
@@ -84,7 +85,7 @@ export function openJournal({
   let digest = newSha256()
   let unsealed = 0
 
-  let lines: string[] = []
+  const lines = openLines()
   let waiting: (Written | undefined)[] = []
   let scheduled = false
 
@@ -156,35 +157,29 @@ export function openJournal({
 
   function flush(): void {
     scheduled = false
-    const texts = lines
     const acks = waiting
-    lines = []
+    if (acks.length === 0) return
     waiting = []
-    if (texts.length === 0) return
-    if (unwritable || !segment) {
-      failed(new Error('The journal has no segment.'), texts.length)
-      answer(acks)
-      return
-    }
-    const bytes = Buffer.from(texts.length === 1 ? (texts[0] ?? '') : texts.join(''))
-    const { kept, error } = segment.put(bytes)
+    const { kept, error } = segment && !unwritable ? segment.put(lines.unwritten()) : nowhere
+    const count = took(lines, kept)
     if (!error) {
-      took(texts)
       for (const ack of acks) ack?.()
       return
     }
-    const count = linesWithin(texts, kept)
-    if (count > 0) took(texts.slice(0, count))
-    failed(error, texts.length - count)
+    failed(error, acks.length - count)
     for (const ack of acks.slice(0, count)) ack?.()
     answer(acks.slice(count))
   }
 
-  function took(texts: readonly string[]): void {
-    digest.update(texts.length === 1 ? sha256OfLine(texts[0] ?? '') : texts.map(sha256OfLine).join(''))
-    unsealed += texts.length
+  /** So many bytes of what `from` had to write are in the file. */
+  function took(from: Lines, kept: number): number {
+    const count = from.keep(kept)
+    if (count === 0) return 0
+    unsealed += count
+    if (from.due()) digest.update(from.takeDigests())
     ageTimer ??= setTimeout(comeOfAge, segmentAgeMs).unref()
     syncSoon()
+    return count
   }
 
   function syncSoon(): void {
@@ -194,6 +189,7 @@ export function openJournal({
   /** Writes the block of what is unsealed, and goes on in a new segment when this one is full. */
   function sealLines(end: boolean): void {
     if (!segment || unwritable || (unsealed === 0 && !end)) return
+    digest.update(lines.takeDigests())
     const { line, hash } = seal(digest, {
       n: head.n + 1,
       segment: segmentNumber,
@@ -282,11 +278,16 @@ export function openJournal({
   function writeGap(into: Segment): boolean {
     if (lost === 0) return true
     const gap: GapRecord = { t: 'gap', at: lostSince ?? now(), until: now(), lost }
-    const text = render(gap)
-    if (into.put(Buffer.from(text)).error) return false
+    // Not behind the lines of this turn: they are yet to be written.
+    const alone = openLines()
+    alone.add(gap)
+    const { kept, error } = into.put(alone.unwritten())
+    if (error) return false
     lost = 0
     lostSince = null
-    took([text])
+    digest.update(lines.takeDigests())
+    took(alone, kept)
+    digest.update(alone.takeDigests())
     return true
   }
 
@@ -314,7 +315,7 @@ export function openJournal({
       return !unwritable && !unsynced
     },
     append(record, onWritten) {
-      lines.push(render(record))
+      lines.add(record)
       waiting.push(onWritten)
       if (scheduled) return
       scheduled = true
@@ -349,27 +350,4 @@ export function openJournal({
   }
 }
 
-/** How many of `texts` fit whole into their first `bytes`. */
-function linesWithin(texts: readonly string[], bytes: number): number {
-  let count = 0
-  for (let left = bytes; left > 0 && count < texts.length; count++) left -= Buffer.byteLength(texts[count] ?? '')
-  return count
-}
-
-/** Random bytes by the thousand: one call for each line would cost as much as the line. */
-const saltBytes = 16
-const pool = Buffer.alloc(saltBytes * 256)
-let poolAt = pool.length
-
-function salt(): string {
-  if (poolAt === pool.length) {
-    randomFillSync(pool)
-    poolAt = 0
-  }
-  poolAt += saltBytes
-  return pool.toString('base64url', poolAt - saltBytes, poolAt)
-}
-
-/** The salt keeps a line's digest from telling what the line was (J19). */
-const render = (record: OpenRecord | CloseRecord | FeedbackRecord | ActRecord | GapRecord): string =>
-  `${JSON.stringify(record).slice(0, -1)},"salt":"${salt()}"}\n`
+const nowhere = { kept: 0, error: new Error('The journal has no segment.') }
