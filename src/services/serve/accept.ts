@@ -4,7 +4,7 @@ import { openRoster, type Seat } from '../../domain/roster.ts'
 import { millis } from '../../domain/units.ts'
 import type { GatewayLimits } from '../../domain/serving/index.ts'
 import type { Recorder } from './ports.ts'
-import type { Exchange, Stage } from './exchange.ts'
+import type { Exchange, Step } from './exchange.ts'
 
 /** What is being served now: for the limit, for `/metrics`, and for a drain that has to end. */
 export type Gate = ReturnType<typeof openGate>
@@ -44,9 +44,8 @@ export type AcceptParts = {
 const retryAfter = millis(1_000)
 
 export const accept =
-  (gate: Gate, { limits, recorder, stale, mustShed }: AcceptParts): Stage =>
-  next =>
-  async exchange => {
+  (gate: Gate, { limits, recorder, stale, mustShed }: AcceptParts): Step =>
+  (exchange, held) => {
     const tooOld = stale()
     if (tooOld !== null) throw new FaultError({ kind: 'not-ready', why: tooOld })
     if (recorder.mustRefuse) throw new FaultError({ kind: 'journal-full' })
@@ -55,9 +54,5 @@ export const accept =
     if (gate.inFlight >= inFlight) throw new FaultError({ kind: 'overloaded', retryAfter, inFlight })
     if ((exchange.head.declaredBytes ?? 0) > body) throw new FaultError({ kind: 'body-too-large', limit: body })
     const seat = gate.enter(exchange)
-    try {
-      await next(exchange)
-    } finally {
-      gate.leave(seat)
-    }
+    held.push(() => gate.leave(seat))
   }

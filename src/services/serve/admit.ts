@@ -1,5 +1,5 @@
 /** Admit: may this principal use this model, and is there room in its limits and budgets. What is taken here is given back here. */
-import type { Holder, Principal, Priority } from '../../domain/access/index.ts'
+import type { Budget, Holder, Principal, Priority } from '../../domain/access/index.ts'
 import { answerBound, costOf, type Actual } from '../../domain/budgets/index.ts'
 import { FaultError } from '../../domain/fault.ts'
 import {
@@ -21,7 +21,7 @@ import {
 } from '../../domain/units.ts'
 import type { BudgetLease, Budgets, Estimates } from '../budgets/index.ts'
 import type { LimitLease, Limiter, Subject, TokenEstimates } from '../limits/index.ts'
-import { ClientGone, type Exchange, type Stage } from './exchange.ts'
+import { ClientGone, type Exchange, type GiveBack, type Step } from './exchange.ts'
 import { answersInstead, flagsFor } from './flags.ts'
 
 /** The routing table's models, and who may use them. */
@@ -47,88 +47,99 @@ export type AdmitParts = {
   estimates: Estimates
 }
 
-export const admit =
-  ({ permissions, limiter, usual, budgets, estimates }: AdmitParts): Stage =>
-  next =>
-  exchange => {
+export const admit = ({ permissions, limiter, usual, budgets, estimates }: AdmitParts): Step => {
+  return (exchange, held) => {
     const { principal, ask } = exchange
     if (principal === null || ask === null) throw new TypeError('admit comes after authenticate and read')
     const named = permissions.model(ask.model)
     if (named === null) {
-      if (principal.kind === 'admin' && askByVersion(exchange, permissions, ask.model)) return next(exchange)
+      if (principal.kind === 'admin' && askByVersion(exchange, permissions, ask.model)) return
       throw new FaultError({ kind: 'model-unknown', model: ask.model, available: permissions.permitted(principal) })
     }
     if (!permissions.mayUse(principal, named.name))
       throw new FaultError({ kind: 'model-not-permitted', model: named.name })
     const flags = permissions.flags()
-    const model = flags.length === 0 ? named : underFlags(named, flagsFor(principal, flags))
+    const model = flags.length === 0 ? named : underFlags(exchange, named, flagsFor(principal, flags))
     exchange.model = model
     const { holders, priority } = permissions.holders(principal)
     exchange.priority = priority
     const version = permissions.version(model.live)
     const subjects = subjectsOf(model, holders)
-    const paying = holders.flatMap(({ budget, ...holder }) => (budget === null ? [] : [{ ...holder, budget }]))
+    const paying = holders.filter(isPaying)
     // Whom nothing bounds, nothing is counted for.
-    if (version === null || (subjects.length === 0 && paying.length === 0)) return next(exchange)
-    const asked = version
-    const asking = model.name
-
+    if (version === null || (subjects.length === 0 && paying.length === 0)) return
     const prompt = promptTokens(ask)
-    const bound = answerBound(ask)
-    const counted = { characters: prompt * charactersPerToken, maxTokens: bound }
-    const taken = take()
-    return taken instanceof Promise ? taken.then(serve, refused) : serve(taken)
+    const counted: Counted = { model: model.name, version, prompt, bound: answerBound(ask), subjects, paying }
+    const taken = take(exchange, counted)
+    if (!(taken instanceof Promise)) return begin(exchange, held, { ...counted, taken })
+    return taken.then(
+      limits => begin(exchange, held, { ...counted, taken: limits }),
+      error => refuse(exchange, subjects, error),
+    )
+  }
 
-    /** Who may use a model may have what a flag lets answer for it: nobody asked for that one. */
-    function underFlags(asked: ModelRoute, on: readonly FlagRoute[]): ModelRoute {
-      exchange.flags = on.map(({ name }) => name)
-      const instead = answersInstead(on, asked.name)
-      return (instead === null ? null : permissions.model(instead)) ?? asked
-    }
+  /** Who may use a model may have what a flag lets answer for it: nobody asked for that one. */
+  function underFlags(exchange: Exchange, asked: ModelRoute, on: readonly FlagRoute[]): ModelRoute {
+    exchange.flags = on.map(({ name }) => name)
+    const instead = answersInstead(on, asked.name)
+    return (instead === null ? null : permissions.model(instead)) ?? asked
+  }
 
-    function take(): LimitLease | Promise<LimitLease> {
-      try {
-        return limiter.take(subjects, usual.need(asking, counted))
-      } catch (error) {
-        return refused(error)
-      }
-    }
-
-    /** Also who is refused hears what is left. */
-    function refused(error: unknown): never {
-      exchange.limitHeaders = limiter.headers(subjects, exchange.head.surface)
-      throw error
-    }
-
-    async function serve(limits: LimitLease): Promise<void> {
-      exchange.limitHeaders = limits.headers(exchange.head.surface)
-      let budget: BudgetLease | null = null
-      try {
-        // Who left meanwhile has nothing to be counted for.
-        if (exchange.gone) throw new ClientGone()
-        if (paying.length > 0)
-          budget = budgets.reserve(paying, estimates.most(asked, { prompt, bound }), exchange.arrivedAt)
-        await next(exchange)
-      } finally {
-        const used = usedBy(exchange, prompt)
-        if (used !== null && (exchange.inputTokens === null || exchange.outputTokens === null))
-          exchange.estimatedTokens = used.tokens
-        if (used === null) limits.cancel()
-        else limits.settle(used.tokens)
-        limits.release()
-        if (used === null) budget?.cancel()
-        else budget?.settle(used)
-        learn()
-      }
-    }
-
-    function learn(): void {
-      const { inputTokens: input, outputTokens: output, gpuMs, version: answered } = exchange
-      usual.learn(asking, { characters: counted.characters, input, output })
-      if (answered === null || input === null || output === null || gpuMs === null) return
-      estimates.learn(answered, { input, output, gpuMs, bounded: bound !== null })
+  function take(exchange: Exchange, { model, prompt, bound, subjects }: Counted): LimitLease | Promise<LimitLease> {
+    try {
+      return limiter.take(subjects, usual.need(model, { characters: prompt * charactersPerToken, maxTokens: bound }))
+    } catch (error) {
+      return refuse(exchange, subjects, error)
     }
   }
+
+  /** Also who is refused hears what is left. */
+  function refuse(exchange: Exchange, subjects: readonly Subject[], error: unknown): never {
+    exchange.limitHeaders = limiter.headers(subjects, exchange.head.surface)
+    throw error
+  }
+
+  function begin(exchange: Exchange, held: GiveBack[], counted: Counted & { taken: LimitLease }): void {
+    const { taken, paying, version, prompt, bound } = counted
+    exchange.limitHeaders = taken.headers(exchange.head.surface)
+    let budget: BudgetLease | null = null
+    held.push(() => {
+      const used = usedBy(exchange, prompt)
+      if (used !== null && (exchange.inputTokens === null || exchange.outputTokens === null))
+        exchange.estimatedTokens = used.tokens
+      if (used === null) taken.cancel()
+      else taken.settle(used.tokens)
+      taken.release()
+      if (used === null) budget?.cancel()
+      else budget?.settle(used)
+      learn(exchange, counted)
+    })
+    // Who left meanwhile has nothing to be counted for.
+    if (exchange.gone) throw new ClientGone()
+    if (paying.length > 0)
+      budget = budgets.reserve(paying, estimates.most(version, { prompt, bound }), exchange.arrivedAt)
+  }
+
+  function learn({ inputTokens: input, outputTokens: output, gpuMs, version }: Exchange, counted: Counted): void {
+    const { model, prompt, bound } = counted
+    usual.learn(model, { characters: prompt * charactersPerToken, input, output })
+    if (version === null || input === null || output === null || gpuMs === null) return
+    estimates.learn(version, { input, output, gpuMs, bounded: bound !== null })
+  }
+}
+
+/** What a request is counted by. */
+type Counted = {
+  model: ModelName
+  version: VersionRoute
+  prompt: Tokens
+  /** Of its answer; `null`: it sets none. */
+  bound: Tokens | null
+  subjects: readonly Subject[]
+  paying: readonly (Holder & { budget: Budget })[]
+}
+
+const isPaying = (holder: Holder): holder is Holder & { budget: Budget } => holder.budget !== null
 
 /**
  * Administrators may ask a version by its whole name, to compare it with others: outside of any release, and nobody stands in

@@ -4,7 +4,7 @@ import { FaultError } from '../../domain/fault.ts'
 import type { ModelPath } from '../../domain/serving/index.ts'
 import { keyId } from '../../domain/units.ts'
 import { authenticate, type Authenticate, type Authenticated } from './authenticate.ts'
-import { ClientGone, type Exchange } from './exchange.ts'
+import { ClientGone, pipeline, type Exchange } from './exchange.ts'
 
 const found = (scopes: Scopes = unbounded): Authenticated => ({
   ok: true,
@@ -12,7 +12,7 @@ const found = (scopes: Scopes = unbounded): Authenticated => ({
   scopes,
 })
 
-/** Runs the stage alone; the part of an exchange it touches is enough. */
+/** Runs the step alone; the part of an exchange it touches is enough. */
 async function pass(
   lookUp: Authenticate,
   {
@@ -23,8 +23,11 @@ async function pass(
 ) {
   const exchange = { head: { key, path, from: '10.0.0.5' }, principal: null, gone } as unknown as Exchange
   const reached: Exchange[] = []
-  const stage = authenticate(lookUp, () => 1_000)(async one => void reached.push(one))
-  const error = await (async () => stage(exchange))().then(
+  const serve = pipeline(
+    authenticate(lookUp, () => 1_000),
+    one => void reached.push(one),
+  )
+  const error = await serve(exchange).then(
     () => null,
     (thrown: unknown) => thrown,
   )

@@ -4,7 +4,7 @@ import type { KeyRefusal, Principal, Scopes } from '../../domain/access/index.ts
 import { FaultError } from '../../domain/fault.ts'
 import { routeScopeOf } from '../../domain/serving/index.ts'
 import { instant } from '../../domain/units.ts'
-import { ClientGone, type Stage } from './exchange.ts'
+import { ClientGone, type Exchange, type Step } from './exchange.ts'
 
 export type Authenticated = { ok: true; principal: Principal; scopes: Scopes } | { ok: false; why: KeyRefusal }
 
@@ -15,24 +15,24 @@ export type Authenticated = { ok: true; principal: Principal; scopes: Scopes } |
 export type Authenticate = (key: string, now: number) => Authenticated | Promise<Authenticated>
 
 export const authenticate =
-  (lookUp: Authenticate, now: () => number): Stage =>
-  next =>
+  (lookUp: Authenticate, now: () => number): Step =>
   exchange => {
-    const { key, path, from } = exchange.head
+    const { key } = exchange.head
     if (key === null) throw new FaultError({ kind: 'key-missing' })
-    const enter = (found: Authenticated): Promise<void> => {
-      if (!found.ok) throw new FaultError({ kind: 'key-refused', why: found.why })
-      // Known before it is refused, so that the journal says whose request it was.
-      exchange.principal = found.principal
-      const refusal = refuseByScope(found.scopes, { route: routeScopeOf(path), from })
-      if (refusal !== null) throw new FaultError(refusal)
-      return next(exchange)
-    }
     const found = lookUp(key, instant(now()))
-    if (!(found instanceof Promise)) return enter(found)
+    if (!(found instanceof Promise)) return enter(exchange, found)
     return found.then(later => {
       // Who left meanwhile will send no body to wait for.
       if (exchange.gone) throw new ClientGone()
-      return enter(later)
+      enter(exchange, later)
     })
   }
+
+function enter(exchange: Exchange, found: Authenticated): void {
+  if (!found.ok) throw new FaultError({ kind: 'key-refused', why: found.why })
+  const { path, from } = exchange.head
+  // Known before it is refused, so that the journal says whose request it was.
+  exchange.principal = found.principal
+  const refusal = refuseByScope(found.scopes, { route: routeScopeOf(path), from })
+  if (refusal !== null) throw new FaultError(refusal)
+}

@@ -1,4 +1,5 @@
 /** Call: asks a replica, and another one as long as the client has seen no byte of an answer. */
+import type { Principal } from '../../domain/access/index.ts'
 import { FaultError, type Fault } from '../../domain/fault.ts'
 import { prefixBlocks, type Caller, type Retry } from '../../domain/routing/index.ts'
 import {
@@ -7,14 +8,17 @@ import {
   promptTokens,
   toEngineBody,
   toEngineChanges,
+  type Ask,
   type GatewayLimits,
+  type ModelRoute,
   type RoutingStrategy,
+  type VersionRoute,
 } from '../../domain/serving/index.ts'
-import { millis, type ReplicaId } from '../../domain/units.ts'
+import { millis, type ReplicaId, type Tokens } from '../../domain/units.ts'
 import type { Conversations } from './conversations.ts'
-import { ClientGone, describe, ownerOf, type Exchange, type Serve } from './exchange.ts'
+import { ClientGone, ownerOf, principalId, type Exchange, type Serve } from './exchange.ts'
 import type { Fleet } from './fleet.ts'
-import type { EngineRequest, Recorder, Wire, WireRequest } from './ports.ts'
+import type { EngineRequest, Recorder, Repair, Wire, WireRequest } from './ports.ts'
 import { relay } from './relay.ts'
 import type { Replica } from './replica.ts'
 import { mostAttempts } from './route.ts'
@@ -27,22 +31,15 @@ export type CallParts = {
   conversations: Conversations
 }
 
-export const call =
-  ({ fleet, wire, recorder, limits, conversations }: CallParts): Serve =>
-  async exchange => {
-    const { principal, ask, model, answering, version } = exchange
-    if (principal === null || ask === null || model === null || answering === null || version === null)
-      throw new TypeError('call comes after route')
-    const { key, ...who } = describe(exchange)
-    if (key !== null && !exchange.opened) recorder.append({ t: 'open', ...who, key, model: model.name })
-    exchange.opened = true
-
-    const body = ask.plain === undefined ? toEngineBody(ask, answering, version) : null
-    const prompt = promptTokens(ask)
+export const call = ({ fleet, wire, recorder, limits, conversations }: CallParts): Serve => {
+  return async exchange => {
+    const work = workOf(exchange)
+    const { ask, answering, version, prompt } = work
+    if (!exchange.opened) tellBegin(exchange, work)
     const caller = callerOf(exchange, answering.routing)
     const retries = fleet.retries(version.name)
     retries.asked(clock())
-    const tried = new Set<ReplicaId>()
+    const tried: ReplicaId[] = []
     let last: Fault | null = null
     let again: Retry | null = null
     for (let attempts = 0; attempts < mostAttempts; attempts++) {
@@ -50,75 +47,127 @@ export const call =
       if (choice === null) break
       const { replica, reason } = choice
       if (again !== null && !retries.retry(again, clock()).allowed) break
-      tried.add(replica.id)
+      tried.push(replica.id)
       exchange.attempts++
       exchange.replica = replica.id
       exchange.choice = choiceOf(exchange, reason)
+      if (exchange.gone) throw new ClientGone()
+      const lease = fleet.lease(replica)
       try {
-        await attempt(replica)
+        const asking = relayed(exchange, work, replica) ?? rendered(exchange, work, replica)
+        const { request, repair } = asking instanceof Promise ? await asking : asking
+        if (exchange.gone) throw new ClientGone()
+        lease.asked(prompt)
+        const done = relay({ exchange, replica, wire, limits: limits(), request, repair, lease })
+        lease.onGivenUp(() => exchange.interrupt?.(new FaultError({ kind: 'engine-lost', sentBytes: 0 })))
+        await done
+        lease.answered(exchange.inputTokens, ask.stream ? exchange.firstByteMs : null)
+        keep(exchange)
         return
       } catch (error) {
-        if (!(error instanceof FaultError) || exchange.gone) throw error
-        if (exchange.firstByteMs !== null) throw error
-        const mayLeaveOut = exchange.translator?.longestIsAWish === true && body !== null && 'max_tokens' in body
-        if (error.fault.kind === 'context-exceeded' && mayLeaveOut) {
+        if (!(error instanceof FaultError)) throw error
+        lease.failed(error.fault)
+        again = lease.retryIs()
+        if (exchange.gone || exchange.firstByteMs !== null) throw error
+        if (error.fault.kind === 'context-exceeded' && leavesOutLongest(exchange, work)) {
           // Once more of the same replica: as long as what is left of its context.
-          delete body['max_tokens']
-          tried.delete(replica.id)
+          tried.pop()
           exchange.attempts--
           again = null
           continue
         }
         if (!isWorthAnother(error.fault)) throw error
         last = error.fault
-      }
-    }
-    throw new FaultError(last ?? fleet.noReplica(answering, version))
-
-    async function attempt(replica: Replica): Promise<void> {
-      if (exchange.gone) throw new ClientGone()
-      const lease = fleet.lease(replica)
-      try {
-        const { repair, ...asked } = relayed(replica) ?? (await toRequest(replica))
-        const request = { ...asked, requestId: exchange.id, flags: exchange.flags }
-        if (exchange.gone) throw new ClientGone()
-        lease.asked(prompt)
-        const done = relay({ exchange, replica, wire, limits: limits(), request, repair, lease })
-        lease.onGivenUp(() => exchange.interrupt?.(new FaultError({ kind: 'engine-lost', sentBytes: 0 })))
-        await done
-        lease.answered(exchange.inputTokens, ask?.stream === true ? exchange.firstByteMs : null)
-        const kept = exchange.translator?.kept?.() ?? null
-        if (kept !== null && principal !== null) conversations.keep(ownerOf(principal), kept)
-      } catch (error) {
-        if (error instanceof FaultError) lease.failed(error.fault)
-        again = lease.retryIs()
-        throw error
       } finally {
         exchange.gpuMs = millis((exchange.gpuMs ?? 0) + lease.release())
       }
     }
-
-    /** `null`: more has to be changed in it than fields. */
-    function relayed({ dialect }: Replica): Asking | null {
-      if (ask?.plain === undefined || answering === null || version === null) return null
-      const { path, plain } = ask
-      const changes = toEngineChanges(ask, plain, { model: answering, version })
-      if (changes === null) return null
-      const relaying = dialect.relay?.(path, changedFields(plain, changes)) ?? null
-      if (relaying === null) return null
-      const bytes = plain.with({ ...changes, fields: { ...changes.fields, ...relaying.fields } })
-      return { path: relaying.path, repair: relaying.repair, body: bytes, contentType: 'application/json' }
-    }
-
-    async function toRequest({ dialect }: Replica): Promise<Asking> {
-      if (ask === null || answering === null || version === null) throw new TypeError('call comes after route')
-      const whole = body ?? toEngineBody(ask, answering, version)
-      const { body: theirs, path, repair } = dialect.toRequest(ask.path, whole, version.name)
-      return { path, repair, ...(await encode(theirs, exchange)) }
-    }
+    throw new FaultError(last ?? fleet.noReplica(answering, version))
   }
 
-type Asking = Omit<WireRequest, 'requestId' | 'flags'> & Pick<EngineRequest, 'repair'>
+  /** Before an engine is asked, so that a crash leaves a trace of it. */
+  function tellBegin(exchange: Exchange, { ask, model, principal }: Work): void {
+    const named = principal.kind === 'admin' ? null : principal
+    recorder.append({
+      t: 'open',
+      id: exchange.id,
+      at: exchange.arrivedAt,
+      key: principalId(principal),
+      alias: named === null ? null : named.alias,
+      team: named === null ? null : named.team,
+      model: model.name,
+      route: exchange.head.route,
+      stream: ask.stream,
+    })
+    exchange.opened = true
+  }
+
+  /** What a later request may go on from. */
+  function keep({ translator, principal }: Exchange): void {
+    const kept = translator?.kept?.() ?? null
+    if (kept !== null && principal !== null) conversations.keep(ownerOf(principal), kept)
+  }
+}
+
+/** What engines are asked for an exchange, however many of them are. */
+type Work = {
+  principal: Principal
+  ask: Ask
+  model: ModelRoute
+  answering: ModelRoute
+  version: VersionRoute
+  /** `null`: it goes as it came, as long as the engine takes it so. */
+  body: Record<string, unknown> | null
+  prompt: Tokens
+}
+
+function workOf({ principal, ask, model, answering, version }: Exchange): Work {
+  if (principal === null || ask === null || model === null || answering === null || version === null)
+    throw new TypeError('call comes after route')
+  const body = ask.plain === undefined ? toEngineBody(ask, answering, version) : null
+  return { principal, ask, model, answering, version, body, prompt: promptTokens(ask) }
+}
+
+type Asking = { request: WireRequest; repair: Repair | null }
+
+/** `null`: more has to be changed in it than fields. */
+function relayed(exchange: Exchange, { ask, answering, version }: Work, { dialect }: Replica): Asking | null {
+  const { path, plain } = ask
+  if (plain === undefined || dialect.relay === undefined) return null
+  const changes = toEngineChanges(ask, plain, { model: answering, version })
+  if (changes === null) return null
+  const relaying = dialect.relay(path, changedFields(plain, changes))
+  if (relaying === null) return null
+  const fields = relaying.fields === undefined ? changes.fields : { ...changes.fields, ...relaying.fields }
+  const body = plain.with({ fields, firstMessage: changes.firstMessage })
+  return asking(exchange, relaying, { body, contentType: 'application/json' })
+}
+
+/** The body as JSON, or the client's form with the engine's own name for the model. */
+function rendered(
+  exchange: Exchange,
+  { ask, answering, version, body }: Work,
+  { dialect }: Replica,
+): Asking | Promise<Asking> {
+  const whole = body ?? toEngineBody(ask, answering, version)
+  const asked = dialect.toRequest(ask.path, whole, version.name)
+  if (exchange.form === null)
+    return asking(exchange, asked, { body: JSON.stringify(asked.body), contentType: 'application/json' })
+  return encodeForm(asked.body, exchange.form).then(encoded => asking(exchange, asked, encoded))
+}
+
+const asking = (
+  { id, flags }: Exchange,
+  { path, repair }: Pick<EngineRequest, 'path' | 'repair'>,
+  { body, contentType }: Pick<WireRequest, 'body' | 'contentType'>,
+): Asking => ({ request: { path, body, contentType, requestId: id, flags }, repair })
+
+/** The longest answer that a client wishes for is left out when it does not fit, if a wish is all that it was. */
+function leavesOutLongest({ translator }: Exchange, { body }: Work): boolean {
+  if (translator?.longestIsAWish !== true || body === null || !('max_tokens' in body)) return false
+  delete body['max_tokens']
+  return true
+}
 
 /** Why this replica, and for whom it stands in. */
 function choiceOf({ mark, model, answering, version }: Exchange, reason: string): string {
@@ -130,21 +179,22 @@ function choiceOf({ mark, model, answering, version }: Exchange, reason: string)
 /** What a choice of this kind looks at; the rest would cost time for nothing. */
 function callerOf({ principal, ask, head }: Exchange, strategy: RoutingStrategy): Caller {
   if (principal === null || ask === null) throw new TypeError('call comes after admit')
-  const named = head.conversation
-  return {
-    conversation: strategy === 'sticky' ? conversationOf({ named, owner: ownerOf(principal), ask }) : null,
-    prefix: strategy === 'prefix-affinity' ? prefixBlocks(ask.body) : [],
+  switch (strategy) {
+    case 'sticky': {
+      const conversation = conversationOf({ named: head.conversation, owner: ownerOf(principal), ask })
+      return { conversation, prefix: [] }
+    }
+    case 'prefix-affinity':
+      return { conversation: null, prefix: prefixBlocks(ask.body) }
+    case 'least-loaded':
+    case 'round-robin':
+      return anybody
+    default:
+      return strategy satisfies never
   }
 }
 
-/** The bytes an engine gets: the body as JSON, or the client's form with the engine's own name for the model. */
-function encode(
-  body: Record<string, unknown>,
-  { form }: Exchange,
-): Pick<WireRequest, 'body' | 'contentType'> | Promise<Pick<WireRequest, 'body' | 'contentType'>> {
-  if (form !== null) return encodeForm(body, form)
-  return { body: JSON.stringify(body), contentType: 'application/json' }
-}
+const anybody: Caller = { conversation: null, prefix: [] }
 
 async function encodeForm(
   { model }: Record<string, unknown>,

@@ -111,12 +111,28 @@ export type Exchange = {
 /** Serves one exchange. Throws FaultError; nothing between its birth and `record` catches it but to release something. */
 export type Serve = (exchange: Exchange) => Promise<void>
 
-/** One concern of the data plane, wrapped round the next. */
-export type Stage = (next: Serve) => Serve
+/** Gives back what a step took. It must not throw. */
+export type GiveBack = () => void
 
-/** Read from the outside in: the first stage given sees a request first and its end last. */
-export function pipeline(serve: Serve, ...outsideIn: Stage[]): Serve {
-  return outsideIn.reduceRight((next, stage) => stage(next), serve)
+/**
+ * One concern of the data plane. It answers a promise only where it has to wait. What it takes for as long as the request
+ * lasts, it tells `held` how to give back.
+ */
+export type Step = (exchange: Exchange, held: GiveBack[]) => void | Promise<void>
+
+/** Each step once the one before it is done. However it ends, all that was taken is given back, the last first. */
+export function pipeline(...steps: readonly Step[]): Serve {
+  return async exchange => {
+    const held: GiveBack[] = []
+    try {
+      for (const step of steps) {
+        const waiting = step(exchange, held)
+        if (waiting !== undefined) await waiting
+      }
+    } finally {
+      for (let at = held.length - 1; at >= 0; at--) held[at]?.()
+    }
+  }
 }
 
 /** The client left: not a fault, since nobody is there to be told. */
@@ -124,22 +140,6 @@ export class ClientGone extends Error {
   constructor() {
     super('the client left')
     this.name = 'ClientGone'
-  }
-}
-
-/** The part of a journal record that every request has. */
-export function describe(
-  exchange: Exchange,
-): Pick<CloseRecord, 'id' | 'at' | 'key' | 'alias' | 'team' | 'route' | 'stream'> {
-  const { principal } = exchange
-  return {
-    id: exchange.id,
-    at: exchange.arrivedAt,
-    key: principal === null ? null : principalId(principal),
-    alias: principal === null || principal.kind === 'admin' ? null : principal.alias,
-    team: principal === null || principal.kind === 'admin' ? null : principal.team,
-    route: exchange.head.route,
-    stream: exchange.ask?.stream ?? false,
   }
 }
 

@@ -5,6 +5,7 @@ import {
   openRetryBudget,
   openRouting,
   type Caller,
+  type Candidate,
   type RetryBudget,
   type Routing,
 } from '../../domain/routing/index.ts'
@@ -32,6 +33,7 @@ import {
   instant,
   millis,
   tokens,
+  type Instant,
   type Millis,
   type ModelName,
   type ReplicaId,
@@ -39,7 +41,7 @@ import {
 } from '../../domain/units.ts'
 import type { EngineDialect, Probe } from './ports.ts'
 import type { Capacity } from './queue.ts'
-import { leaseOf, newReplica, proven, type Lease, type Replica } from './replica.ts'
+import { newReplica, proven, ReplicaLease, type Lease, type Replica } from './replica.ts'
 
 export type Fleet = ReturnType<typeof openFleet>
 
@@ -50,7 +52,9 @@ export type FleetParts = {
   now(): number
 }
 
-export type Asked = { strategy: RoutingStrategy; caller: Caller; tried: ReadonlySet<ReplicaId> }
+export type Asked = { strategy: RoutingStrategy; caller: Caller; tried: readonly ReplicaId[] }
+
+type FleetCandidate = Candidate & { replica: Replica }
 
 /** What a version has beside its replicas. */
 type Group = { route: VersionRoute; replicas: Replica[]; routing: Routing; retries: RetryBudget }
@@ -111,20 +115,25 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
   ): { replica: Replica; reason: string } | null {
     const group = groups.get(version.name)
     if (group === undefined) return null
-    const candidates = group.replicas.filter(replica => !tried.has(replica.id)).map(toCandidate)
+    const at = instant(now())
+    const candidates: FleetCandidate[] = []
+    for (const replica of group.replicas) if (!tried.includes(replica.id)) candidates.push(toCandidate(replica, at))
     const choice = group.routing.choose(strategy, candidates, caller)
     if (choice === null) return null
     group.routing.given(choice.candidate, caller)
     return { replica: choice.candidate.replica, reason: choice.reason }
   }
 
-  function toCandidate(replica: Replica) {
-    const at = instant(now())
-    const { id, inFlight, load, health } = replica
-    const { weight, backup } = replica.route
+  function toCandidate(replica: Replica, at: Instant): FleetCandidate {
+    const { id, inFlight, load, health, route } = replica
     const places = placesOf(replica)
     return {
-      ...{ replica, id, inFlight, load, weight, backup },
+      replica,
+      id,
+      inFlight,
+      load,
+      weight: route.weight,
+      backup: route.backup,
       standing: standingOf(health, at),
       usableFor: health.state === 'unknown' ? millis(Infinity) : usableFor(health, at),
       places: places === Infinity ? null : places,
@@ -138,22 +147,23 @@ export function openFleet({ dialectOf, secret, now }: FleetParts) {
     const group = groups.get(version)
     if (group === undefined) return { places: 0, mayGrow: false }
     const at = instant(now())
-    const standing = (wanted: Standing, backup: boolean): Replica[] =>
-      group.replicas.filter(({ health, route }) => standingOf(health, at) === wanted && route.backup === backup)
-    const pool = [standing('usable', false), standing('usable', true)].find(({ length }) => length > 0) ?? []
-    let places = 0
-    for (const replica of pool) places += placesOf(replica)
+    let usable: number | null = null
+    let ofBackups: number | null = null
+    let others = 0
+    for (const replica of group.replicas) {
+      const standing = standingOf(replica.health, at)
+      if (standing !== 'usable') others += standing === 'out' ? 0 : 1
+      else if (replica.route.backup) ofBackups = (ofBackups ?? 0) + placesOf(replica)
+      else usable = (usable ?? 0) + placesOf(replica)
+    }
     // Who is tried out, or asked because nobody else is there, is given one at a time.
-    if (pool.length === 0) places = group.replicas.filter(({ health }) => standingOf(health, at) !== 'out').length
-    return { places, mayGrow: group.replicas.some(mayComeBack) }
+    return { places: usable ?? ofBackups ?? others, mayGrow: group.replicas.some(mayComeBack) }
   }
 
+  const leasing = { standing: (replica: Replica): Standing => standingOf(replica.health, instant(now())), note }
+
   function lease(replica: Replica): Lease {
-    return leaseOf(replica, {
-      gpus: groups.get(replica.version)?.route.cost.gpus ?? 1,
-      standing: () => standingOf(replica.health, instant(now())),
-      note: event => note(replica, event),
-    })
+    return new ReplicaLease(replica, groups.get(replica.version)?.route.cost.gpus ?? 1, leasing)
   }
 
   function note(replica: Replica, event: HealthEvent): void {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { bytes, millis } from '../../domain/units.ts'
 import type { GatewayLimits } from '../../domain/serving/index.ts'
-import type { Exchange } from './exchange.ts'
+import { pipeline, type Exchange } from './exchange.ts'
 import { openConversations } from './conversations.ts'
 import { read } from './read.ts'
 
@@ -28,7 +28,7 @@ function exchange(declaredBytes: number | null, more = '') {
 
 test('bodies that are still arriving count against what all may hold, and give their share back', async () => {
   const conversations = openConversations({ mostBytes: 0, keptForMs: 0, now: () => 0 })
-  const serve = read({ limits, conversations }, 3_000)(async () => {})
+  const serve = pipeline(read({ limits, conversations }, 3_000))
   const slow = [exchange(1_000), exchange(null)]
   const running = slow.map(({ exchange: each }) => serve(each))
   await expect(serve(exchange(1_001).exchange)).rejects.toMatchObject({ fault: { kind: 'overloaded' } })
@@ -43,7 +43,7 @@ test('bodies that are still arriving count against what all may hold, and give t
 test('a body of many small values counts for what they take, not for its length', async () => {
   const conversations = openConversations({ mostBytes: 0, keptForMs: 0, now: () => 0 })
   const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
-  const serve = read({ limits, conversations }, 30_000)(() => answered)
+  const serve = pipeline(read({ limits, conversations }, 30_000), () => answered)
   const many = [0, 1].map(() => exchange(800, `,"x":[${'{},'.repeat(200)}0]`))
   const running = many.map(({ exchange: each, arrive }) => {
     arrive()
@@ -61,7 +61,7 @@ test.each([
   const conversations = openConversations({ mostBytes: 0, keptForMs: 0, now: () => 0 })
   const { exchange: each, arrive } = exchange(800, `,"x":${more}`)
   arrive()
-  await expect(read({ limits, conversations })(async () => {})(each)).rejects.toMatchObject({
+  await expect(pipeline(read({ limits, conversations }))(each)).rejects.toMatchObject({
     fault: { kind: 'request-invalid', problem: expect.stringContaining(what) },
   })
 })
@@ -71,7 +71,7 @@ test('what a request goes on from counts as its own body does', async () => {
   const messages = [{ role: 'user' as const, content: 'x'.repeat(100_000) }]
   conversations.keep('admin', { id: 'resp_1', response: {}, turns: { messages, output: [] } })
   const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
-  const serve = read({ limits, conversations }, 150_000)(() => answered)
+  const serve = pipeline(read({ limits, conversations }, 150_000), () => answered)
   const body = Buffer.from('{"model":"m","input":"Hi","previous_response_id":"resp_1"}')
   const running = [0, 1].map(() => {
     const partial: unknown = {

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import { FaultError } from '../../domain/fault.ts'
 import { millis } from '../../domain/units.ts'
 import { parsePlainAsk, type Ask, type GatewayLimits, type ModelPath } from '../../domain/serving/index.ts'
-import type { Stage } from './exchange.ts'
+import type { Exchange, Step } from './exchange.ts'
 import { measureJson, requestSize, type TooMuch } from './json-size.ts'
 import { plainBody } from './plain-body.ts'
 import { readAsk, type ReadAskParts } from './read-ask.ts'
@@ -20,33 +20,35 @@ const retryAfter = millis(1_000)
 
 export type ReadParts = Omit<ReadAskParts, 'reserve'> & { limits: () => GatewayLimits }
 
-export const read = (parts: ReadParts, most = heldBodiesBytes): Stage => {
-  let held = 0
-  return next => async exchange => {
-    const { body: limit, inFlight } = parts.limits()
+export const read = ({ limits, conversations }: ReadParts, most = heldBodiesBytes): Step => {
+  let all = 0
+  return (exchange, held) => {
+    const { body: limit, inFlight } = limits()
     let reserved = 0
     const reserve = (bytes: number): void => {
-      const others = held - reserved
-      if (others > 0 && held + bytes > most) throw new FaultError({ kind: 'overloaded', retryAfter, inFlight })
-      held += bytes
+      const others = all - reserved
+      if (others > 0 && all + bytes > most) throw new FaultError({ kind: 'overloaded', retryAfter, inFlight })
+      all += bytes
       reserved += bytes
     }
-    try {
-      // A body that declares no length may become as long as the limit.
-      reserve(exchange.head.declaredBytes ?? limit)
-      const bytes = await exchange.readBody(limit)
-      if (exchange.head.path === 'audio/transcriptions')
-        exchange.form = await readForm(exchange.head.contentType, bytes)
-      exchange.ask = readPlain(exchange.head.path, bytes, reserve)
-      if (exchange.ask === null) {
-        const body = exchange.form === null ? parseJson(bytes, reserve) : fieldsOf(exchange.form)
-        readAsk(exchange, body, { ...parts, reserve })
-      }
-      await next(exchange)
-    } finally {
-      held -= reserved
-    }
+    held.push(() => {
+      all -= reserved
+    })
+    // A body that declares no length may become as long as the limit.
+    reserve(exchange.head.declaredBytes ?? limit)
+    return exchange.readBody(limit).then(bytes => take(exchange, bytes, { conversations, reserve }))
   }
+}
+
+function take(exchange: Exchange, bytes: Uint8Array, parts: ReadAskParts): void | Promise<void> {
+  const { path, contentType } = exchange.head
+  if (path === 'audio/transcriptions')
+    return readForm(contentType, bytes).then(form => {
+      exchange.form = form
+      readAsk(exchange, fieldsOf(form), parts)
+    })
+  exchange.ask = readPlain(path, bytes, parts.reserve)
+  if (exchange.ask === null) readAsk(exchange, parseJson(bytes, parts.reserve), parts)
 }
 
 /** Most bodies that are written as engines take them; `null`: it has to be parsed. */

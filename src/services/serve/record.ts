@@ -2,12 +2,13 @@
  * Record: the edge. Every end of a request is told to the journal, and only then are the last bytes sent, so that no
  * answered request is ever missing from usage. The one place where a fault becomes an answer.
  */
+import { costOf } from '../../domain/budgets/index.ts'
 import { renderFault } from '../../domain/dialect/index.ts'
 import { FaultError, toHttp, type Fault, type HttpFault } from '../../domain/fault.ts'
 import type { CloseRecord } from '../../domain/journal/index.ts'
 import { millis } from '../../domain/units.ts'
 import { routeHeaders } from './answer.ts'
-import { ClientGone, describe, type Exchange, type Stage } from './exchange.ts'
+import { ClientGone, principalId, type Exchange, type Serve } from './exchange.ts'
 import type { Meter, Recorder, ReportUnexpected } from './ports.ts'
 
 /** nginx's status for a client that left; nobody receives it. */
@@ -18,43 +19,40 @@ type End = Pick<CloseRecord, 'outcome' | 'status' | 'fault'>
 
 export type RecordParts = { recorder: Recorder; meter: Meter; report: ReportUnexpected }
 
-export const record =
-  ({ recorder, meter, report }: RecordParts): Stage =>
-  next =>
-  async exchange => {
-    await close(await run())
-
-    /** Serves the exchange, prepares the answer to a fault, and tells how it ended. */
-    async function run(): Promise<End> {
-      try {
-        await next(exchange)
-        return { outcome: 'ok', status: 200, fault: null }
-      } catch (error) {
-        if (error instanceof ClientGone || exchange.gone)
-          return { outcome: 'cancelled', status: clientLeft, fault: null }
-        if (!(error instanceof FaultError)) report(error, exchange)
-        const fault: Fault = error instanceof FaultError ? error.fault : { kind: 'internal' }
-        const { status } = answerFault(exchange, fault)
-        return { outcome: status < 500 ? 'refused' : 'failed', status, fault: fault.kind }
-      }
+export const record = (serve: Serve, { recorder, meter, report }: RecordParts): Serve => {
+  return async exchange => {
+    let end = ok
+    try {
+      await serve(exchange)
+    } catch (error) {
+      end = endOf(exchange, error)
     }
-
-    async function close(end: End): Promise<void> {
-      const entry = toRecord(exchange, end)
-      meter.finished(entry)
-      const { promise, resolve } = Promise.withResolvers<Error | undefined>()
-      recorder.append(entry, resolve)
-      const unwritten = await promise
-      if (unwritten !== undefined && !exchange.reply.headSent) answerFault(exchange, { kind: 'journal-full' })
-      if (exchange.gone) return
-      if (exchange.lastHead !== null && !exchange.reply.headSent)
-        exchange.reply.head(exchange.lastHead.status, exchange.lastHead.headers)
-      // An end without last words would make what was sent look whole.
-      if (end.fault !== null && exchange.lastBytes === null) exchange.reply.cut()
-      else exchange.reply.end(exchange.lastBytes)
-      exchange.onEnded?.(end.outcome)
-    }
+    const entry = toRecord(exchange, end)
+    meter.finished(entry)
+    const unwritten = await new Promise<Error | undefined>(resolve => recorder.append(entry, resolve))
+    if (unwritten !== undefined && !exchange.reply.headSent) answerFault(exchange, { kind: 'journal-full' })
+    if (!exchange.gone) sendLast(exchange, end)
   }
+
+  /** Prepares the answer to a fault, and tells how the request ended. */
+  function endOf(exchange: Exchange, error: unknown): End {
+    if (error instanceof ClientGone || exchange.gone) return { outcome: 'cancelled', status: clientLeft, fault: null }
+    if (!(error instanceof FaultError)) report(error, exchange)
+    const fault: Fault = error instanceof FaultError ? error.fault : { kind: 'internal' }
+    const { status } = answerFault(exchange, fault)
+    return { outcome: status < 500 ? 'refused' : 'failed', status, fault: fault.kind }
+  }
+}
+
+const ok: End = { outcome: 'ok', status: 200, fault: null }
+
+function sendLast({ reply, lastHead, lastBytes, onEnded }: Exchange, { outcome, fault }: End): void {
+  if (lastHead !== null && !reply.headSent) reply.head(lastHead.status, lastHead.headers)
+  // An end without last words would make what was sent look whole.
+  if (fault !== null && lastBytes === null) reply.cut()
+  else reply.end(lastBytes)
+  onEnded?.(outcome)
+}
 
 /** Prepares a fault's answer: a whole one, or, when a stream is under way, the event that ends it without `[DONE]`. */
 function answerFault(exchange: Exchange, fault: Fault): { status: number } {
@@ -91,35 +89,40 @@ function lastWords({ ask, stream, translator }: Exchange, http: HttpFault): Buff
 }
 
 function toRecord(exchange: Exchange, end: End): CloseRecord {
-  return {
+  const { head, principal, version, gpuMs, firstByteMs, waitedMs, estimatedTokens, mark, flags } = exchange
+  const named = principal === null || principal.kind === 'admin' ? null : principal
+  const entry: CloseRecord = {
     t: 'close',
-    ...describe(exchange),
+    id: exchange.id,
+    at: exchange.arrivedAt,
+    key: principal === null ? null : principalId(principal),
+    alias: named === null ? null : named.alias,
+    team: named === null ? null : named.team,
+    route: head.route,
+    stream: exchange.ask?.stream ?? false,
     model: exchange.model?.name ?? null,
-    version: exchange.version?.name ?? null,
+    version: version?.name ?? null,
     replica: exchange.replica,
-    ...end,
+    outcome: end.outcome,
+    status: end.status,
+    fault: end.fault,
     inputTokens: exchange.inputTokens,
     outputTokens: exchange.outputTokens,
-    ...(exchange.estimatedTokens === null ? {} : { estimatedTokens: exchange.estimatedTokens }),
-    ttftMs: exchange.firstByteMs === null ? null : millis(round(exchange.firstByteMs)),
+    ttftMs: firstByteMs === null ? null : millis(round(firstByteMs)),
     totalMs: millis(round(performance.now() - exchange.startedMs)),
     attempts: exchange.attempts,
-    clientId: exchange.head.clientId,
-    from: exchange.head.from,
+    clientId: head.clientId,
+    from: head.from,
     choice: exchange.choice,
-    waitedMs: exchange.waitedMs === null ? null : millis(round(exchange.waitedMs)),
-    gpuMs: exchange.gpuMs === null ? null : millis(round(exchange.gpuMs)),
-    ...costOf(exchange),
-    ...(exchange.mark === null ? {} : { release: exchange.mark }),
-    ...(exchange.flags.length === 0 ? {} : { flags: exchange.flags }),
+    waitedMs: waitedMs === null ? null : millis(round(waitedMs)),
+    gpuMs: gpuMs === null ? null : millis(round(gpuMs)),
+    cost: gpuMs === null || version === null ? null : costOf(gpuMs, version.cost),
+    currency: gpuMs === null || version === null ? null : version.cost.currency,
   }
-}
-
-/** An hour of the replica, by the part of it that the request took. */
-function costOf({ gpuMs, version }: Exchange): Pick<CloseRecord, 'cost' | 'currency'> {
-  if (gpuMs === null || version === null) return { cost: null, currency: null }
-  const { hourly, gpus, currency } = version.cost
-  return { cost: (gpuMs / gpus / 3_600_000) * hourly, currency }
+  if (estimatedTokens !== null) entry.estimatedTokens = estimatedTokens
+  if (mark !== null) entry.release = mark
+  if (flags.length > 0) entry.flags = flags
+  return entry
 }
 
 /** Tenths of a millisecond are as fine as anybody reads. */

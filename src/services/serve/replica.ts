@@ -1,6 +1,6 @@
 /** A replica as this gateway knows it, and the leases by which requests hold it. */
 import { learnFromRefusal, unknownPlaces, type LearnedPlaces } from '../../domain/admission/index.ts'
-import { openWorkClock, type WorkClock } from '../../domain/budgets/index.ts'
+import { openWorkClock, type Work, type WorkClock } from '../../domain/budgets/index.ts'
 import type { Fault } from '../../domain/fault.ts'
 import { openRoster, type Roster, type Seat } from '../../domain/roster.ts'
 import { retryOf, type Retry } from '../../domain/routing/index.ts'
@@ -76,79 +76,109 @@ export type Lease = {
   release(): Millis
 }
 
+/** What a lease tells the fleet, and asks of it. */
 export type LeaseParts = {
-  gpus: number
-  /** What the replica is at this moment. */
-  standing: () => Standing
-  note: (event: HealthEvent) => void
+  standing(replica: Replica): Standing
+  note(replica: Replica, event: HealthEvent): void
 }
 
-export function leaseOf(replica: Replica, { gpus, standing, note }: LeaseParts): Lease {
-  const as = standing()
-  const of = replica.health.ejections
-  let held = true
-  let waiting: Seat<Tokens> | null = null
-  let giveUp: Seat<() => void> | null = null
-  let begun = false
-  let stretch: { pieces: number; since: Millis; prefilling: boolean } | null = null
-  replica.inFlight++
-  const work = replica.clock.begin(clock())
-  if (as === 'trial') note({ kind: 'trial-began' })
-  const answering = (): void => {
-    if (waiting !== null) replica.waitingPrompts.leave(waiting)
-    if (giveUp !== null) replica.unanswered.leave(giveUp)
+/** Of a stream: its pieces since then, until there are enough to tell how fast they come. */
+type CountedStretch = { pieces: number; since: Millis; prefilling: boolean }
+
+/** A class: there is one for each request, and a closure for each of its verbs costs more than all that they do. */
+export class ReplicaLease implements Lease {
+  readonly #replica: Replica
+  readonly #parts: LeaseParts
+  readonly #as: Standing
+  /** Of the replica's ejections, when it began. */
+  readonly #of: number
+  readonly #work: Work
+  readonly #gpus: number
+  #isHeld = true
+  #waiting: Seat<Tokens> | null = null
+  #unanswered: Seat<() => void> | null = null
+  #begun = false
+  #stretch: CountedStretch | null = null
+
+  constructor(replica: Replica, gpus: number, parts: LeaseParts) {
+    this.#replica = replica
+    this.#parts = parts
+    this.#as = parts.standing(replica)
+    this.#of = replica.health.ejections
+    this.#gpus = gpus
+    replica.inFlight++
+    this.#work = replica.clock.begin(clock())
+    if (this.#as === 'trial') parts.note(replica, { kind: 'trial-began' })
   }
-  const begin = (): void => {
-    begun = true
-    answering()
+
+  asked(prompt: Tokens): void {
+    this.#waiting = this.#replica.waitingPrompts.enter(prompt)
+  }
+
+  piece(): void {
+    const replica = this.#replica
+    replica.pieces++
+    if (!this.#begun) this.#begin()
+    const prefilling = replica.waitingPrompts.size > 0
+    const stretch = this.#stretch
+    if (stretch === null) {
+      this.#stretch = { pieces: 0, since: clock(), prefilling }
+      return
+    }
+    stretch.pieces++
+    stretch.prefilling ||= prefilling
+    if (stretch.pieces < piecesPerStretch) return
+    const { pieces, since } = stretch
+    replica.pace = learnPace(replica.pace, { pieces, took: millis(clock() - since), prefilling: stretch.prefilling })
+    this.#stretch = null
+  }
+
+  paused(): void {
+    this.#stretch = null
+  }
+
+  onGivenUp(listener: () => void): void {
+    this.#unanswered = this.#replica.unanswered.enter(listener)
+  }
+
+  answered(prompt: Tokens | null, waited: Millis | null): void {
+    const replica = this.#replica
+    if (prompt !== null && waited !== null) replica.progress = learnPrefill(replica.progress, prompt, waited)
+    proven(replica, true)
+    this.#parts.note(replica, { kind: 'call-answered', as: this.#as })
+  }
+
+  failed(fault: Fault): void {
+    const replica = this.#replica
+    if (isRefusal(fault))
+      replica.learned = learnFromRefusal(replica.learned, { inFlight: replica.inFlight, at: clock() })
+    const event = eventOf(fault, this.#as)
+    if (event !== null) this.#parts.note(replica, event)
+  }
+
+  retryIs(): Retry {
+    return retryOf(this.#as, this.#parts.standing(this.#replica))
+  }
+
+  release(): Millis {
+    this.#leaveWaiting()
+    if (!this.#isHeld) return millis(0)
+    this.#isHeld = false
+    this.#replica.inFlight--
+    if (this.#as === 'trial') this.#parts.note(this.#replica, { kind: 'trial-ended', of: this.#of })
+    return millis(this.#work.end(clock()) * this.#gpus)
+  }
+
+  #begin(): void {
+    this.#begun = true
+    this.#leaveWaiting()
     // Others need not wait for the end of a long answer to ask it again.
-    if (as === 'trial') note({ kind: 'call-answered', as })
+    if (this.#as === 'trial') this.#parts.note(this.#replica, { kind: 'call-answered', as: this.#as })
   }
-  return {
-    asked(prompt) {
-      waiting = replica.waitingPrompts.enter(prompt)
-    },
-    piece() {
-      replica.pieces++
-      if (!begun) begin()
-      const prefilling = replica.waitingPrompts.size > 0
-      if (stretch === null) {
-        stretch = { pieces: 0, since: clock(), prefilling }
-        return
-      }
-      stretch.pieces++
-      stretch.prefilling ||= prefilling
-      if (stretch.pieces < piecesPerStretch) return
-      const { pieces, since } = stretch
-      replica.pace = learnPace(replica.pace, { pieces, took: millis(clock() - since), prefilling: stretch.prefilling })
-      stretch = null
-    },
-    paused() {
-      stretch = null
-    },
-    onGivenUp(listener) {
-      giveUp = replica.unanswered.enter(listener)
-    },
-    answered(prompt, waited) {
-      if (prompt !== null && waited !== null) replica.progress = learnPrefill(replica.progress, prompt, waited)
-      proven(replica, true)
-      note({ kind: 'call-answered', as })
-    },
-    failed(fault) {
-      if (isRefusal(fault))
-        replica.learned = learnFromRefusal(replica.learned, { inFlight: replica.inFlight, at: clock() })
-      const event = eventOf(fault, as)
-      if (event !== null) note(event)
-    },
-    retryIs: () => retryOf(as, standing()),
-    release() {
-      answering()
-      if (!held) return millis(0)
-      held = false
-      replica.inFlight--
-      if (as === 'trial') note({ kind: 'trial-ended', of })
-      return millis(work.end(clock()) * gpus)
-    },
+
+  #leaveWaiting(): void {
+    if (this.#waiting !== null) this.#replica.waitingPrompts.leave(this.#waiting)
+    if (this.#unanswered !== null) this.#replica.unanswered.leave(this.#unanswered)
   }
 }
 

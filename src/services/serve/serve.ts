@@ -43,14 +43,14 @@ export type ServeParts = {
 
 /** Always resolves: `record` turns whatever happens into an answer and a journal entry. */
 export function openServe(parts: ServeParts): Serve {
-  const { gate } = parts
-  return pipeline(
-    call(parts),
-    record(parts),
-    accept(gate, parts),
-    authenticate(parts.lookUp, parts.now),
-    read(parts),
-    admit(parts),
-    route(parts),
+  return record(
+    pipeline(
+      accept(parts.gate, parts),
+      authenticate(parts.lookUp, parts.now),
+      read(parts),
+      admit(parts),
+      route(call(parts), parts),
+    ),
+    parts,
   )
 }

@@ -13,14 +13,19 @@ export type Mend = {
 
 /** The mends in their order. Made anew for each attempt when one of them keeps count of a stream. */
 export function repairWith(...mends: readonly Mend[]): Repair {
+  const marks: string[] = []
+  for (const mend of mends) for (const mark of mend.marks) marks.push(mark)
   return {
-    // Whole answers have no use for them.
-    get marks() {
-      return mends.flatMap(({ marks }) => marks)
+    // No getter: one of an object's own costs more to make than all the rest here.
+    marks,
+    chunk(chunk) {
+      let mended = chunk
+      for (const mend of mends) mended = mend.chunk?.(mended) ?? mended
+      return mended
     },
-    chunk: chunk => mends.reduce((mended, mend) => mend.chunk?.(mended) ?? mended, chunk),
     whole(answer) {
-      const mended = mends.reduce<unknown>((so, mend) => (mend.whole === undefined ? so : mend.whole(so)), answer)
+      let mended = answer
+      for (const mend of mends) if (mend.whole !== undefined) mended = mend.whole(mended)
       if (isRecord(mended)) return mended
       throw answerFailed('its answer is not a JSON object')
     },
@@ -50,8 +55,13 @@ export function keyMarks(name: string, start: string): string[] {
 export function mapChoices<T>(answer: T, change: (choice: Json) => Json): T {
   const choices = field(answer, 'choices')
   if (!Array.isArray(choices)) return answer
-  const changed = choices.map((choice: unknown) => (isRecord(choice) ? change(choice) : choice))
-  if (changed.every((choice, at) => choice === choices[at])) return answer
+  let isChanged = false
+  const changed = choices.map((choice: unknown) => {
+    const mended = isRecord(choice) ? change(choice) : choice
+    isChanged ||= mended !== choice
+    return mended
+  })
+  if (!isChanged) return answer
   // What has choices is a record, and keeps its other fields.
   return { ...answer, choices: changed }
 }

@@ -56,8 +56,9 @@ export const relay: NonNullable<EngineDialect['relay']> = (path, body) => {
 
 /** But for what a translation of ours notes for engines that know it: a strict address refuses fields it does not know. */
 function withoutOurs(body: Json): Json {
-  const { continue_final_message: goesOn, ...rest } = body
-  return goesOn === undefined ? body : rest
+  if (body['continue_final_message'] === undefined) return body
+  const { continue_final_message: _, ...rest } = body
+  return rest
 }
 
 /**

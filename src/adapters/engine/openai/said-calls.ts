@@ -30,12 +30,14 @@ export function saidCalls(body: Json): Mend[] {
   }
 
   const mend: Mend = {
-    marks: [...keyMarks('content', '"'), ...keyMarks('finish_reason', '"')],
+    marks,
     chunk: chunk => mapChoices(chunk, chunkChoice),
     whole: answer => mapChoices(answer, choice => wholeChoice(choice, tools, most)),
   }
   return [mend]
 }
+
+const marks = [...keyMarks('content', '"'), ...keyMarks('finish_reason', '"')]
 
 /** The same for a body that is not parsed. */
 export const saidCallsOf = (body: PlainFields): Mend[] =>

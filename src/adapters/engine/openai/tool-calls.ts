@@ -29,11 +29,13 @@ export function toolCalls(): Mend {
   }
 
   return {
-    marks: [...keyMarks('tool_calls', '['), ...keyMarks('tool_calls', '{'), ...keyMarks('finish_reason', '"')],
+    marks,
     chunk: chunk => mapChoices(chunk, chunkChoice),
     whole: answer => mapChoices(answer, wholeChoice),
   }
 }
+
+const marks = [...keyMarks('tool_calls', '['), ...keyMarks('tool_calls', '{'), ...keyMarks('finish_reason', '"')]
 
 /** What one delta says of a call. `null` and '': nothing. */
 type Told = { id: string | null; name: string; json: string }
