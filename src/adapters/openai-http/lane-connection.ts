@@ -49,6 +49,7 @@ export class LaneConnection {
   #isFresh = true
   #idleSinceMs = performance.now()
   #isPumping = false
+  #waitsForDrain = false
 
   constructor(socket: Socket, parts: LaneConnectionParts) {
     this.#socket = socket
@@ -123,7 +124,8 @@ export class LaneConnection {
     while (this.#held !== null && this.#call === null && this.#discard === null && this.#socket.writable) {
       // Answers that are not read are not added to.
       if (this.#socket.writableNeedDrain) {
-        this.#socket.once('drain', () => this.#pump())
+        if (!this.#waitsForDrain) this.#socket.once('drain', this.#onDrain)
+        this.#waitsForDrain = true
         break
       }
       const held = this.#held
@@ -139,8 +141,14 @@ export class LaneConnection {
     this.#isPumping = false
   }
 
+  readonly #onDrain = (): void => {
+    this.#waitsForDrain = false
+    this.#pump()
+  }
+
   #handOver(unread: Buffer): void {
     const socket = this.#socket
+    this.#held = null
     socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('error', ignore)
     this.#leave()
     socket.pause()
