@@ -70,20 +70,29 @@ afterAll(async () => {
 })
 
 type Tried = SmugglingCase & RawAnswer
+type Trying = { readMs: number; bytesOf?: (tried: SmugglingCase) => string | string[] }
 
 /** A few at a time. Those that are refused end by themselves; for others a second request would have been answered by then. */
-async function tryAll(at: number, readMs: number): Promise<Tried[]> {
+async function tryAll(at: number, { readMs, bytesOf = ({ bytes }) => bytes }: Trying): Promise<Tried[]> {
   const tried: Tried[] = []
   const left = [...corpus]
   const worker = async (): Promise<void> => {
     for (let next = left.pop(); next !== undefined; next = left.pop()) {
       const isRefused = next.expected === 'refused'
-      tried.push({ ...next, ...(await sendRaw(at, next.bytes, { readMs: isRefused ? 5_000 : readMs })) })
+      tried.push({ ...next, ...(await sendRaw(at, bytesOf(next), { readMs: isRefused ? 5_000 : readMs })) })
     }
   }
   await Promise.all(Array.from({ length: 16 }, worker))
   return tried
 }
+
+const refusals = new Set([400, 431, 501, 505])
+const isRefusal = (status: number): boolean => refusals.has(status)
+const named = (found: Tried[]): string[] =>
+  found.map(({ name, statuses, closed }) => `${name}: ${statuses.join()} ${closed}`)
+
+/** As nearly all clients write it. */
+const plainPost = (content: string): string => rawPost('/v1/chat/completions', chat(content), auth).toString('latin1')
 
 /** Proves that the path from here to the engine's log is whole. */
 async function sendOpenly(at: number, content: string): Promise<void> {
@@ -101,18 +110,15 @@ test('the corpus is as large as it claims, and every case has a name of its own'
 })
 
 test('at the gateway each is refused and its connection ended, or read in the one way there is', async () => {
-  const tried = await tryAll(port, 400)
+  const tried = await tryAll(port, { readMs: 400 })
   const served = tried.filter(({ statuses }) => statuses.length > 1 || statuses.includes(200))
-  const refusals = new Set([400, 431, 501, 505])
   const lax = tried.filter(
-    ({ expected, statuses, closed }) =>
-      expected === 'refused' && !(closed && statuses.every(status => refusals.has(status))),
+    ({ expected, statuses, closed }) => expected === 'refused' && !(closed && statuses.every(isRefusal)),
   )
   // The hidden request is no JSON: the outer one is understood, and refused for that alone.
   const misread = tried.filter(
     ({ expected, statuses, text }) => expected === 'one' && !(statuses[0] === 400 && text.includes('invalid_json')),
   )
-  const named = (found: Tried[]) => found.map(({ name, statuses, closed }) => `${name}: ${statuses.join()} ${closed}`)
   expect({ served: named(served), lax: named(lax), misread: named(misread) }).toEqual({
     served: [],
     lax: [],
@@ -120,6 +126,47 @@ test('at the gateway each is refused and its connection ended, or read in the on
   })
   expect(reached.filter(body => body.includes('smuggled-'))).toEqual([])
   await sendOpenly(port, 'openly-at-the-gateway')
+})
+
+// What is plain is read by one parser and what is not by another: none of these may come between them.
+test('behind a plain request that came with it, each is refused or read as ever, and the plain one is answered', async () => {
+  reached.length = 0
+  const tried = await tryAll(port, { readMs: 400, bytesOf: ({ name, bytes }) => plainPost(`plain-${name}`) + bytes })
+  const wrong = tried.filter(({ expected, statuses: [first, ...others], closed, text }) => {
+    if (first !== 200) return true
+    if (expected === 'one') return others.length !== 1 || !text.includes('invalid_json')
+    return !closed || !others.every(isRefusal)
+  })
+  expect(named(wrong)).toEqual([])
+  expect(reached.toSorted()).toEqual(corpus.map(({ name }) => chat(`plain-${name}`)).toSorted())
+})
+
+test('in front of a plain request that came with it, what is refused takes that one with it, and nothing else does', async () => {
+  reached.length = 0
+  const tried = await tryAll(port, { readMs: 400, bytesOf: ({ name, bytes }) => bytes + plainPost(`plain-${name}`) })
+  const wrong = tried.filter(({ expected, statuses, closed }) =>
+    expected === 'one' ? statuses[0] !== 400 : !closed || !statuses.every(isRefusal),
+  )
+  expect(named(wrong)).toEqual([])
+  // node:http reads nothing behind a request that would go on in another protocol.
+  const readInOneWay = corpus.filter(({ expected, bytes }) => expected === 'one' && !bytes.includes('\r\nupgrade: '))
+  expect(reached.toSorted()).toEqual(readInOneWay.map(({ name }) => chat(`plain-${name}`)).toSorted())
+})
+
+test('between two plain requests, and all of it byte by byte, nothing is served that was hidden or stands behind', async () => {
+  reached.length = 0
+  const tried = await tryAll(port, {
+    readMs: 400,
+    bytesOf: ({ name, bytes }) => [...`${plainPost(`before-${name}`)}${bytes}${plainPost(`behind-${name}`)}`],
+  })
+  expect(named(tried.filter(({ expected, closed }) => expected === 'refused' && !closed))).toEqual([])
+  const mayBeServed = corpus.flatMap(({ name, expected }) =>
+    [`before-${name}`, ...(expected === 'one' ? [`behind-${name}`] : [])].map(chat),
+  )
+  const allowed = new Set(mayBeServed)
+  expect(reached.filter(body => !allowed.has(body))).toEqual([])
+  expect(reached.length).toBe(new Set(reached).size)
+  expect(reached.length).toBeGreaterThan(corpus.length / 2)
 })
 
 describe.skipIf(nginxIsMissing && process.env['CI'] !== 'true')('behind nginx', () => {
@@ -148,7 +195,7 @@ describe.skipIf(nginxIsMissing && process.env['CI'] !== 'true')('behind nginx', 
 
   test('what reaches a model is what nginx itself understood as a request', async () => {
     reached.length = 0
-    await tryAll(proxyPort, 400)
+    await tryAll(proxyPort, { readMs: 400 })
     await sendOpenly(proxyPort, 'openly-behind-nginx')
     const understood = (): string[] =>
       [...readFileSync(join(folder, 'access.log'), 'utf8').matchAll(/smuggled=([\w.-]+) /g)].map(
@@ -162,7 +209,7 @@ describe.skipIf(nginxIsMissing && process.env['CI'] !== 'true')('behind nginx', 
 
   test('requests on connections that nginx keeps to the gateway are not mixed up by any of them', async () => {
     let ended = false
-    const attack = tryAll(proxyPort, 200).finally(() => {
+    const attack = tryAll(proxyPort, { readMs: 200 }).finally(() => {
       ended = true
     })
     let asked = 0

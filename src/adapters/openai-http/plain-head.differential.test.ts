@@ -167,6 +167,7 @@ const name = fc.oneof(
 )
 const meaningful = fc.constantFrom(
   ...['connection: keep-alive', 'Connection: Keep-Alive', 'connection: close', 'connection: te', 'keep-alive: 5'],
+  ...['connection: keep-alive, close', 'connection: close, keep-alive'],
   ...['expect: 100-continue', 'transfer-encoding: chunked', 'upgrade: h2c', 'content-length: 1', 'content-length: 0'],
   ...['host: other', 'proxy-connection: close', 'content-encoding: gzip', 'te: trailers', 'trailer: x'],
 )

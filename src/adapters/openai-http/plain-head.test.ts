@@ -203,6 +203,7 @@ describe('not plain', () => {
       crlf.replaceAll('\r\n', '\r\r\n'),
       crlf.replace(`${line}\r\n`, `${line}\n`),
       crlf.replace('x: y\r\n', 'x: y\n'),
+      head(line, host, length, 'x: y\nauthorization: Bearer a'),
       crlf.replace('x: y\r\n', 'x: y\r'),
       crlf.replace(/\r\n\r\n$/, '\n\n'),
       crlf.replace(/\r\n\r\n$/, '\r\n\n'),
