@@ -167,6 +167,7 @@ export type HealthLimits = {
   canary: Millis | null
 }
 
+/** Times are looked at ten times a second: what is too late by one of them ends up to 100 ms after it. */
 export type GatewayLimits = {
   body: Bytes
   inFlight: number

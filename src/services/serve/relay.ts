@@ -1,10 +1,12 @@
 /** Relay: one attempt at one replica. Its bytes go to the client; the client's leaving goes to it. */
 import { FaultError, type Fault } from '../../domain/fault.ts'
+import type { Seat } from '../../domain/roster.ts'
 import type { GatewayLimits } from '../../domain/serving/index.ts'
-import { millis } from '../../domain/units.ts'
+import type { Millis } from '../../domain/units.ts'
 import type { Answer } from './answer.ts'
+import { openDeadlines, type Deadline } from './deadlines.ts'
 import type { Exchange } from './exchange.ts'
-import type { Repair, Wire, WireCall, WireRequest } from './ports.ts'
+import type { Repair, Wire, WireCall, WireListener, WireRequest } from './ports.ts'
 import { rawAnswer } from './raw-answer.ts'
 import type { Lease, Replica } from './replica.ts'
 import { streamAnswer } from './stream-answer.ts'
@@ -20,147 +22,191 @@ export type RelayParts = {
   lease: Lease
 }
 
+/** Resolves when the answer is complete but for `lastBytes`. Rejects with FaultError or ClientGone; the engine's work has stopped then. */
+export function relay(parts: RelayParts): Promise<void> {
+  return new Promise((resolve, reject) => new Attempt(parts, resolve, reject).begin(parts.wire, parts.request))
+}
+
 /** What of an engine's error is read. */
 const errorBytes = 64 * 1024
 /** How long an engine may take to end a connection whose answer is complete, before it is dropped. */
 const lingerMs = 5_000
+const deadlines = openDeadlines()
 
-/** Resolves when the answer is complete but for `lastBytes`. Rejects with FaultError or ClientGone; the engine's work has stopped then. */
-export function relay({ exchange, replica, wire, limits, request, repair, lease }: RelayParts): Promise<void> {
-  const raw = exchange.ask?.path === 'audio/speech'
-  const stream = raw || exchange.ask?.stream === true
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const answer = openAnswer()
-  const errorBody: Buffer[] = []
-  let errorLength = 0
-  let status = 0
-  let settled = false
-  let ended = false
-  let linger: NodeJS.Timeout | null = null
-  let silence: Extract<Fault, { kind: 'engine-silent' }> = {
-    kind: 'engine-silent',
-    what: stream ? 'first byte' : 'whole answer',
-    waited: stream ? limits.firstByte : limits.request,
-  }
-  const leftMs = Math.max(1, limits.request - (performance.now() - exchange.startedMs))
-  const total = setTimeout(
-    () => stop(new FaultError({ kind: 'engine-silent', what: 'whole answer', waited: limits.request })),
-    leftMs,
-  )
-  let quiet = stream ? setTimeout(onQuiet, limits.firstByte) : null
+/** A class: it owns the attempt's life, one is made for each request, and its fields change with each piece. */
+class Attempt implements WireListener, Deadline {
+  readonly #exchange: Exchange
+  readonly #replica: Replica
+  readonly #limits: GatewayLimits
+  readonly #lease: Lease
+  readonly #resolve: () => void
+  readonly #reject: (error: unknown) => void
+  readonly #stream: boolean
+  readonly #answer: Answer
+  /** When the whole answer is due. */
+  readonly #endMs: number
+  #seat: Seat<Deadline> | null = null
+  #call: WireCall | null = null
+  #status = 0
+  readonly #errorBody: Buffer[] = []
+  #errorLength = 0
+  #begun = false
+  #settled = false
+  #ended = false
+  dueMs: number
 
-  const call: WireCall = wire.post(replica.target, request, {
-    head(code, contentType) {
-      if (settled) return
-      status = code
-      if (code === 200) guard(() => answer.head(contentType))
-    },
-    data(chunk) {
-      if (settled) return true
-      if (status !== 200) return collectError(chunk)
-      return guard(() => onData(chunk)) ?? true
-    },
-    end() {
-      ended = true
-      if (linger !== null) clearTimeout(linger)
-      if (settled) return
-      if (status === 200)
-        guard(() => {
-          answer.end()
-          finish()
-        })
-      else refuse()
-    },
-    failed(error) {
-      if (linger !== null) clearTimeout(linger)
-      stop(new FaultError({ kind: 'engine-lost', sentBytes: exchange.reply.sentBytes }, { cause: error }))
-    },
-  })
-  exchange.interrupt = stop
-  exchange.reply.onDrain(onDrain)
-  return promise
-
-  function openAnswer(): Answer {
-    if (raw) return rawAnswer(exchange)
-    return stream ? streamAnswer(exchange, repair) : wholeAnswer(exchange, repair)
+  constructor(
+    { exchange, replica, limits, repair, lease }: RelayParts,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
+    const raw = exchange.ask?.path === 'audio/speech'
+    this.#exchange = exchange
+    this.#replica = replica
+    this.#limits = limits
+    this.#lease = lease
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#stream = raw || exchange.ask?.stream === true
+    if (raw) this.#answer = rawAnswer(exchange)
+    else this.#answer = this.#stream ? streamAnswer(exchange, repair) : wholeAnswer(exchange, repair)
+    this.#endMs = Math.max(performance.now(), exchange.startedMs + limits.request)
+    this.dueMs = this.#endMs
   }
 
-  function onData(chunk: Buffer): boolean {
-    lease.piece()
-    const state = answer.data(chunk)
-    if (state === 'complete') finish()
+  begin(wire: Wire, request: WireRequest): void {
+    const { reply } = this.#exchange
+    if (this.#stream) this.#expectWithin(this.#limits.firstByte)
+    this.#call = wire.post(this.#replica.target, request, this)
+    this.#seat = deadlines.add(this)
+    this.#exchange.interrupt = why => this.#stop(why)
+    reply.onDrain(() => this.#onDrain())
+  }
+
+  head(status: number, contentType: string): void {
+    if (this.#settled) return
+    this.#status = status
+    if (status !== 200) return
+    try {
+      this.#answer.head(contentType)
+    } catch (error) {
+      this.#stop(error)
+    }
+  }
+
+  data(chunk: Buffer): boolean {
+    if (this.#settled) return true
+    if (this.#status !== 200) return this.#collectError(chunk)
+    try {
+      return this.#pass(chunk)
+    } catch (error) {
+      this.#stop(error)
+      return true
+    }
+  }
+
+  end(): void {
+    this.#ended = true
+    if (this.#settled) this.#leave()
+    else if (this.#status === 200) this.#endAnswer()
+    else this.#refuse()
+  }
+
+  failed(error: Error): void {
+    this.#ended = true
+    if (this.#settled) this.#leave()
+    else
+      this.#stop(new FaultError({ kind: 'engine-lost', sentBytes: this.#exchange.reply.sentBytes }, { cause: error }))
+  }
+
+  onDue(): void {
+    if (this.#settled) {
+      this.#leave()
+      this.#call?.abort()
+    } else if (this.dueMs >= this.#endMs) this.#silent('whole answer', this.#limits.request)
+    else if (this.#begun) this.#silent('next byte', this.#limits.idle)
+    else this.#silent('first byte', this.#limits.firstByte)
+  }
+
+  #pass(chunk: Buffer): boolean {
+    this.#lease.piece()
+    const state = this.#answer.data(chunk)
+    if (state === 'complete') {
+      this.#finish()
+      return true
+    }
+    this.#begun = true
     if (state === 'wait') {
       // A slow reader is not a silent engine, nor a slow one.
-      lease.paused()
-      if (quiet !== null) clearTimeout(quiet)
-      quiet = null
+      this.#lease.paused()
+      this.dueMs = this.#endMs
       return false
     }
-    if (stream) expectMore()
+    if (this.#stream) this.#expectWithin(this.#limits.idle)
     return true
   }
 
-  function expectMore(): void {
-    if (silence.what === 'next byte') {
-      quiet?.refresh()
-      return
-    }
-    silence = { kind: 'engine-silent', what: 'next byte', waited: limits.idle }
-    if (quiet !== null) clearTimeout(quiet)
-    quiet = settled ? null : setTimeout(onQuiet, limits.idle)
-  }
-
-  function onDrain(): void {
-    if (settled) return
-    if (stream && quiet === null) quiet = setTimeout(onQuiet, limits.idle)
-    call.resume()
-  }
-
-  function onQuiet(): void {
-    stop(new FaultError({ ...silence, waited: millis(silence.waited) }))
-  }
-
-  function collectError(chunk: Buffer): boolean {
-    errorBody.push(chunk.subarray(0, errorBytes - errorLength))
-    errorLength += chunk.length
-    // More than anybody reads, and perhaps without end.
-    if (errorLength >= errorBytes) refuse()
-    return true
-  }
-
-  function refuse(): void {
-    stop(new FaultError(replica.dialect.toFault(status, Buffer.concat(errorBody).toString('utf8'))))
-  }
-
-  /** Runs a step of the answer; what it throws ends the attempt. */
-  function guard<T>(step: () => T): T | undefined {
+  #endAnswer(): void {
     try {
-      return step()
+      this.#answer.end()
+      this.#finish()
     } catch (error) {
-      stop(error)
-      return undefined
+      this.#stop(error)
     }
   }
 
-  function settle(): boolean {
-    if (settled) return false
-    settled = true
-    clearTimeout(total)
-    if (quiet !== null) clearTimeout(quiet)
-    exchange.interrupt = null
+  #expectWithin(ms: number): void {
+    this.dueMs = Math.min(this.#endMs, performance.now() + ms)
+  }
+
+  #onDrain(): void {
+    if (this.#settled) return
+    if (this.#stream) this.#expectWithin(this.#limits.idle)
+    this.#call?.resume()
+  }
+
+  #collectError(chunk: Buffer): boolean {
+    this.#errorBody.push(chunk.subarray(0, errorBytes - this.#errorLength))
+    this.#errorLength += chunk.length
+    // More than anybody reads, and perhaps without end.
+    if (this.#errorLength >= errorBytes) this.#refuse()
     return true
   }
 
-  function stop(error: unknown): void {
-    if (!settle()) return
-    call.abort()
-    reject(error)
+  #refuse(): void {
+    const text = Buffer.concat(this.#errorBody).toString('utf8')
+    this.#stop(new FaultError(this.#replica.dialect.toFault(this.#status, text)))
   }
 
-  function finish(): void {
-    if (!settle()) return
+  #silent(what: Silence['what'], waited: Millis): void {
+    this.#stop(new FaultError({ kind: 'engine-silent', what, waited }))
+  }
+
+  #stop(error: unknown): void {
+    if (!this.#settle()) return
+    this.#leave()
+    this.#call?.abort()
+    this.#reject(error)
+  }
+
+  #finish(): void {
+    if (!this.#settle()) return
     // The engine's own end of the answer follows in a moment, and its connection is kept for the next request.
-    if (!ended) linger = setTimeout(() => call.abort(), lingerMs)
-    resolve()
+    if (this.#ended) this.#leave()
+    else this.dueMs = performance.now() + lingerMs
+    this.#resolve()
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false
+    this.#settled = true
+    this.#exchange.interrupt = null
+    return true
+  }
+
+  #leave(): void {
+    if (this.#seat !== null) deadlines.drop(this.#seat)
   }
 }
+
+type Silence = Extract<Fault, { kind: 'engine-silent' }>

@@ -27,7 +27,7 @@ export function wholeEvents(): (piece: Buffer) => Buffer | null {
 
   function cut(bytes: Buffer): Buffer | null {
     // Nearly every piece ends with its event: two bytes tell, where a search has to begin first.
-    if (bytes.at(-1) === lf && bytes.at(-2) === lf) return bytes
+    if (bytes[bytes.length - 1] === lf && bytes[bytes.length - 2] === lf) return bytes
     const end = endOfLastEvent(bytes)
     if (end < bytes.length) keep(bytes.subarray(end))
     if (end === 0) return null
