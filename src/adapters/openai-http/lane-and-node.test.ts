@@ -1,0 +1,211 @@
+/** Whichever parser reads a connection: clients that leave are heard of alike, and each way in leads to both. */
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { connect, type AddressInfo, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
+import { afterEach, describe, expect, test } from 'vitest'
+import { makeAuthority, makeCertificate } from '../../../test/support/certificates.ts'
+import { openEdge, type Edge } from '../../domain/serving/index.ts'
+import { ClientGone, type Exchange } from '../../services/serve/index.ts'
+import { openHttp } from './server.ts'
+
+const closers: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close()
+})
+
+type StartOptions = { edge?: Partial<Edge>; draining?: boolean }
+
+/** Answers with what it is told of a client; one that names itself `held` is never answered, and `stream` never to its end. */
+async function start({ edge = {}, draining = false }: StartOptions = {}) {
+  const exchanges: Exchange[] = []
+  const interrupts: unknown[] = []
+  const reported: unknown[] = []
+  const { server, openLocal, connections } = openHttp({
+    edge: () => ({ ...openEdge, ...edge }),
+    warn: problem => reported.push(problem),
+    serve: async exchange => {
+      exchanges.push(exchange)
+      exchange.interrupt = why => interrupts.push(why)
+      const { head, reply } = exchange
+      const body = Buffer.from(await exchange.readBody(1_000_000))
+      if (head.clientId === 'held') return
+      if (head.clientId === 'stream') {
+        reply.head(200, { 'content-type': 'text/event-stream' })
+        reply.write(Buffer.from('data: 1\n\n'))
+        return
+      }
+      const told = Buffer.from(JSON.stringify({ ...head, body: body.toString() }))
+      reply.head(200, { 'content-length': String(told.length) })
+      reply.end(told)
+    },
+    plain: {},
+    relayed: [],
+    relay: () => {},
+    report: error => reported.push(error),
+    draining: () => draining,
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  closers.push(() => {
+    server.closeAllConnections()
+    return new Promise(resolve => server.close(resolve))
+  })
+  // A TCP server that listens has an address object.
+  const { port } = server.address() as AddressInfo
+  return { server, port, exchanges, interrupts, reported, openLocal, connections }
+}
+
+/** A client, and all that it has been told. */
+function listenTo(socket: Socket) {
+  let text = ''
+  closers.push(() => socket.destroy())
+  socket.on('error', () => {}).on('data', data => (text += data.toString('latin1')))
+  return { socket, told: () => text }
+}
+
+const post = (id: string, headers = '', body = '{"a": "b"}'): string =>
+  `POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nx-request-id: ${id}\r\ncontent-length: ${body.length}\r\n${headers}\r\n${body}`
+
+/** In front of a connection's first request: plain ones stay in the lane, and behind an empty line they are node:http's. */
+const readers = { 'the lane': '', 'node:http': '\r\n' }
+const patience = { timeout: 10_000 }
+
+describe.each(Object.entries(readers))('%s', (_reader, before) => {
+  const whole = post('held')
+  const moments: Record<string, { sent: string; heard: string; begun: number; ended: string }> = {
+    'in the middle of a head': { sent: whole.slice(0, 50), heard: '', begun: 0, ended: 'HTTP/1.1 400 Bad Request' },
+    'in the middle of a body': { sent: whole.slice(0, -3), heard: '', begun: 1, ended: 'HTTP/1.1 400 Bad Request' },
+    'while it is served': { sent: whole, heard: '', begun: 1, ended: '' },
+    'behind another answer': { sent: post('first') + whole, heard: '"first"', begun: 2, ended: 'HTTP/1.1 200 OK' },
+    'in the middle of a stream': { sent: post('stream'), heard: 'data: 1', begun: 1, ended: 'HTTP/1.1 200 OK' },
+  }
+  const ways: Record<string, (socket: Socket) => void> = {
+    'ends': socket => socket.end(),
+    'leaves': socket => socket.destroy(),
+    'is cut off': socket => socket.resetAndDestroy(),
+  }
+  const cases = Object.keys(moments).flatMap(moment => Object.keys(ways).map(way => [way, moment] as const))
+
+  test.each(cases)('a client that %s %s is heard of', async (way, moment) => {
+    const { sent, heard, begun, ended } = moments[moment] ?? { sent: '', heard: '', begun: -1, ended: '' }
+    const { server, port, exchanges, interrupts, reported, connections } = await start()
+    const taken = once(server, 'connection')
+    const { socket, told } = listenTo(connect(port, '127.0.0.1'))
+    // What the event gives.
+    const [accepted] = (await taken) as [Socket]
+    socket.write(before + sent)
+    await expect
+      .poll(() => [accepted.bytesRead, exchanges.length], patience)
+      .toEqual([before.length + sent.length, begun])
+    await expect.poll(told, patience).toContain(heard)
+    ways[way]?.(socket)
+    await expect.poll(connections, patience).toBe(0)
+    await expect
+      .poll(() => exchanges.map(({ gone }) => gone), patience)
+      .toEqual(
+        // Of two, the first was answered.
+        Array.from({ length: begun }, (_, at) => at === begun - 1),
+      )
+    expect(interrupts.map(why => why instanceof ClientGone)).toEqual(begun === 0 ? [] : [true])
+    expect(reported).toEqual([])
+    if (way === 'ends') expect(told()).toMatch(new RegExp(`^${ended}`))
+    // Writing to nobody is nothing.
+    exchanges.at(-1)?.reply.write(Buffer.from('data: 2\n\n'))
+    exchanges.at(-1)?.reply.end(null)
+  })
+})
+
+const normal = (text: string): string => text.replaceAll(/^date: .*$/gim, 'date')
+
+/** All that a server says until it ends the connection. */
+async function talk(socket: Socket, text: string): Promise<string> {
+  const { told } = listenTo(socket)
+  socket.write(text)
+  await once(socket, 'close')
+  return normal(told())
+}
+
+test('while the gateway drains, both answer with the connection’s end', async () => {
+  const { port } = await start({ draining: true })
+  const [lane, node] = await Promise.all(
+    Object.values(readers).map(before => talk(connect(port, '127.0.0.1'), before + post('a'))),
+  )
+  expect(lane).toBe(node)
+  expect(lane).toMatch(/\r\nConnection: close\r\n/)
+})
+
+describe('each way in', () => {
+  const forwarded = 'x-forwarded-for: 192.0.2.1, 203.0.113.9\r\n'
+  /** Plain ones, one that node:http reads, and from there on its own. */
+  const requests = [
+    post('first', forwarded),
+    post('second', '', 'x'.repeat(70_000)),
+    post('third', 'anthropic-version: 1\r\n'),
+    post('odd', `te: trailers\r\n${forwarded}`),
+    post('last', `connection: close\r\n${forwarded}`),
+  ]
+  const idsOf = (text: string): string[] => [...text.matchAll(/"clientId":"(\w+)"/g)].map(([, id]) => id ?? '')
+  const addressesOf = (text: string): Set<string> =>
+    new Set([...text.matchAll(/"from":"([^"]*)"/g)].map(([, from]) => from ?? ''))
+
+  async function holdTogether(open: () => Socket, head = ''): Promise<string> {
+    const lane = await talk(open(), head + requests.join(''))
+    const node = await talk(open(), `${head}\r\n${requests.join('')}`)
+    expect(lane).toBe(node)
+    expect(idsOf(lane)).toEqual(['first', 'second', 'third', 'odd', 'last'])
+    return lane
+  }
+
+  test('openly', async () => {
+    const { port } = await start()
+    expect(addressesOf(await holdTogether(() => connect(port, '127.0.0.1')))).toEqual(new Set(['127.0.0.1']))
+  })
+
+  test('from a trusted proxy, which names the client in a header', async () => {
+    const { port } = await start({ edge: { trustedProxies: ['127.0.0.1'] } })
+    const text = await holdTogether(() => connect(port, '127.0.0.1'))
+    expect(addressesOf(text)).toEqual(new Set(['127.0.0.1', '203.0.113.9']))
+  })
+
+  test('from a trusted proxy, which names the client before HTTP', async () => {
+    const { port } = await start({ edge: { trustedProxies: ['127.0.0.1'] } })
+    const header = 'PROXY TCP4 198.51.100.7 127.0.0.1 4000 80\r\n'
+    const text = await holdTogether(() => connect(port, '127.0.0.1'), header)
+    expect(addressesOf(text)).toEqual(new Set(['198.51.100.7']))
+  })
+
+  test('from an address that may ask so often', async () => {
+    const edge = { trustedProxies: ['127.0.0.1'], perAddress: { requestsPerMinute: 3, connections: null } }
+    const texts = []
+    for (const before of Object.values(readers)) {
+      const { port } = await start({ edge })
+      const many = post('a', forwarded).repeat(5) + post('b', `${forwarded}connection: close\r\n`)
+      texts.push(await talk(connect(port, '127.0.0.1'), before + many))
+    }
+    const [lane, node] = texts.map(text => text.replaceAll(/[0-9a-f-]{36}|(?<=retry-after: |in )\d+/g, ''))
+    expect(lane).toBe(node)
+    expect(lane?.match(/HTTP\/1\.1 \d+/g)?.join()).toMatch(/^(?:HTTP\/1\.1 200,){3}(?:HTTP\/1\.1 429,?){3}$/)
+  })
+
+  test('at this machine’s own socket', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-lane-'))
+    closers.push(() => rmSync(folder, { recursive: true }))
+    const { openLocal } = await start()
+    const path = join(folder, 'gateway.sock')
+    await openLocal(path)
+    await holdTogether(() => connect(path))
+  })
+
+  test('inside TLS', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-lane-'))
+    closers.push(() => rmSync(folder, { recursive: true }))
+    const authority = makeAuthority(folder, 'authority')
+    const pair = makeCertificate(folder, 'pair', authority)
+    const { port } = await start({ edge: { tls: { ...pair, clientCa: null } } })
+    const ca = readFileSync(authority.cert)
+    await holdTogether(() => connectTls({ port, host: '127.0.0.1', ca }))
+  })
+})
