@@ -50,8 +50,8 @@ export interface PlainBody extends PlainFields {
   readonly hasSystem: boolean
   /** A field that is a text or a list, and not empty. */
   hasText(name: string): boolean
-  /** The bytes of it with these changes, and the rest as it came. */
-  with(changes: BodyChanges): Uint8Array
+  /** The bytes of it with these changes, and the rest as it came; a text: all of them are ASCII. */
+  with(changes: BodyChanges): string | Uint8Array
 }
 
 /** Fields that are set, or left out (`undefined`), and a message that comes before all others; `null`: none does. */

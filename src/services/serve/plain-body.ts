@@ -1,68 +1,108 @@
 /** A body that goes to its engine as it came, but for a few fields: not parsed, and not rendered again. */
 import type { BodyChanges, PlainBody } from '../../domain/serving/index.ts'
-import { tokens } from '../../domain/units.ts'
+import { tokens, type Tokens } from '../../domain/units.ts'
 import type { FieldPlace, ScannedBody } from './scan-body.ts'
 
-export function plainBody({ bytes, latin1, fields, promptTokens, messages }: ScannedBody): PlainBody {
-  return {
-    promptTokens: tokens(promptTokens),
-    hasMessages: messages !== null,
-    hasSystem: messages?.hasSystem === true,
-    hasDeveloper: messages?.hasDeveloper === true,
-    has: name => place(name) !== undefined,
-    hasText(name) {
-      const found = place(name)
-      if (found === undefined) return false
-      const { from, to } = found
-      return bytes[from] === quote ? to - from > 2 : bytes[from] === openBracket && !isEmpty(bytes, from)
-    },
-    field(name) {
-      const found = place(name)
-      return found === undefined ? undefined : valueOf(found)
-    },
-    holdsName: name => latin1.includes(`"${name}"`),
-    with: render,
+export const plainBody = (scanned: ScannedBody): PlainBody => new BodyAsScanned(scanned)
+
+/** A class: there is one for each request, and a closure for each question costs more than the few that are asked. */
+class BodyAsScanned implements PlainBody {
+  readonly promptTokens: Tokens
+  readonly hasMessages: boolean
+  readonly hasSystem: boolean
+  readonly hasDeveloper: boolean
+  readonly #scanned: ScannedBody
+
+  constructor(scanned: ScannedBody) {
+    const { messages } = scanned
+    this.promptTokens = tokens(scanned.promptTokens)
+    this.hasMessages = messages !== null
+    this.hasSystem = messages !== null && messages.hasSystem
+    this.hasDeveloper = messages !== null && messages.hasDeveloper
+    this.#scanned = scanned
   }
 
-  function place(name: string): FieldPlace | undefined {
-    for (const field of fields) if (field.name === name) return field
-    return undefined
+  has(name: string): boolean {
+    return this.#place(name) !== undefined
   }
 
-  function valueOf({ from, to, isPlain }: FieldPlace): unknown {
+  hasText(name: string): boolean {
+    const found = this.#place(name)
+    if (found === undefined) return false
+    const { bytes } = this.#scanned
+    const { from, to } = found
+    return bytes[from] === quote ? to - from > 2 : bytes[from] === openBracket && !isEmpty(bytes, from)
+  }
+
+  field(name: string): unknown {
+    const found = this.#place(name)
+    if (found === undefined) return undefined
+    const { bytes, latin1 } = this.#scanned
+    const { from, to, isPlain } = found
     if (isPlain) return latin1.slice(from + 1, to - 1)
     if (bytes[from] === letterT) return true
     if (bytes[from] === letterF) return false
     return JSON.parse(bytes.toString('utf8', from, to))
   }
 
+  holdsName(name: string): boolean {
+    return this.#scanned.latin1.includes(`"${name}"`)
+  }
+
+  with(changes: BodyChanges): string | Uint8Array {
+    const { bytes, latin1, isAscii } = this.#scanned
+    if (this.#isChangedBy(changes)) return this.#render(changes)
+    return isAscii ? latin1 : bytes
+  }
+
+  #place(name: string): FieldPlace | undefined {
+    for (const field of this.#scanned.fields) if (field.name === name) return field
+    return undefined
+  }
+
+  /** What is set to the text that it has, or left out where it is not, is no change. */
+  #isChangedBy({ fields, firstMessage }: BodyChanges): boolean {
+    if (firstMessage !== null) return true
+    for (const name in fields) {
+      const value = fields[name]
+      const found = this.#place(name)
+      if (found === undefined ? value !== undefined : !found.isPlain || this.field(name) !== value) return true
+    }
+    return false
+  }
+
   /** As Latin-1 from end to end, so that the bytes stay what they are. */
-  function render({ fields: changed, firstMessage }: BodyChanges): Uint8Array {
+  #render({ fields: changed, firstMessage }: BodyChanges): string | Uint8Array {
+    const { latin1, fields, messages } = this.#scanned
+    let { isAscii } = this.#scanned
     let text = ''
-    for (const field of fields) {
-      const { name, from, to } = field
+    const add = (json: string): void => {
+      isAscii &&= isAsciiText(json)
+      text += isAsciiText(json) ? json : Buffer.from(json).toString('latin1')
+    }
+    for (const { name, from, to } of fields) {
       const isChanged = Object.hasOwn(changed, name)
       if (isChanged && changed[name] === undefined) continue
       text += `${text === '' ? '{' : ','}"${name}":`
-      if (isChanged) text += toLatin1(changed[name])
+      if (isChanged) add(JSON.stringify(changed[name]))
       else if (name !== 'messages' || firstMessage === null || messages === null) text += latin1.slice(from, to)
-      else text += `[${toLatin1(firstMessage)},${latin1.slice(messages.first, to)}`
+      else {
+        text += '['
+        add(JSON.stringify(firstMessage))
+        text += `,${latin1.slice(messages.first, to)}`
+      }
     }
     for (const name of Object.keys(changed)) {
-      if (changed[name] === undefined || place(name) !== undefined) continue
-      text += `${text === '' ? '{' : ','}${toLatin1(name)}:${toLatin1(changed[name])}`
+      if (changed[name] === undefined || this.#place(name) !== undefined) continue
+      text += text === '' ? '{' : ','
+      add(`${JSON.stringify(name)}:${JSON.stringify(changed[name])}`)
     }
-    return Buffer.from(`${text}}`, 'latin1')
+    text += text === '' ? '{}' : '}'
+    return isAscii ? text : Buffer.from(text, 'latin1')
   }
 }
 
-/** JSON, its UTF-8 as Latin-1. */
-function toLatin1(value: unknown): string {
-  const json = JSON.stringify(value)
-  return isAscii(json) ? json : Buffer.from(json).toString('latin1')
-}
-
-const isAscii = (text: string): boolean => Buffer.byteLength(text) === text.length
+const isAsciiText = (text: string): boolean => Buffer.byteLength(text) === text.length
 
 const letterT = 0x74
 const letterF = 0x66

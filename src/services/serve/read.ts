@@ -14,8 +14,6 @@ import { scanBody } from './scan-body.ts'
 const heldBodiesBytes = 512 * 1024 * 1024
 /** What a value of a body takes beyond its text, about. */
 const valueBytes = 64
-/** Shorter ones are parsed and rendered in less time than it takes to put them together again. */
-const leastScannedBytes = 4 * 1024
 const retryAfter = millis(1_000)
 
 export type ReadParts = Omit<ReadAskParts, 'reserve'> & { limits: () => GatewayLimits }
@@ -54,7 +52,6 @@ function take(exchange: Exchange, bytes: Uint8Array, parts: ReadAskParts): void 
 /** Most bodies that are written as engines take them; `null`: it has to be parsed. */
 function readPlain(path: ModelPath, bytes: Uint8Array, reserve: (bytes: number) => void): Ask | null {
   if (path !== 'chat/completions' && path !== 'completions' && path !== 'embeddings') return null
-  if (bytes.length < leastScannedBytes) return null
   const scanned = scanBody(bytes)
   if (scanned === null) return null
   // An object, since it was scanned.

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseAsk, parsePlainAsk, promptTokens, type EnginePath } from '../../domain/serving/index.ts'
+import { parseAsk, parsePlainAsk, promptTokens, type EnginePath, type PlainBody } from '../../domain/serving/index.ts'
 import { measureJson, requestSize } from './json-size.ts'
 import { plainBody } from './plain-body.ts'
 import { scanBody } from './scan-body.ts'
@@ -19,6 +19,7 @@ function holdAgainstParse(bytes: Uint8Array): boolean {
   for (const name of Object.keys(body)) expect(plain.field(name)).toEqual(body[name])
   expect(scanned.values).toBe(measureJson(text, requestSize).values)
   expect(plain.promptTokens).toBe(promptTokens({ body }))
+  holdRendered(plain, { bytes, body })
   for (const path of paths) {
     const ask = parsePlainAsk(path, plain, () => body)
     if (ask === null) continue
@@ -31,6 +32,23 @@ function holdAgainstParse(bytes: Uint8Array): boolean {
   if (plain.hasMessages) expect(plain.hasSystem).toBe(roles.includes('developer') || roles.includes('system'))
   return true
 }
+
+/** What goes on is what came, to the byte, or with nothing changed but what was to be. */
+function holdRendered(plain: PlainBody, { bytes, body }: { bytes: Uint8Array; body: Record<string, unknown> }): void {
+  const sent = (fields: Record<string, unknown>): Uint8Array => {
+    const told = plain.with({ fields, firstMessage: null })
+    // As a text goes out: that it is ASCII is what the wire relies on.
+    if (typeof told === 'string') expect(Buffer.from(told, 'latin1')).toEqual(Buffer.from(told))
+    return typeof told === 'string' ? Buffer.from(told) : told
+  }
+  expect(Buffer.compare(sent({ absent: undefined }), bytes)).toBe(0)
+  const { model, ...rest } = body
+  if (typeof model === 'string') expect(parse(sent({ model }))).toEqual(body)
+  expect(parse(sent({ model: 'ä', added: 'ö' }))).toEqual({ ...rest, model: 'ä', added: 'ö' })
+  expect(parse(sent({ model: undefined }))).toEqual(rest)
+}
+
+const parse = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder().decode(bytes))
 
 const content = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 40 }),

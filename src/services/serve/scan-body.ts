@@ -19,6 +19,7 @@ export type ScannedBody = {
   bytes: Buffer
   /** The same bytes as Latin-1, whatever they mean. */
   latin1: string
+  isAscii: boolean
   /** No two have the same name, and names are ASCII without escapes. */
   fields: readonly FieldPlace[]
   /** As `measureJson` counts them. */
@@ -56,6 +57,8 @@ class Scan {
   /** Of the string read last: its characters, and whether any was written as an escape. */
   #characters = 0
   #isEscaped = false
+  /** So far. */
+  #isAscii = true
   /** Inside of a field whose tokens count. */
   #counts = false
   #tokens = 0
@@ -75,7 +78,7 @@ class Scan {
     do {
       this.#begin()
       const name = this.#name()
-      if (name === null || fields.length === mostFields || fields.some(field => field.name === name)) return null
+      if (name === null || fields.length === mostFields || isNamed(fields, name)) return null
       this.#counts = prompts.has(name)
       const begins = this.#next()
       const from = this.#at
@@ -92,6 +95,7 @@ class Scan {
     return {
       bytes: this.#bytes,
       latin1: this.#text,
+      isAscii: this.#isAscii,
       fields,
       values: this.#values,
       promptTokens: Math.ceil(this.#tokens),
@@ -254,6 +258,7 @@ class Scan {
         at += length
         continue
       }
+      this.#isAscii = false
       // UTF-8 takes more bytes than a text has characters; one beyond 16 bits counts as two.
       if (kind === following) less++
       else if (kind === wide) less--
@@ -296,6 +301,11 @@ class Scan {
     for (let i = 0; i < word.length; i++) if (bytes[from + i] !== word[i]) return false
     return true
   }
+}
+
+function isNamed(fields: readonly FieldPlace[], name: string): boolean {
+  for (const field of fields) if (field.name === name) return true
+  return false
 }
 
 /** Four bytes at once, as long as all of them are ASCII and neither quote, backslash nor control characters. */
