@@ -4,8 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { makeAuthority, makeCertificate } from '../../../test/support/certificates.ts'
 import { openEdge, type Edge } from '../../domain/serving/index.ts'
 import { ClientGone, type Exchange } from '../../services/serve/index.ts'
@@ -15,6 +16,9 @@ const closers: (() => unknown)[] = []
 afterEach(async () => {
   for (const close of closers.splice(0).toReversed()) await close()
 })
+
+/** More than the kernel takes for a client that does not read. */
+const largeBytes = 32 * 1024 * 1024
 
 type StartOptions = { edge?: Partial<Edge>; draining?: boolean }
 
@@ -32,6 +36,11 @@ async function start({ edge = {}, draining = false }: StartOptions = {}) {
       const { head, reply } = exchange
       const body = Buffer.from(await exchange.readBody(1_000_000))
       if (head.clientId === 'held') return
+      if (head.clientId === 'large') {
+        reply.head(200, { 'content-length': String(largeBytes) })
+        reply.end(Buffer.alloc(largeBytes))
+        return
+      }
       if (head.clientId === 'stream') {
         reply.head(200, { 'content-type': 'text/event-stream' })
         reply.write(Buffer.from('data: 1\n\n'))
@@ -135,6 +144,37 @@ test('while the gateway drains, both answer with the connection’s end', async 
   )
   expect(lane).toBe(node)
   expect(lane).toMatch(/\r\nConnection: close\r\n/)
+})
+
+describe.each(Object.entries(readers))('%s', (_reader, before) => {
+  const cases: [string, StartOptions, (socket: Socket) => void][] = [
+    ['the last on its connection, since the gateway drains', { draining: true }, () => {}],
+    ['its client will send nothing more', {}, socket => socket.end()],
+    ['for longer than a connection may be idle', {}, () => {}],
+  ]
+  test.each(cases)('an answer that is being read is not cut off (%s)', async (name, options, then) => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+    closers.push(() => vi.useRealTimers())
+    const { server, port } = await start(options)
+    const taken = once(server, 'connection')
+    const client = connect(port, '127.0.0.1').pause()
+    let read = 0
+    client.on('error', () => {}).on('data', data => (read += data.length))
+    closers.push(() => client.destroy())
+    // What the event gives.
+    const [accepted] = (await taken) as [Socket]
+    client.write(before + post('large'))
+    await expect.poll(() => accepted.writableLength, patience).toBeGreaterThan(0)
+    then(client)
+    const seconds = name.startsWith('for longer') ? 100 : 10
+    for (let second = 0; second < seconds; second += 1) {
+      await turn()
+      vi.advanceTimersByTime(1_000)
+    }
+    expect(accepted.destroyed).toBe(false)
+    client.resume()
+    await expect.poll(() => read, { timeout: 20_000 }).toBeGreaterThan(largeBytes)
+  })
 })
 
 describe('each way in', () => {

@@ -67,6 +67,11 @@ export class LaneConnection {
 
   dropIfLate(nowMs: number): void {
     if (!this.#isIdle()) return
+    // The last answer is still on its way: `#dropUnread` looks after that.
+    if (this.#socket.writableLength > 0) {
+      this.#idleSinceMs = nowMs
+      return
+    }
     const idleMs = nowMs - this.#idleSinceMs
     if (!this.#socket.writable || idleMs > keepAliveMs) this.#socket.destroy()
     else if (this.#isFresh && idleMs > firstByteMs) this.#parts.refuse('ERR_HTTP_REQUEST_TIMEOUT', this.#socket)
