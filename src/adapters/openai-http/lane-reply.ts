@@ -75,7 +75,8 @@ export class LaneReply implements Reply {
   }
 
   cut(): void {
-    this.#parts.socket.destroy()
+    // Behind its end the connection is another request's.
+    if (!this.#ended) this.#parts.socket.destroy()
   }
 
   onDrain(listener: () => void): void {

@@ -25,17 +25,17 @@ const hugeBytes = 32 * 1024 * 1024
 
 /** What a pipeline may do with a request, by the name that the client gives it. */
 const behaviours: Record<string, Behaviour> = {
-  whole: async exchange => {
+  'whole': async exchange => {
     const told = await echo(exchange)
     exchange.reply.head(200, { 'content-type': 'application/json', 'content-length': String(told.length) })
     exchange.reply.end(told)
   },
-  later: async exchange => {
+  'later': async exchange => {
     await turn()
     await turn()
     await behaviours['whole']?.(exchange)
   },
-  stream: async exchange => {
+  'stream': async exchange => {
     const told = await echo(exchange)
     exchange.reply.head(200, { 'content-type': 'text/event-stream' })
     exchange.reply.flush()
@@ -45,35 +45,47 @@ const behaviours: Record<string, Behaviour> = {
     }
     exchange.reply.end(Buffer.from('data: [DONE]\n\n'))
   },
-  large: async exchange => {
+  'large': async exchange => {
     await exchange.readBody(1_000_000)
     exchange.reply.head(200, { 'content-length': String(large.length) })
     exchange.reply.end(large)
   },
-  empty: async exchange => {
+  'empty': async exchange => {
     await exchange.readBody(1_000_000)
     exchange.reply.head(200, { 'x-empty': 'yes' })
     exchange.reply.end(null)
   },
-  unread: async ({ reply }) => refuse(reply, 413),
-  early: async exchange => {
+  'unread': async ({ reply }) => refuse(reply, 413),
+  'early': async exchange => {
     const body = exchange.readBody(1_000_000)
     refuse(exchange.reply, 429)
     await body
   },
-  huge: async exchange => {
+  'huge': async exchange => {
     await exchange.readBody(1_000_000)
     exchange.reply.head(200, { 'content-length': String(hugeBytes) })
     exchange.reply.end(Buffer.alloc(hugeBytes, 'z'))
   },
-  short: async exchange => {
+  'short': async exchange => {
     await exchange.readBody(3)
     await behaviours['whole']?.(exchange)
   },
-  fault: () => Promise.reject(new FaultError({ kind: 'not-ready', why: 'testing' })),
-  bug: () => Promise.reject(new TypeError('a bug on purpose')),
-  unfit: async ({ reply }) => reply.head(200, { 'x-bad': 'a\r\nb: c' }),
-  cut: async exchange => {
+  'fault': () => Promise.reject(new FaultError({ kind: 'not-ready', why: 'testing' })),
+  'bug': () => Promise.reject(new TypeError('a bug on purpose')),
+  'bug-behind-its-answer': async exchange => {
+    await behaviours['whole']?.(exchange)
+    await turn()
+    exchange.reply.write(Buffer.from('more'))
+    exchange.reply.end(Buffer.from('more'))
+    throw new TypeError('a bug on purpose')
+  },
+  'cut-behind-its-answer': async exchange => {
+    await behaviours['whole']?.(exchange)
+    await turn()
+    exchange.reply.cut()
+  },
+  'unfit': async ({ reply }) => reply.head(200, { 'x-bad': 'a\r\nb: c' }),
+  'cut': async exchange => {
     await exchange.readBody(1_000_000)
     exchange.reply.head(200, { 'content-type': 'text/event-stream' })
     exchange.reply.write(Buffer.from('data: x\n\n'))
