@@ -25,10 +25,10 @@ const digestsOf = (text: string): string =>
 
 test('a line is the record as JSON, with a salt at its end', () => {
   const lines = openLines()
-  lines.add(record('1', 'Jürgen "J" 😀'))
+  lines.add(record('1', 'Jürgen "J"\n😀 \ud800'))
   const text = textOf(lines)
   const { salt, ...rest } = JSON.parse(text)
-  expect(rest).toEqual(record('1', 'Jürgen "J" 😀'))
+  expect(rest).toEqual(record('1', 'Jürgen "J"\n😀 \ud800'))
   expect(text).toBe(`${JSON.stringify({ ...rest, salt })}\n`)
   expect(salt).toMatch(/^[\w-]{22}$/)
 })

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { FaultError } from '../../domain/fault.ts'
-import type { JournalRecord, OpenRecord } from '../../domain/journal/index.ts'
-import { instant, keyId, modelName, requestId } from '../../domain/units.ts'
+import type { ActRecord, JournalRecord, OpenRecord } from '../../domain/journal/index.ts'
+import { actId, instant, keyId, modelName, requestId } from '../../domain/units.ts'
 import { verifyAudit } from '../../services/verify-audit.ts'
 import { openJournal, openJournalReader, repairJournal } from './index.ts'
 import type { Journal, JournalOptions } from './index.ts'
@@ -48,6 +48,19 @@ const record = (id: string): OpenRecord => ({
   route: '/',
   stream: false,
 })
+const act = (detail: ActRecord['detail']): ActRecord => ({
+  t: 'act',
+  id: actId('a'),
+  at: instant(1),
+  who: 'admin',
+  alias: null,
+  from: null,
+  what: 'key.create',
+  target: null,
+  decision: 'done',
+  why: null,
+  detail,
+})
 /** As it lies on the disk, with its salt. */
 const bytesOf = (one: OpenRecord): number => Buffer.byteLength(JSON.stringify({ ...one, salt: 's'.repeat(22) })) + 1
 const appended = (journal: Journal, id: string) =>
@@ -89,6 +102,14 @@ test('J14 the records of one turn of the event loop go out in one write, in orde
   await Promise.all(['1', '2', '3'].map(id => appended(journal, id)))
   expect(write).toHaveBeenCalledTimes(1)
   expect(idsOf(journal)).toEqual(['1', '2', '3'])
+})
+
+test('J14 acts and requests of one turn keep their order; an act that JSON can’t say is refused, and nothing else', async () => {
+  const journal = open()
+  const written = [appended(journal, '1'), new Promise(resolve => journal.append(act({ was: 1 }), resolve))]
+  expect(() => journal.append(act({ was: 1n }))).toThrow(TypeError)
+  await Promise.all([...written, appended(journal, '2')])
+  expect(recordsOf(journal)).toMatchObject([{ id: '1' }, { t: 'act', detail: { was: 1 } }, { id: '2' }])
 })
 
 test('J2 lines are sealed soon after they were written', async () => {

@@ -25,16 +25,19 @@ import type { WriterRole } from './writer-mark.ts'
 /** Called once the kernel has the record, or with why not. Must not throw. */
 export type Written = (error?: Error) => void
 
+type RequestRecord = OpenRecord | CloseRecord | FeedbackRecord
+
 export interface Journal extends ActJournal {
   readonly epoch: string
   /** False while records can't be written or synced. */
   readonly healthy: boolean
   /**
-   * Writes a record at the end of this turn of the event loop, together with all others of the turn.
+   * Writes a record at the end of this turn of the event loop, together with all others of the turn; it must not be changed
+   * until then. Throws for an act that JSON can't say.
    * When that fails and the journal is to `serve`, the record is counted as lost and `onWritten` gets no error;
    * when it is to `refuse`, `onWritten` gets FaultError `journal-full`.
    */
-  append(record: OpenRecord | CloseRecord | FeedbackRecord | ActRecord, onWritten?: Written): void
+  append(record: RequestRecord | ActRecord, onWritten?: Written): void
   /** Writes what is left, seals, syncs and ends the epoch. */
   close(): Promise<void>
 }
@@ -86,6 +89,8 @@ export function openJournal({
   let unsealed = 0
 
   const lines = openLines()
+  /** Of this turn, not among `lines` yet. */
+  let records: RequestRecord[] = []
   let waiting: (Written | undefined)[] = []
   let scheduled = false
 
@@ -160,6 +165,7 @@ export function openJournal({
     const acks = waiting
     if (acks.length === 0) return
     waiting = []
+    render()
     const { kept, error } = segment && !unwritable ? segment.put(lines.unwritten()) : nowhere
     const count = took(lines, kept)
     if (!error) {
@@ -169,6 +175,18 @@ export function openJournal({
     failed(error, acks.length - count)
     for (const ack of acks.slice(0, count)) ack?.()
     answer(acks.slice(count))
+  }
+
+  /** In a row, at the turn's end: a record costs a third less than between other work (1 µs). */
+  function render(): void {
+    for (const record of records) lines.add(record)
+    records = []
+  }
+
+  /** An act's detail may be nothing that JSON can say, and its caller is to hear of that. */
+  function addNow(act: ActRecord): void {
+    render()
+    lines.add(act)
   }
 
   /** So many bytes of what `from` had to write are in the file. */
@@ -315,7 +333,8 @@ export function openJournal({
       return !unwritable && !unsynced
     },
     append(record, onWritten) {
-      lines.add(record)
+      if (record.t === 'act') addNow(record)
+      else records.push(record)
       waiting.push(onWritten)
       if (scheduled) return
       scheduled = true
