@@ -30,25 +30,9 @@ async function start({ edge = {}, draining = false }: StartOptions = {}) {
   const { server, openLocal, connections } = openHttp({
     edge: () => ({ ...openEdge, ...edge }),
     warn: problem => reported.push(problem),
-    serve: async exchange => {
-      exchanges.push(exchange)
-      exchange.interrupt = why => interrupts.push(why)
-      const { head, reply } = exchange
-      const body = Buffer.from(await exchange.readBody(1_000_000))
-      if (head.clientId === 'held') return
-      if (head.clientId === 'large') {
-        reply.head(200, { 'content-length': String(largeBytes) })
-        reply.end(Buffer.alloc(largeBytes))
-        return
-      }
-      if (head.clientId === 'stream') {
-        reply.head(200, { 'content-type': 'text/event-stream' })
-        reply.write(Buffer.from('data: 1\n\n'))
-        return
-      }
-      const told = Buffer.from(JSON.stringify({ ...head, body: body.toString() }))
-      reply.head(200, { 'content-length': String(told.length) })
-      reply.end(told)
+    serve: exchange => {
+      if (exchange.head.clientId === 'thrown') throw new TypeError('a bug on purpose')
+      return serve(exchange)
     },
     plain: {},
     relayed: [],
@@ -65,6 +49,27 @@ async function start({ edge = {}, draining = false }: StartOptions = {}) {
   // A TCP server that listens has an address object.
   const { port } = server.address() as AddressInfo
   return { server, port, exchanges, interrupts, reported, openLocal, connections }
+
+  async function serve(exchange: Exchange): Promise<void> {
+    exchanges.push(exchange)
+    exchange.interrupt = why => interrupts.push(why)
+    const { head, reply } = exchange
+    const body = Buffer.from(await exchange.readBody(1_000_000))
+    if (head.clientId === 'held') return
+    if (head.clientId === 'large') {
+      reply.head(200, { 'content-length': String(largeBytes) })
+      reply.end(Buffer.alloc(largeBytes))
+      return
+    }
+    if (head.clientId === 'stream') {
+      reply.head(200, { 'content-type': 'text/event-stream' })
+      reply.write(Buffer.from('data: 1\n\n'))
+      return
+    }
+    const told = Buffer.from(JSON.stringify({ ...head, body: body.toString() }))
+    reply.head(200, { 'content-length': String(told.length) })
+    reply.end(told)
+  }
 }
 
 /** A client, and all that it has been told. */
@@ -127,7 +132,8 @@ describe.each(Object.entries(readers))('%s', (_reader, before) => {
   })
 })
 
-const normal = (text: string): string => text.replaceAll(/^date: .*$/gim, 'date')
+const normal = (text: string): string =>
+  text.replaceAll(/^date: .*$/gim, 'date').replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'id')
 
 /** All that a server says until it ends the connection. */
 async function talk(socket: Socket, text: string): Promise<string> {
@@ -136,6 +142,18 @@ async function talk(socket: Socket, text: string): Promise<string> {
   await once(socket, 'close')
   return normal(told())
 }
+
+test('a bug before anything waits is told to the log, and the connection goes on', async () => {
+  const { port, reported } = await start()
+  const requests = post('thrown') + post('behind') + post('last', 'connection: close\r\n')
+  const [lane, node] = await Promise.all(
+    Object.values(readers).map(before => talk(connect(port, '127.0.0.1'), before + requests)),
+  )
+  expect(lane).toBe(node)
+  expect(lane?.match(/HTTP\/1\.1 \d+/g)?.map(line => line.slice(9))).toEqual(['500', '200', '200'])
+  expect(lane).not.toContain('on purpose')
+  expect(reported).toEqual([expect.any(TypeError), expect.any(TypeError)])
+})
 
 test('while the gateway drains, both answer with the connection’s end', async () => {
   const { port } = await start({ draining: true })
@@ -225,7 +243,7 @@ describe('each way in', () => {
       const many = post('a', forwarded).repeat(5) + post('b', `${forwarded}connection: close\r\n`)
       texts.push(await talk(connect(port, '127.0.0.1'), before + many))
     }
-    const [lane, node] = texts.map(text => text.replaceAll(/[0-9a-f-]{36}|(?<=retry-after: |in )\d+/g, ''))
+    const [lane, node] = texts.map(text => text.replaceAll(/(?<=retry-after: |in )\d+/g, ''))
     expect(lane).toBe(node)
     expect(lane?.match(/HTTP\/1\.1 \d+/g)?.join()).toMatch(/^(?:HTTP\/1\.1 200,){3}(?:HTTP\/1\.1 429,?){3}$/)
   })

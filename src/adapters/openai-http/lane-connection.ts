@@ -36,6 +36,8 @@ const mostHeldBytes = 64 * 1024
 /** The request under way. `exchange` is null for one that never came to the pipeline. */
 type Call = { readonly body: LaneBody; readonly reply: LaneReply; exchange: Exchange | null }
 
+type Begun = { id: RequestId; head: PlainHead; modelPath: ModelPath }
+
 /** A class: it owns a connection's life, and a request needs no closures of its own. */
 export class LaneConnection {
   readonly #socket: Socket
@@ -163,21 +165,27 @@ export class LaneConnection {
   }
 
   #begin({ head, modelPath, after }: { head: PlainHead; modelPath: ModelPath; after: Buffer }): void {
-    const { path, headers, contentLength } = head
     const id = makeRequestId(Date.now())
-    const body = new LaneBody(contentLength, () => this.#readOn())
+    const body = new LaneBody(head.contentLength, () => this.#readOn())
     const rest = body.take(after)
     if (rest.length > 0) this.#held = rest
     const reply = new LaneReply({ socket: this.#socket, isLast: this.#parts.draining, onEnd: this.#onAnswered })
     const call: Call = { body, reply, exchange: null }
     this.#call = call
+    try {
+      this.#serve(call, { id, head, modelPath })
+    } catch (error) {
+      this.#refuse(call, error, { id, head })
+    }
+  }
+
+  #serve(call: Call, { id, head, modelPath }: Begun): void {
+    const { path, headers, contentLength } = head
     const knock = { socket: this.#socket, headers, url: path }
     const from = this.#parts.clientOf(knock)
     const refusal = this.#parts.refusal(knock, from)
-    if (refusal !== null) {
-      this.#refuse(call, new FaultError(refusal), { id, head })
-      return
-    }
+    if (refusal !== null) throw new FaultError(refusal)
+    const { body, reply } = call
     const readBody = (limit: number): Promise<Uint8Array> => body.read(limit)
     const exchange = toExchange({ id, path, modelPath, from, headers, declaredBytes: contentLength, reply, readBody })
     call.exchange = exchange
