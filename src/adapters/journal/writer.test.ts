@@ -334,7 +334,7 @@ test('J12 what comes while the journal closes is before its end or not there', a
 test('J13 an epoch that its writer still writes is left alone', async () => {
   const draining = open()
   await appended(draining, '1')
-  const next = open()
+  const next = open({ now: () => instant(Date.now() + 1000) })
   expect(existsSync(join(folder, draining.epoch, 'writer.json'))).toBe(true)
   expect(recordsOf(draining).some(one => one.t === 'block' && one.repaired)).toBe(false)
   await appended(draining, '2')
