@@ -195,6 +195,25 @@ describe.each(Object.entries(readers))('%s', (_reader, before) => {
   })
 })
 
+test('a connection that was handed over is looked after by node:http alone', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+  closers.push(() => vi.useRealTimers())
+  const { server, port, exchanges } = await start()
+  const taken = once(server, 'connection')
+  const client = listenTo(connect(port, '127.0.0.1'))
+  // What the event gives.
+  const [accepted] = (await taken) as [Socket]
+  client.socket.write(post('first') + post('stream', 'te: trailers\r\n'))
+  await expect.poll(client.told, patience).toContain('data: 1')
+  server.closeIdleConnections()
+  vi.advanceTimersByTime(200_000)
+  expect(accepted.destroyed).toBe(false)
+  exchanges[1]?.reply.end(Buffer.from('data: [DONE]\n\n'))
+  await expect.poll(client.told, patience).toContain('[DONE]')
+  server.closeIdleConnections()
+  await expect.poll(() => accepted.destroyed, patience).toBe(true)
+})
+
 describe('each way in', () => {
   const forwarded = 'x-forwarded-for: 192.0.2.1, 203.0.113.9\r\n'
   /** Plain ones, one that node:http reads, and from there on its own. */
