@@ -79,7 +79,9 @@ class Attempt implements WireListener, Deadline {
     if (this.#stream) this.#expectWithin(this.#limits.firstByte)
     this.#call = wire.post(this.#replica.target, request, this)
     this.#seat = deadlines.add(this)
-    this.#exchange.interrupt = why => this.#stop(why)
+    // V8 makes a function old when it is written straight into a property, and what it holds with it: all of the request.
+    const stop = (why: Error): void => this.#stop(why)
+    this.#exchange.interrupt = stop
     reply.onDrain(() => this.#onDrain())
   }
 
