@@ -61,6 +61,17 @@ test.each(Object.entries(shapes))(
   },
 )
 
+test.each(Object.entries(shapes))(
+  '%s: refused as well behind a plain request and in front of one, and only what stands before it is answered',
+  async (_name, bytes) => {
+    const plain = rawPost('/v1/chat/completions', JSON.stringify(chat('plain')), auth).toString('latin1')
+    const [behind, before] = await Promise.all([sendRaw(port, plain + bytes), sendRaw(port, bytes + plain)])
+    expect([behind.statuses, behind.closed]).toEqual([[200, 400], true])
+    expect([before.statuses, before.closed]).toEqual([[400], true])
+    expect(JSON.stringify(engine.state().lastRequests)).not.toContain('smuggled')
+  },
+)
+
 test('a body on GET reaches the controller as a body, not as a second request', async () => {
   const link = 'GET /link/v1/gateway?gateway=smuggled HTTP/1.1\r\nhost: x\r\n\r\n'
   const chunk = `${link.length.toString(16)}\r\n${link}\r\n0\r\n\r\n`
