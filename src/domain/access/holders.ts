@@ -1,7 +1,7 @@
 /** Holders: whose limits and budgets a request counts against, beside its model and address: its key, and its team. */
 import type { AccessTable } from './image.ts'
 import type { Budget, Limits, Priority } from './bounds.ts'
-import type { Principal } from './types.ts'
+import type { Key, Principal, Team } from './types.ts'
 
 export type Holder = {
   subject: 'key' | 'team'
@@ -18,23 +18,16 @@ export function holdersOf(table: AccessTable, principal: Principal): { holders: 
   if (principal.kind === 'admin') return { holders: [], priority: 'high' }
   const key = principal.kind === 'key' ? (table.keys.get(principal.id) ?? null) : null
   const team = principal.team === null ? null : (table.teams.get(principal.team) ?? null)
-  return {
-    holders: [
-      ...(key === null ? [] : [toHolder('key', { ...key, name: key.alias ?? key.id })]),
-      ...(team === null ? [] : [toHolder('team', { ...team, id: team.name })]),
-    ],
-    priority: team?.priority ?? 'normal',
-  }
+  const holders: Holder[] = []
+  if (key !== null) holders.push(toHolder('key', key.alias ?? key.id, key))
+  if (team !== null) holders.push(toHolder('team', team.name, team))
+  return { holders, priority: team?.priority ?? 'normal' }
 }
 
-function toHolder(
-  subject: Holder['subject'],
-  {
-    id,
-    name,
-    limits = null,
-    budget = null,
-  }: { id: string; name: string; limits?: Limits | null; budget?: Budget | null },
-): Holder {
-  return { subject, id, name, limits, budget }
-}
+const toHolder = (subject: Holder['subject'], name: string, bounded: Key | Team): Holder => ({
+  subject,
+  id: 'id' in bounded ? bounded.id : bounded.name,
+  name,
+  limits: bounded.limits ?? null,
+  budget: bounded.budget ?? null,
+})

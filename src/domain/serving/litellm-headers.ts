@@ -13,10 +13,10 @@ export type Answered = {
   responseDuration: Millis | null
 }
 
-/** Names in lower case, as HTTP/2 and Node have them. What is not known has no header. */
-export function liteLlmHeaders(answered: Answered): Record<string, string> {
+/** Beside what is in `headers`. Names in lower case, as HTTP/2 and Node have them. What is not known has no header. */
+export function liteLlmHeaders(answered: Answered, headers: Record<string, string> = {}): Record<string, string> {
   const { callId, modelId, modelGroup, attemptedRetries, responseDuration } = answered
-  const headers: Record<string, string> = { 'x-litellm-call-id': callId }
+  headers['x-litellm-call-id'] = callId
   if (modelId !== null) headers['x-litellm-model-id'] = modelId
   if (modelGroup !== null) headers['x-litellm-model-group'] = modelGroup
   headers['x-litellm-attempted-retries'] = String(attemptedRetries)

@@ -1,6 +1,5 @@
 /** Recent requests: what this gateway answered of late, so that feedback on it is checked at once. In memory, bounded. */
 import type { CloseRecord, ReleaseMark } from '../../domain/journal/index.ts'
-import { openGenerations } from '../../domain/generations.ts'
 import type { KeyId, RequestId } from '../../domain/units.ts'
 
 export type Answered = { key: KeyId | 'admin'; release: ReleaseMark | null }
@@ -11,17 +10,27 @@ export interface RecentRequests {
   find(id: RequestId): Answered | null
 }
 
-/** Each takes some 300 bytes. */
 const mostKept = 10_000
 
+/** Lists that go round, and no map: one is written to with every request, and looked into only when somebody gives feedback. */
 export function openRecentRequests(most = mostKept): RecentRequests {
-  const known = openGenerations<RequestId, Answered>(most)
+  const ids: RequestId[] = []
+  const keys: Answered['key'][] = []
+  const releases: Answered['release'][] = []
+  let next = 0
   return {
     note({ id, key, version, release }) {
       // What no engine was asked for has no answer to think of.
       if (key === null || version === null) return
-      known.set(id, { key, release: release ?? null })
+      ids[next] = id
+      keys[next] = key
+      releases[next] = release ?? null
+      next = (next + 1) % most
     },
-    find: id => known.peek(id) ?? null,
+    find(id) {
+      const at = ids.indexOf(id)
+      const key = keys[at]
+      return key === undefined ? null : { key, release: releases[at] ?? null }
+    },
   }
 }

@@ -33,13 +33,9 @@ export function wholeAnswer(exchange: Exchange, repair: Repair | null): Answer {
       const isText = exchange.form !== null && !type.startsWith('application/json')
       const body = isText ? theirs : toClient(theirs)
       noteFirstByte(exchange)
-      exchange.lastHead = {
-        status: 200,
-        headers: {
-          ...answerHeaders(exchange, isText ? type || 'text/plain; charset=utf-8' : 'application/json', true),
-          'content-length': String(body.length),
-        },
-      }
+      const headers = answerHeaders(exchange, isText ? type || 'text/plain; charset=utf-8' : 'application/json', true)
+      headers['content-length'] = String(body.length)
+      exchange.lastHead = { status: 200, headers }
       exchange.lastBytes = body
     },
   }
