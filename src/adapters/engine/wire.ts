@@ -19,14 +19,11 @@ export function openWire(): Wire {
   }
 
   return {
-    post(target, { path, body, contentType, requestId, flags = [] }, listener) {
+    post(target, { path, body, contentType, requestId, flags }, listener) {
       const endpoint = endpointOf(target.address)
-      const headers: Record<string, string> = {
-        ...headersOf(target),
-        'content-type': contentType,
-        'x-request-id': requestId,
-      }
-      if (flags.length > 0) headers['x-holdfast-flags'] = flags.join(',')
+      const headers: Record<string, string> = { 'content-type': contentType, 'x-request-id': requestId }
+      if (target.apiKey !== null) headers['authorization'] = `Bearer ${target.apiKey}`
+      if (flags !== undefined && flags.length > 0) headers['x-holdfast-flags'] = flags.join(',')
       return client.send(endpoint, { method: 'POST', path: below(endpoint.base, path), headers, body }, listener)
     },
     async get(target, path, signal) {
