@@ -10,21 +10,21 @@ export const requestSize: JsonSize = { values: 500_000, levels: 500 }
 
 const quote = 0x22
 const comma = 0x2c
-const opening: ReadonlySet<number> = new Set([0x5b, 0x7b])
-const closing: ReadonlySet<number> = new Set([0x5d, 0x7d])
+const [openBracket, closeBracket, openBrace, closeBrace] = [0x5b, 0x5d, 0x7b, 0x7d]
 
 /** Counts until there is too much of one; what is no JSON is not noticed here. Linear, and far faster than parsing. */
 export function measureJson(text: string, most: JsonSize): { values: number; tooMuch: TooMuch | null } {
   let values = 1
   let level = 0
-  for (let at = 0; at < text.length; at++) {
+  const { length } = text
+  for (let at = 0; at < length; at++) {
     const char = text.charCodeAt(at)
     if (char === quote) at = endOfString(text, at)
     else if (char === comma) values++
-    else if (opening.has(char)) {
+    else if (char === openBrace || char === openBracket) {
       values++
       if (++level > most.levels) return { values, tooMuch: 'levels' }
-    } else if (closing.has(char)) level--
+    } else if (char === closeBrace || char === closeBracket) level--
     if (values > most.values) return { values, tooMuch: 'values' }
   }
   return { values, tooMuch: null }
