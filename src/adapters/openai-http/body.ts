@@ -65,7 +65,7 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
 export const unreadMs = 60_000
 
 /** What of a refused body is read and thrown away, so that its sender gets to read the answer. */
-const mostDiscardedBytes = 256 * 1024 * 1024
+export const mostDiscardedBytes = 256 * 1024 * 1024
 /** And for so long. */
 export const discardMs = 10_000
 

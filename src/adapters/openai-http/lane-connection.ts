@@ -5,7 +5,7 @@ import type { ModelPath } from '../../domain/serving/index.ts'
 import type { RequestId } from '../../domain/units.ts'
 import { ClientGone, type Exchange, type Serve } from '../../services/serve/index.ts'
 import { answerOf } from './answer-of.ts'
-import { discardMs, unreadMs } from './body.ts'
+import { discardMs, mostDiscardedBytes, unreadMs } from './body.ts'
 import type { Knock } from './door.ts'
 import { LaneBody } from './lane-body.ts'
 import { keepAliveMs, LaneReply } from './lane-reply.ts'
@@ -138,7 +138,8 @@ export class LaneConnection {
       const held = this.#held
       const head = readPlainHead(held.toString('latin1', 0, Math.min(held.length, mostHeadBytes)))
       const modelPath = head === null ? undefined : modelPaths.get(head.path)
-      if (head === null || modelPath === undefined) {
+      // What declares more may have to be thrown away in part: node:http's way of that is the one there is.
+      if (head === null || modelPath === undefined || head.contentLength > mostDiscardedBytes) {
         this.#handOver(held)
         break
       }

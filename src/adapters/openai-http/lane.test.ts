@@ -115,6 +115,17 @@ test('a path that no model answers is not the lane’s', async () => {
   await vi.waitFor(() => expect(client.told()).toMatch(/^node:http has POST \/v1\/files/))
 })
 
+test('a body of more than is ever thrown away is not the lane’s', async () => {
+  const { port, exchanges } = await start()
+  const most = 256 * 1024 * 1024
+  const [allowed, beyond] = [open(port), open(port)]
+  allowed.socket.write(plain('x', most))
+  beyond.socket.write(plain('x', most + 1))
+  await vi.waitFor(() => expect(beyond.told()).toMatch(/^node:http has POST \/v1\/chat/))
+  await vi.waitFor(() => expect(exchanges).toHaveLength(1))
+  expect(allowed.told()).not.toContain('node:http')
+})
+
 test('who sends more ahead of its turn than is held is not read from until then', async () => {
   let answer = (): void => {}
   const { port, sockets, exchanges } = await start({
