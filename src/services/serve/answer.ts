@@ -12,11 +12,11 @@ export interface Answer {
 }
 
 /**
- * Headers that every answer of an engine goes out with. `isWhole`: the answer is complete, so its time is known. One object,
- * filled in place: copies of its parts cost more than the parts.
+ * Headers that every answer of an engine goes out with. `isWhole`: the answer is complete with its first byte, so its time is
+ * known. One object, filled in place: copies of its parts cost more than the parts.
  */
 export function answerHeaders(exchange: Exchange, contentType: string, isWhole = false): Record<string, string> {
-  const { id, version, model, attempts, startedMs } = exchange
+  const { id, version, model, attempts } = exchange
   const headers: Record<string, string> = {
     'content-type': isPlain(contentType) ? contentType : 'application/octet-stream',
     'x-request-id': id,
@@ -29,7 +29,7 @@ export function answerHeaders(exchange: Exchange, contentType: string, isWhole =
       modelId: version?.name ?? null,
       modelGroup: model?.name ?? null,
       attemptedRetries: attempts - 1,
-      responseDuration: isWhole ? millis(performance.now() - startedMs) : null,
+      responseDuration: isWhole ? exchange.firstByteMs : null,
     },
     headers,
   )
