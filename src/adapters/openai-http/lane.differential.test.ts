@@ -45,6 +45,19 @@ const behaviours: Record<string, Behaviour> = {
     }
     exchange.reply.end(Buffer.from('data: [DONE]\n\n'))
   },
+  'stream-unflushed': async exchange => {
+    await exchange.readBody(1_000_000)
+    exchange.reply.head(200, { 'content-type': 'text/event-stream' })
+    for (const piece of ['data: x\n\n', '', 'data: y\n\n']) exchange.reply.write(Buffer.from(piece))
+    await turn()
+    exchange.reply.end(null)
+  },
+  'pieces-of-a-whole': async exchange => {
+    const told = await echo(exchange)
+    exchange.reply.head(200, { 'content-length': String(told.length + large.length) })
+    exchange.reply.write(told)
+    exchange.reply.end(large)
+  },
   'large': async exchange => {
     await exchange.readBody(1_000_000)
     exchange.reply.head(200, { 'content-length': String(large.length) })
