@@ -4,7 +4,7 @@ import { openRoster, type Seat } from '../../domain/roster.ts'
 import { millis } from '../../domain/units.ts'
 import type { GatewayLimits } from '../../domain/serving/index.ts'
 import type { Recorder } from './ports.ts'
-import type { Exchange, Step } from './exchange.ts'
+import type { Exchange, Stage } from './exchange.ts'
 
 /** What is being served now: for the limit, for `/metrics`, and for a drain that has to end. */
 export type Gate = ReturnType<typeof openGate>
@@ -44,7 +44,7 @@ export type AcceptParts = {
 const retryAfter = millis(1_000)
 
 export const accept =
-  (gate: Gate, { limits, recorder, stale, mustShed }: AcceptParts): Step =>
+  (gate: Gate, { limits, recorder, stale, mustShed }: AcceptParts): Stage =>
   (exchange, held) => {
     const tooOld = stale()
     if (tooOld !== null) throw new FaultError({ kind: 'not-ready', why: tooOld })

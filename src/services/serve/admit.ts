@@ -21,7 +21,7 @@ import {
 } from '../../domain/units.ts'
 import type { BudgetLease, Budgets, Estimates } from '../budgets/index.ts'
 import type { LimitLease, Limiter, Subject, TokenEstimates } from '../limits/index.ts'
-import { ClientGone, type Exchange, type GiveBack, type Step } from './exchange.ts'
+import { ClientGone, type Exchange, type GiveBack, type Stage } from './exchange.ts'
 import { answersInstead, flagsFor } from './flags.ts'
 
 /** The routing table's models, and who may use them. */
@@ -47,7 +47,7 @@ export type AdmitParts = {
   estimates: Estimates
 }
 
-export const admit = ({ permissions, limiter, usual, budgets, estimates }: AdmitParts): Step => {
+export const admit = ({ permissions, limiter, usual, budgets, estimates }: AdmitParts): Stage => {
   return (exchange, held) => {
     const { principal, ask } = exchange
     if (principal === null || ask === null) throw new TypeError('admit comes after authenticate and read')

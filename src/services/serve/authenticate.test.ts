@@ -12,7 +12,7 @@ const found = (scopes: Scopes = unbounded): Authenticated => ({
   scopes,
 })
 
-/** Runs the step alone; the part of an exchange it touches is enough. */
+/** Runs the stage alone; the part of an exchange it touches is enough. */
 async function pass(
   lookUp: Authenticate,
   {

@@ -4,7 +4,7 @@ import type { KeyRefusal, Principal, Scopes } from '../../domain/access/index.ts
 import { FaultError } from '../../domain/fault.ts'
 import { routeScopeOf } from '../../domain/serving/index.ts'
 import { instant } from '../../domain/units.ts'
-import { ClientGone, type Exchange, type Step } from './exchange.ts'
+import { ClientGone, type Exchange, type Stage } from './exchange.ts'
 
 export type Authenticated = { ok: true; principal: Principal; scopes: Scopes } | { ok: false; why: KeyRefusal }
 
@@ -15,7 +15,7 @@ export type Authenticated = { ok: true; principal: Principal; scopes: Scopes } |
 export type Authenticate = (key: string, now: number) => Authenticated | Promise<Authenticated>
 
 export const authenticate =
-  (lookUp: Authenticate, now: () => number): Step =>
+  (lookUp: Authenticate, now: () => number): Stage =>
   exchange => {
     const { key } = exchange.head
     if (key === null) throw new FaultError({ kind: 'key-missing' })

@@ -24,8 +24,8 @@ test('T8 kept answers belong to one person of one issuer, whatever others are ca
   expect(ownerOf(token('https://a.example', 'jwt:ada'))).toBe(owners[2])
 })
 
-test('however a request ends, what its steps took is given back, the last first', async () => {
-  // The steps here look at nothing of it.
+test('however a request ends, what its stages took is given back, the last first', async () => {
+  // The stages here look at nothing of it.
   const exchange = {} as Exchange
   for (const fails of [false, true]) {
     const log: string[] = []

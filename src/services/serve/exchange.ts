@@ -111,22 +111,22 @@ export type Exchange = {
 /** Serves one exchange. Throws FaultError; nothing between its birth and `record` catches it but to release something. */
 export type Serve = (exchange: Exchange) => Promise<void>
 
-/** Gives back what a step took. It must not throw. */
+/** Gives back what a stage took. It must not throw. */
 export type GiveBack = () => void
 
 /**
  * One concern of the data plane. It answers a promise only where it has to wait. What it takes for as long as the request
  * lasts, it tells `held` how to give back.
  */
-export type Step = (exchange: Exchange, held: GiveBack[]) => void | Promise<void>
+export type Stage = (exchange: Exchange, held: GiveBack[]) => void | Promise<void>
 
-/** Each step once the one before it is done. However it ends, all that was taken is given back, the last first. */
-export function pipeline(...steps: readonly Step[]): Serve {
+/** Each stage once the one before it is done. However it ends, all that was taken is given back, the last first. */
+export function pipeline(...stages: readonly Stage[]): Serve {
   return async exchange => {
     const held: GiveBack[] = []
     try {
-      for (const step of steps) {
-        const waiting = step(exchange, held)
+      for (const stage of stages) {
+        const waiting = stage(exchange, held)
         if (waiting !== undefined) await waiting
       }
     } finally {

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import { FaultError } from '../../domain/fault.ts'
 import { millis } from '../../domain/units.ts'
 import { parsePlainAsk, type Ask, type GatewayLimits, type ModelPath } from '../../domain/serving/index.ts'
-import type { Exchange, Step } from './exchange.ts'
+import type { Exchange, Stage } from './exchange.ts'
 import { measureJson, requestSize, type TooMuch } from './json-size.ts'
 import { plainBody } from './plain-body.ts'
 import { readAsk, type ReadAskParts } from './read-ask.ts'
@@ -18,7 +18,7 @@ const retryAfter = millis(1_000)
 
 export type ReadParts = Omit<ReadAskParts, 'reserve'> & { limits: () => GatewayLimits }
 
-export const read = ({ limits, conversations }: ReadParts, most = heldBodiesBytes): Step => {
+export const read = ({ limits, conversations }: ReadParts, most = heldBodiesBytes): Stage => {
   let all = 0
   return (exchange, held) => {
     const { body: limit, inFlight } = limits()

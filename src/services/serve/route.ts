@@ -7,7 +7,7 @@ import type { ModelRoute, ReleaseRoute, VersionRoute } from '../../domain/servin
 import { millis, type ModelName, type VersionName } from '../../domain/units.ts'
 import type { Permissions } from './admit.ts'
 import { assignArm, isSameRefusal, liveStandsIn } from './arm.ts'
-import { ClientGone, ownerOf, type Exchange, type Serve, type Step } from './exchange.ts'
+import { ClientGone, ownerOf, type Exchange, type Serve, type Stage } from './exchange.ts'
 import type { Fleet } from './fleet.ts'
 import type { Admission, Place, PlaceAsk, Waiting } from './queue.ts'
 import { queueComments, type QueueComments } from './queue-comments.ts'
@@ -26,7 +26,7 @@ export type RouteParts = {
 }
 
 /** `ask`: asks an engine for the version that the exchange has. */
-export const route = (ask: Serve, { fleet, admission, permissions, shadow, samples }: RouteParts): Step => {
+export const route = (ask: Serve, { fleet, admission, permissions, shadow, samples }: RouteParts): Stage => {
   return exchange => {
     const { model } = exchange
     if (model === null) throw new TypeError('route comes after admit')
