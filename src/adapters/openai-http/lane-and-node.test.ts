@@ -127,7 +127,7 @@ describe.each(Object.entries(readers))('%s', (_reader, before) => {
       .toEqual([before.length + sent.length, begun])
     await expect.poll(told, patience).toContain(heard)
     ways[way]?.(socket)
-    await expect.poll(connections, patience).toBe(0)
+    await expect.poll(() => [connections(), socket.closed], patience).toEqual([0, true])
     await expect
       .poll(() => exchanges.map(({ gone }) => gone), patience)
       .toEqual(
