@@ -3,7 +3,6 @@
  * are asked for, so that a gateway does not load an engine's libraries.
  */
 import { fileURLToPath } from 'node:url'
-import { setFlagsFromString } from 'node:v8'
 
 const entry = fileURLToPath(import.meta.url)
 const [role, ...more] = process.argv.slice(2)
@@ -39,9 +38,6 @@ async function runRole(name: string): Promise<void> {
   const { homeFolder, openHome } = await import('./paths.ts')
   const home = openHome(homeFolder(env))
   if (name === 'gateway') {
-    // With many requests under way while it warms up, V8 would take what each is made of for long-lived, and put it among the
-    // old ever after, where it keeps alive what it points to: 10 of 36 µs a request in a loop over the pipeline.
-    setFlagsFromString('--no-allocation-site-pretenuring')
     const { runGateway } = await import('./gateway.ts')
     const elsewhere = env['HOLDFAST_ELSEWHERE'] === '1'
     const handover = listenForHandover(env)
