@@ -60,7 +60,8 @@ export class LaneConnection {
   }
 
   closeIfIdle(): void {
-    if (this.#isIdle() && !this.#isFresh) this.#socket.destroy()
+    // What of its last answer is not sent yet goes out first.
+    if (this.#isIdle() && !this.#isFresh) this.#socket.destroySoon()
   }
 
   destroy(): void {

@@ -301,7 +301,7 @@ test('idle connections can be let go: not those that answer, nor those that have
   await vi.waitFor(() => expect(sockets).toHaveLength(3))
   await vi.waitFor(() => expect(sockets.map(socket => socket.bytesRead > 0).filter(Boolean)).toHaveLength(2))
   lane.closeIdle()
-  expect(sockets.filter(({ destroyed }) => destroyed)).toHaveLength(1)
+  await vi.waitFor(() => expect(sockets.filter(({ destroyed }) => destroyed)).toHaveLength(1))
   lane.closeAll()
   expect(sockets.every(({ destroyed }) => destroyed)).toBe(true)
 })
@@ -343,4 +343,23 @@ test('an answer that nobody reads is not waited for without an end, and one that
   await vi.waitFor(() => expect(sockets[1]?.bytesWritten).toBeGreaterThan(large.length), { timeout: 20_000 })
   await vi.waitFor(() => expect([sockets[1]?.writableLength, sockets[1]?.timeout]).toEqual([0, 0]), { timeout: 20_000 })
   expect(sockets[1]?.destroyed).toBe(false)
+})
+
+test('a last answer that is still on its way goes out before its idle connection is let go', async () => {
+  const large = Buffer.alloc(32 * 1024 * 1024)
+  const { lane, port, sockets } = await start({
+    serve: async exchange => {
+      exchange.reply.head(200, { 'content-length': String(large.length) })
+      exchange.reply.end(large)
+    },
+  })
+  const client = connect(port, '127.0.0.1').pause()
+  let read = 0
+  client.on('error', () => {}).on('data', data => (read += data.length))
+  client.write(plain('x'))
+  await vi.waitFor(() => expect(sockets[0]?.writableLength).toBeGreaterThan(0))
+  lane.closeIdle()
+  client.resume()
+  await new Promise(resolve => client.once('close', resolve))
+  expect(read).toBeGreaterThan(large.length)
 })
