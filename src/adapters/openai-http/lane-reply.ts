@@ -61,7 +61,8 @@ export class LaneReply implements Reply {
   write(bytes: Uint8Array): boolean {
     if (bytes.length === 0 || this.#isOver()) return true
     this.#sentBytes += bytes.length
-    const more = this.#send(bytes, '')
+    const isPiece = this.#chunked && this.#head === '' && bytes.length <= mostJoinedBytes
+    const more = isPiece ? this.#parts.socket.write(frame(bytes)) : this.#send(bytes, '')
     if (!more) this.#dropUnread()
     return more
   }
@@ -128,6 +129,25 @@ export class LaneReply implements Reply {
 }
 
 const nothing = new Uint8Array(0)
+
+/** A piece of a stream as HTTP's chunk. Letter by letter: two calls into Node for its few letters cost three times as much. */
+function frame(bytes: Uint8Array): Buffer {
+  let digits = 1
+  for (let rest = bytes.length >> 4; rest > 0; rest >>= 4) digits++
+  const end = digits + 2 + bytes.length
+  const framed = Buffer.allocUnsafe(end + 2)
+  for (let at = digits, rest = bytes.length; at > 0; rest >>= 4) framed[--at] = hex[rest & 15] ?? 0
+  framed[digits] = cr
+  framed[digits + 1] = lf
+  framed.set(bytes, digits + 2)
+  framed[end] = cr
+  framed[end + 1] = lf
+  return framed
+}
+
+const hex = Buffer.from('0123456789abcdef')
+const cr = 0x0d
+const lf = 0x0a
 
 type Framing = { isLast: boolean; isChunked: boolean }
 

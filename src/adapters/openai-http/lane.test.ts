@@ -270,6 +270,23 @@ test('a stream is framed piece by piece, and an answer that is larger than a wri
   expect(await answer.text()).toBe(`data: 1\n\n${large.toString()}data: [DONE]\n\n`)
 })
 
+test('pieces of every size are framed as HTTP says', async () => {
+  const sizes = [1, 9, 15, 16, 17, 255, 256, 4095, 4096, 16_384, 16_385]
+  const { port } = await start({
+    serve: async exchange => {
+      exchange.reply.head(200, { 'content-type': 'text/event-stream' })
+      exchange.reply.flush()
+      for (const size of sizes) exchange.reply.write(Buffer.alloc(size, 'x'))
+      exchange.reply.end(null)
+    },
+  })
+  const client = open(port)
+  client.socket.write(plain('x'))
+  await vi.waitFor(() => expect(client.told()).toMatch(/\r\n0\r\n\r\n$/))
+  const chunks = sizes.map(size => `${size.toString(16)}\r\n${'x'.repeat(size)}\r\n`)
+  expect(client.told().split('\r\n\r\n').slice(1).join('\r\n\r\n')).toBe(`${chunks.join('')}0\r\n\r\n`)
+})
+
 test('a header that could end its line is not sent', async () => {
   const { port, reported } = await start({
     serve: async exchange => exchange.reply.head(200, { 'content-length': '0', 'x-made-up': 'a\r\nset-cookie: b' }),
