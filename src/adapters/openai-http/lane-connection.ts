@@ -45,8 +45,8 @@ export class LaneConnection {
   #call: Call | null = null
   /** What came before its turn. */
   #held: Buffer | null = null
-  /** Runs while what is left of a body that nobody wanted is read away, with what is to be done then. */
-  #discard: { body: LaneBody; timer: NodeJS.Timeout; isLast: boolean } | null = null
+  /** While what is left of a body that nobody wanted is read away. */
+  #discard: { body: LaneBody; timer: NodeJS.Timeout } | null = null
   /** Nothing has come yet. */
   #isFresh = true
   #idleSinceMs = performance.now()
@@ -216,7 +216,7 @@ export class LaneConnection {
     else {
       // To close on unread bytes would reset the connection and the answer with it; and the next request stands behind them.
       const timer = setTimeout(() => this.#socket.destroy(), discardMs)
-      this.#discard = { body, timer, isLast }
+      this.#discard = { body, timer }
       body.discard(() => {
         clearTimeout(timer)
         this.#discard = null
