@@ -2,33 +2,42 @@
 import type { Allowance, Allowances } from '../../domain/limits/index.ts'
 import type { Surface } from '../../domain/dialect/index.ts'
 
-/** `wallNow`: milliseconds since 1970. Empty when nothing bounds the caller. */
+/**
+ * `wallNow`: milliseconds since 1970. Empty when nothing bounds the caller. One object, filled by names that are written out:
+ * names put together for each answer cost more than all else here.
+ */
 export function renderAllowances(surface: Surface, allowances: Allowances, wallNow: number): Record<string, string> {
+  const { requests, tokens } = allowances
   const headers: Record<string, string> = {}
-  for (const kind of ['requests', 'tokens'] as const) {
-    const allowance = allowances[kind]
-    if (allowance === null) continue
-    Object.assign(headers, surface === 'anthropic' ? anthropic(kind, allowance, wallNow) : openai(kind, allowance))
+  if (surface === 'anthropic') {
+    if (requests !== null) {
+      headers['anthropic-ratelimit-requests-limit'] = String(requests.limit)
+      headers['anthropic-ratelimit-requests-remaining'] = String(requests.remaining)
+      headers['anthropic-ratelimit-requests-reset'] = momentOf(requests, wallNow)
+    }
+    if (tokens !== null) {
+      headers['anthropic-ratelimit-tokens-limit'] = String(tokens.limit)
+      headers['anthropic-ratelimit-tokens-remaining'] = String(tokens.remaining)
+      headers['anthropic-ratelimit-tokens-reset'] = momentOf(tokens, wallNow)
+    }
+    return headers
+  }
+  if (requests !== null) {
+    headers['x-ratelimit-limit-requests'] = String(requests.limit)
+    headers['x-ratelimit-remaining-requests'] = String(requests.remaining)
+    headers['x-ratelimit-reset-requests'] = toDuration(requests.resetsIn)
+  }
+  if (tokens !== null) {
+    headers['x-ratelimit-limit-tokens'] = String(tokens.limit)
+    headers['x-ratelimit-remaining-tokens'] = String(tokens.remaining)
+    headers['x-ratelimit-reset-tokens'] = toDuration(tokens.resetsIn)
   }
   return headers
 }
 
-function openai(kind: string, { limit, remaining, resetsIn }: Allowance): Record<string, string> {
-  return {
-    [`x-ratelimit-limit-${kind}`]: String(limit),
-    [`x-ratelimit-remaining-${kind}`]: String(remaining),
-    [`x-ratelimit-reset-${kind}`]: toDuration(resetsIn),
-  }
-}
-
-/** The moment is an RFC 3339 one, in whole seconds, as theirs. */
-function anthropic(kind: string, { limit, remaining, resetsIn }: Allowance, wallNow: number): Record<string, string> {
-  const at = new Date(Math.ceil((wallNow + resetsIn) / 1000) * 1000)
-  return {
-    [`anthropic-ratelimit-${kind}-limit`]: String(limit),
-    [`anthropic-ratelimit-${kind}-remaining`]: String(remaining),
-    [`anthropic-ratelimit-${kind}-reset`]: at.toISOString().replace('.000Z', 'Z'),
-  }
+/** An RFC 3339 moment, in whole seconds, as Anthropic's. */
+function momentOf({ resetsIn }: Allowance, wallNow: number): string {
+  return new Date(Math.ceil((wallNow + resetsIn) / 1000) * 1000).toISOString().replace('.000Z', 'Z')
 }
 
 /** As Go prints durations, which is what OpenAI sends: `20ms`, `1s`, `8.64s`, `6m0s`. */

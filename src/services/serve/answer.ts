@@ -22,7 +22,7 @@ export function answerHeaders(exchange: Exchange, contentType: string, isWhole =
     'x-request-id': id,
   }
   routeHeaders(exchange, headers)
-  for (const [name, value] of Object.entries(exchange.limitHeaders)) headers[name] = value
+  Object.assign(headers, exchange.limitHeaders)
   return liteLlmHeaders(
     {
       callId: id,
