@@ -41,10 +41,6 @@ export class LaneReply implements Reply {
     return this.#sentBytes
   }
 
-  get ended(): boolean {
-    return this.#ended
-  }
-
   head(status: number, headers: Record<string, string>): void {
     this.#last = this.#parts.isLast()
     this.#chunked = headers['content-length'] === undefined

@@ -1,4 +1,4 @@
-/** The gateway's front: node:http, its limits, and which path goes where. */
+/** The gateway's front: the door, behind it the lane or node:http with its limits, and which path goes where. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Surface } from '../../domain/dialect/index.ts'
