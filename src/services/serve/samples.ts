@@ -39,7 +39,8 @@ export function openSamples({
       const tee = openTee(mostCharacters)
       const { messages } = ask.body
       exchange.tee = tee
-      exchange.onEnded = outcome => {
+      // Named first, as in `relay.ts`: written straight into the property, it would be made old with all of the request.
+      const sampleWhenEnded: Exchange['onEnded'] = outcome => {
         const answer = tee.text()
         const { version } = exchange
         if (outcome !== 'ok' || version === null || answer === null || mustShed()) return
@@ -47,6 +48,7 @@ export function openSamples({
         const sample = { id: exchange.id, model: model.name, version: version.name }
         onSample({ sealFor, sample, texts: { messages, answer } })
       }
+      exchange.onEnded = sampleWhenEnded
     },
   }
 }

@@ -81,11 +81,13 @@ export function openShadow({ fleet, admission, mustShed, onPair, count, report }
       const tee = exchange.tee ?? openTee(mostCharacters)
       const { onEnded } = exchange
       exchange.tee = tee
-      exchange.onEnded = outcome => {
+      // Named first, as in `relay.ts`: written straight into the property, it would be made old with all of the request.
+      const copyWhenEnded: Exchange['onEnded'] = outcome => {
         onEnded?.(outcome)
         if (outcome !== 'ok') return
         copy(exchange, { release, shadow, ask, tee }).catch((error: unknown) => report(error, exchange))
       }
+      exchange.onEnded = copyWhenEnded
     },
     close() {
       closed = true
