@@ -85,7 +85,7 @@ test('whole answers outlive the engine that was making them', async () => {
   expect([...rows.values()].filter(({ outcome }) => outcome !== 'ok')).toEqual([])
   const moved = [...rows.values()].filter(({ attempts }) => attempts > 1)
   expect(moved.length).toBe(before[0].running)
-  expect(moved.length).toBeGreaterThan(0)
+  expect(moved.length).toBeGreaterThan(5)
   first = await startEngine(first)
   await untilUsed(first)
 })
