@@ -50,6 +50,18 @@ export default {
       from: { path: '^src/', pathNot: test },
       to: { path: '^(tools/|test/|bench/|scripts/)' },
     }),
+    wall(
+      'grown-parts-on-demand',
+      'Import it where the spec asks for it: every start of every process would wait for it.',
+      {
+        from: { path: '^src/(?!adapters/(store/postgres|limits/redis)/)', pathNot: test },
+        to: {
+          path: '^src/adapters/(store/postgres|limits/redis)/',
+          dynamic: false,
+          dependencyTypesNot: ['type-only'],
+        },
+      },
+    ),
     wall('no-development-package', 'The shipped program has only `dependencies`.', {
       from: { path: '^src/', pathNot: test },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },

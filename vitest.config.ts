@@ -6,8 +6,8 @@ const execArgv = ['--disable-warning=ExperimentalWarning']
 
 const whole = { execArgv, testTimeout: 60_000, hookTimeout: 60_000 }
 
-/** They load the machine on purpose, measure it, or use the ports that the documentation names. */
-const alone = ['bench', 'chaos', 'clone', 'docs', 'failover', 'flood', 'soak'].map(name => `test/e2e/${name}.test.ts`)
+/** They load the machine on purpose, or measure it. */
+const alone = ['bench', 'chaos', 'failover', 'flood', 'soak'].map(name => `test/e2e/${name}.test.ts`)
 
 export default defineConfig({
   test: {

@@ -12,7 +12,7 @@ const pages: Record<string, string> = {
   ...specReference(),
   ...errorsReference(),
   ...conformanceReference(),
-  ...cliReference(),
+  ...(await cliReference()),
   ...(await metricsReference()),
   ...(await httpReference()),
 }

@@ -96,6 +96,13 @@ const plants: Record<string, Plant> = {
     text: "import { startFakeEngine } from '../../tools/fake-engine/index.ts'\nexport const x = startFakeEngine",
     walls: ['apps-ship-alone'],
   },
+  'src/apps/planted-early.ts': {
+    text: "import { takeTurn } from '../adapters/store/postgres/index.ts'\nexport const x = takeTurn",
+    walls: ['grown-parts-on-demand'],
+  },
+  'src/apps/planted-on-demand.ts': {
+    text: "import type { Turn } from '../adapters/store/postgres/index.ts'\nexport const x = (): Promise<{ takeTurn: (...of: never) => Promise<Turn | null> }> => import('../adapters/store/postgres/index.ts')",
+  },
   'src/apps/planted-development.ts': {
     text: "import fc from 'fast-check'\nexport const x = fc",
     walls: ['no-development-package'],

@@ -4,10 +4,10 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
-import { chunksPerStream, path, renderBody, renderIdleBody, streams } from './workload.ts'
+import { chunksPerStream, longChunks, path, renderBody, renderIdleBody, streams } from './workload.ts'
 
 const Job = z.strictObject({
-  mode: z.enum(['closed', 'open', 'sse', 'spread', 'hold']),
+  mode: z.enum(['closed', 'open', 'sse', 'long', 'spread', 'hold']),
   port: z.int(),
   key: z.string(),
   /** What some gateways want beside the key. */
@@ -16,7 +16,7 @@ const Job = z.strictObject({
   /** For `open`. */
   perSecond: z.int().positive(),
   ms: z.int().positive(),
-  /** How many, for `sse`, `spread` and `hold`. */
+  /** How many, for `sse`, `long`, `spread` and `hold`. */
   streams: z.int().positive().default(streams),
 })
 
@@ -24,7 +24,7 @@ export const LoadReport = z.object({
   requests: z.int(),
   failed: z.int(),
   seconds: z.number(),
-  /** Of an answer (`closed`, `open`), or of a chunk from the mock to here (`sse`). */
+  /** Of an answer (`closed`, `open`), or of a chunk from the mock to here (`sse`, `long`). */
   p50Ms: z.number(),
   p99Ms: z.number(),
   chunks: z.int(),
@@ -43,7 +43,8 @@ type Client = { ask: () => Promise<number>; close: () => void }
 
 if (import.meta.main) {
   const job = Job.parse(JSON.parse(process.argv[2] ?? '{}'))
-  const run = { closed: runClosed, open: runOpen, sse: runStreams, spread: runStreams, hold: holdStreams }[job.mode]
+  const stream = { sse: runStreams, long: runStreams, spread: runStreams, hold: holdStreams }
+  const run = { closed: runClosed, open: runOpen, ...stream }[job.mode]
   const report = await run(job)
   process.stdout.write(`${JSON.stringify(report)}\n`)
   // What is held can be measured until whoever started this closes its standard input.
@@ -93,7 +94,7 @@ async function runOpen(job: Job): Promise<LoadReport> {
   return book.report()
 }
 
-/** Reads all streams to their ends. `sse` asks for them at once, on connections that are open; `spread` one after the other. */
+/** Reads all streams to their ends. `sse` and `long` ask for them at once, on connections that are open; `spread` one after the other. */
 async function runStreams(job: Job): Promise<LoadReport> {
   const sockets = await Promise.all(Array.from({ length: job.streams }, () => open(job.port)))
   const start = performance.now()
@@ -103,7 +104,7 @@ async function runStreams(job: Job): Promise<LoadReport> {
       return await readStream(socket, job).catch(() => null)
     }),
   )
-  const good = seen.filter(stream => stream !== null && stream.delays.length === chunksPerStream)
+  const good = seen.filter(stream => stream !== null && stream.delays.length === chunksOf(job))
   const firstBytes = good.map(stream => stream?.firstByteMs ?? 0)
   const delays = seen.flatMap(stream => stream?.delays ?? [])
   return {
@@ -218,15 +219,17 @@ async function openClient({ port, key, headers }: Job): Promise<Client> {
   }
 }
 
-async function readStream(
-  socket: Socket,
-  { key, headers, ms }: Job,
-): Promise<{ delays: number[]; firstByteMs: number }> {
+function chunksOf({ mode }: Job): number {
+  return mode === 'long' ? longChunks : chunksPerStream
+}
+
+async function readStream(socket: Socket, job: Job): Promise<{ delays: number[]; firstByteMs: number }> {
+  const { key, headers, ms } = job
   const delays: number[] = []
   const start = performance.now()
   let firstByteMs = 0
   let rest = ''
-  socket.write(renderRequest({ key, headers, body: renderBody(true) }))
+  socket.write(renderRequest({ key, headers, body: renderBody(true, chunksOf(job)) }))
   return new Promise((resolve, reject) => {
     const giveUp = setTimeout(() => socket.destroy(), ms)
     socket.on('data', data => {

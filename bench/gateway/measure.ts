@@ -21,6 +21,8 @@ export type Round = {
   latencyP50Ms: number
   streamCpuMicrosPerChunk: number | null
   streamCpuMicrosPerChunkAll: number | null
+  /** Of streams five times as long. */
+  longStreamCpuMicrosPerChunk: number | null
   streamDelayP50Ms: number
   /** From a stream's request to the first byte of its answer: of streams asked for at once, and one after the other. */
   burstFirstByteP50Ms: number
@@ -59,6 +61,8 @@ export async function measureRound(
   const [gateway1, all1] = cpu()
   const streaming = await load(system, 'sse', 10_000)
   const [gateway2, all2] = cpu()
+  const long = await load(system, 'long', 20_000)
+  const [gateway3] = cpu()
   const spread = await load(system, 'spread', 10_000)
 
   return {
@@ -72,12 +76,17 @@ export async function measureRound(
     latencyP50Ms: latency.p50Ms,
     streamCpuMicrosPerChunk: per(gateway2, gateway1, streaming.chunks),
     streamCpuMicrosPerChunkAll: per(all2, all1, streaming.chunks),
+    longStreamCpuMicrosPerChunk: per(gateway3, gateway2, long.chunks),
     streamDelayP50Ms: streaming.p50Ms,
     burstFirstByteP50Ms: streaming.firstByteP50Ms,
     spreadFirstByteP50Ms: spread.firstByteP50Ms,
     chunks: streaming.chunks,
     residentMegabytes: gatewayPids.length === 0 ? null : residentMegabytes(gatewayPids),
-    failed: { latency: latency.failed, throughput: throughput.failed, streaming: streaming.failed + spread.failed },
+    failed: {
+      latency: latency.failed,
+      throughput: throughput.failed,
+      streaming: streaming.failed + long.failed + spread.failed,
+    },
   }
 }
 
@@ -107,7 +116,7 @@ export async function whileHolding<Seen>(
   }
 }
 
-type Aim = { mode: 'open' | 'closed' | 'sse' | 'spread' | 'hold'; ms: number; streams?: number }
+type Aim = { mode: 'open' | 'closed' | 'sse' | 'long' | 'spread' | 'hold'; ms: number; streams?: number }
 
 function loadCommand({ port, key, headers, streams, connections: asked }: Target, aim: Aim): string[] {
   const most = aim.mode === 'open' ? openConnections : (asked ?? connections)

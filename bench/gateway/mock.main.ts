@@ -1,11 +1,11 @@
 /**
  * The model server behind every system: raw HTTP/1.1 over TCP, so that it costs as little of its core as possible.
- * `"stream":true` gets 50 chunks, 20 ms apart, each with the time it was sent, or one and then silence; everything else
- * one JSON of 1 KB.
+ * `"stream":true` gets 50 chunks, or 250 when it says so, 20 ms apart, each with the time it was sent, or one and then
+ * silence; everything else one JSON of 1 KB.
  */
 import { createServer } from 'node:net'
 import type { Socket } from 'node:net'
-import { chunkGapMs, chunksPerStream, idleMark, model } from './workload.ts'
+import { chunkGapMs, chunksPerStream, idleMark, longChunks, model } from './workload.ts'
 
 const words = 'The quick brown fox jumps over the lazy dog. '.repeat(16).trimEnd()
 const answer = JSON.stringify({
@@ -23,6 +23,7 @@ const streamHead = Buffer.from(
 )
 const idleBytes = Buffer.from(idleMark)
 const streamMark = Buffer.from('"stream":true')
+const longMark = Buffer.from(`"max_tokens":${longChunks}`)
 const post = 'P'.charCodeAt(0)
 let phase = 0
 const headEnd = Buffer.from('\r\n\r\n')
@@ -39,7 +40,7 @@ const server = createServer({ noDelay: true }, socket => {
       pending = pending.subarray(length)
       if (request[0] !== post) socket.write(models)
       else if (request.includes(idleBytes)) startIdle(socket)
-      else if (request.includes(streamMark)) stream(socket)
+      else if (request.includes(streamMark)) stream(socket, request.includes(longMark) ? longChunks : chunksPerStream)
       else socket.write(whole)
     }
   })
@@ -64,11 +65,11 @@ function requestLength(data: Buffer): number | null {
   return body + Number(/content-length: *(\d+)/.exec(head)?.[1] ?? 0)
 }
 
-function stream(socket: Socket): void {
+function stream(socket: Socket, chunks: number): void {
   let sent = 0
   const send = (): void => {
     if (socket.destroyed) return clearInterval(timer)
-    if (sent < chunksPerStream) {
+    if (sent < chunks) {
       sent++
       socket.write(toChunk(`data: ${renderEvent(sent)}\n\n`))
     } else {

@@ -22,6 +22,8 @@ const columns = [
   'added p50 ms',
   'SSE CPU µs/chunk',
   'to nginx',
+  'of long answers',
+  'to nginx',
   'SSE delay p50 ms',
   'first byte p50 ms, 200 at once',
   'to nginx',
@@ -73,6 +75,14 @@ function renderRow(name: SystemName, all: readonly Round[]): string[] {
       2,
     ),
     show(
+      rounds.map(round => round.longStreamCpuMicrosPerChunk),
+      1,
+    ),
+    show(
+      beside('nginx', (mine, nginx) => ratio(mine.longStreamCpuMicrosPerChunk, nginx.longStreamCpuMicrosPerChunk)),
+      2,
+    ),
+    show(
       rounds.map(round => round.streamDelayP50Ms),
       2,
     ),
@@ -109,8 +119,10 @@ export function renderDocument(table: string, setting: Setting): string {
     'Medians (min–max). Short chats of 1 KB each way over 64 connections; 200 streams of 50 chunks, 20 ms apart; latency at',
     '200 requests a second, less the same without a gateway. CPU is scheduler time of the gateway’s threads. «Per core, to nginx»:',
     'how many requests a core of it serves for each one of nginx, in the same round; for SSE, CPU per chunk against nginx’s.',
+    'Of streams of one second a good part is their beginning and end, new connections among them; long answers have 250 chunks.',
     'First byte: of the same streams, asked for in one moment, and of 200 streams asked for 4 ms apart, all open together.',
-    'nginx only forwards; Holdfast also checks the key, picks an engine, counts tokens, measures and keeps a journal.',
+    'nginx only forwards, and «sockets» is Node passing on what it does not look at, with no pool of connections. Holdfast',
+    'also checks the key, picks an engine, counts tokens, measures and keeps a journal.',
     '',
   ].join('\n')
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: Holdfast's gateway beside nginx and no gateway, in interleaved rounds (about three minutes;
- * `-- --quick`: one). Loopback only. `--save` keeps the table in bench/gateway/last.md, `--systems a,b` picks. `--ms N`: how
+ * `npm run bench`: Holdfast's gateway beside nginx, bare sockets and no gateway, in interleaved rounds (about eight minutes;
+ * `-- --quick`: three). Loopback only. `--save` keeps the table in bench/gateway/last.md, `--systems a,b` picks. `--ms N`: how
  * long each measurement lasts, to see whether the bench works; its numbers are then of a cold gateway.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ import { measureRound, pickLoader } from './measure.ts'
 import type { Round } from './measure.ts'
 import { canPin, cores, firstLine, runToEnd, start } from './proc.ts'
 import { renderDocument, renderTable } from './report.ts'
-import { openSystem } from './systems.ts'
+import { openSystem, systemNames } from './systems.ts'
 import type { System } from './systems.ts'
 
 const { values } = parseArgs({
@@ -21,11 +21,11 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     ms: { type: 'string' },
-    systems: { type: 'string', default: 'direct,nginx,holdfast' },
+    systems: { type: 'string', default: systemNames.join(',') },
     save: { type: 'boolean', default: false },
   },
 })
-const names = z.array(z.enum(['direct', 'nginx', 'holdfast'])).parse(values.systems.split(','))
+const names = z.array(z.enum(systemNames)).parse(values.systems.split(','))
 const rounds = z.coerce
   .number()
   .int()
@@ -35,8 +35,7 @@ const rounds = z.coerce
 const usualMs = values.quick ? 2000 : 4000
 const ms = values.ms === undefined ? usualMs : z.coerce.number().int().min(100).parse(values.ms)
 // Node compiles what is hot only after tens of thousands of requests; a cold round measures the compiler.
-const usualWarmUpMs = values.quick ? 3000 : 15_000
-const warmUpMs = values.ms === undefined ? usualWarmUpMs : ms
+const warmUpMs = values.quick ? 3000 : 15_000
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'))
 const stops: (() => Promise<void>)[] = []
@@ -71,7 +70,7 @@ async function bench(): Promise<number> {
   }
   const count = `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`
   console.log(`${names.join(', ')}: ${count}, load by ${loader.kind}, load average ${setting.load}`)
-  for (const system of systems) await measureRound(system, 0, { loader, ms: warmUpMs })
+  if (values.ms === undefined) for (const system of systems) await measureRound(system, 0, { loader, ms: warmUpMs })
 
   const done: Round[] = []
   for (let round = 1; round <= rounds; round++) {
@@ -87,8 +86,8 @@ async function bench(): Promise<number> {
   mkdirSync(out, { recursive: true })
   const whole = { ...setting, loader: loader.kind, pinned: canPin, rounds }
   writeFileSync(join(out, 'gateway.json'), `${JSON.stringify({ setting: whole, rounds: done }, null, 2)}\n`)
-  if (values.save) writeFileSync(beside('last.md'), renderDocument(table, whole))
   const failed = done.reduce((sum, round) => sum + countFailed(round), 0)
+  if (values.save && failed === 0) writeFileSync(beside('last.md'), renderDocument(table, whole))
   if (failed > 0) console.error(`${failed} requests or streams failed: these numbers mean nothing.`)
   return failed > 0 ? 1 : 0
 }
@@ -99,7 +98,7 @@ function renderProgress(round: Round): string {
     `round ${round.round} ${round.system.padEnd(8)}`,
     `${round.requestsPerSecond.toFixed(0)} rps`,
     `${micros(round.cpuMicrosPerRequest)} µs/request`,
-    `${micros(round.streamCpuMicrosPerChunk)} µs/chunk`,
+    `${micros(round.streamCpuMicrosPerChunk)} / ${micros(round.longStreamCpuMicrosPerChunk)} µs/chunk`,
     `p50 ${round.latencyP50Ms.toFixed(3)} ms`,
     `first byte ${round.burstFirstByteP50Ms.toFixed(1)} / ${round.spreadFirstByteP50Ms.toFixed(2)} ms`,
     ...(countFailed(round) > 0 ? [`FAILED ${JSON.stringify(round.failed)}`] : []),

@@ -1,14 +1,15 @@
-/** The systems compared: no gateway at all, nginx as the limit, and Holdfast with everything it does. */
+/** The systems compared: no gateway at all, nginx as the limit, Node's bare sockets, and Holdfast with everything it does. */
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import { childrenOf, cores, pin, runToEnd, start } from './proc.ts'
+import { childrenOf, cores, firstLine, pin, runToEnd, start } from './proc.ts'
 import { model, path, renderBody } from './workload.ts'
 
-export type SystemName = 'direct' | 'nginx' | 'holdfast'
+export const systemNames = ['direct', 'nginx', 'sockets', 'holdfast'] as const
+export type SystemName = (typeof systemNames)[number]
 export type System = {
   name: SystemName
   port: number
@@ -37,6 +38,7 @@ export async function openSystem(
   const open = {
     direct: () => openDirect(mockPort),
     nginx: () => openNginx(mockPort, folder),
+    sockets: () => openSockets(mockPort),
     holdfast: () => openHoldfast({ mockPort, folder, keyFields }),
   }
   const system = await open[name]()
@@ -97,6 +99,17 @@ function renderNginx({ mockPort, port, folder }: { mockPort: number; port: numbe
   ].join('\n')
 }
 
+async function openSockets(mockPort: number): Promise<System> {
+  const program = fileURLToPath(new URL('sockets.main.ts', import.meta.url))
+  const relay = start([process.execPath, '--disable-warning=ExperimentalWarning', program, String(mockPort)], {
+    core: cores.measured,
+  })
+  const { port } = Listening.parse(JSON.parse(await firstLine(relay)))
+  const pids = [relay.pid]
+  return { name: 'sockets', port, key: 'none', gatewayPids: pids, allPids: pids, stop: relay.stop }
+}
+
+const Listening = z.object({ port: z.int() })
 const Status = z.looseObject({ processes: z.array(z.looseObject({ role: z.string(), pid: z.int() })) })
 const NewKey = z.looseObject({ key: z.string() })
 

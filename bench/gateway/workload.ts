@@ -3,6 +3,8 @@ export const model = 'bench'
 export const path = '/v1/chat/completions'
 export const streams = 200
 export const chunksPerStream = 50
+/** Of a long answer: what begins and ends a stream is a fifth as much of it. */
+export const longChunks = 250
 export const chunkGapMs = 20
 
 /** The mock looks for it: such a stream has one chunk, and then silence. */
@@ -10,8 +12,8 @@ export const idleMark = 'bench-idle-stream'
 export const renderIdleBody = (): string =>
   JSON.stringify({ model, messages: [{ role: 'user', content: idleMark }], stream: true })
 
-/** About 1.08 KB of JSON. */
-export function renderBody(stream: boolean): string {
+/** About 1.08 KB of JSON. `chunks`: of a stream, when it has not as many as most. */
+export function renderBody(stream: boolean, chunks = chunksPerStream): string {
   const content = 'Explain how a gateway relays the answers of a model server, and what it costs. '.repeat(12).trimEnd()
   return JSON.stringify({
     model,
@@ -21,5 +23,6 @@ export function renderBody(stream: boolean): string {
     ],
     // Written without spaces: the mock looks for these bytes.
     ...(stream ? { stream: true } : {}),
+    ...(chunks === chunksPerStream ? {} : { max_tokens: chunks }),
   })
 }

@@ -2,8 +2,8 @@
 import type { Command } from 'commander'
 import { defineProgram } from '../../src/apps/cli/index.ts'
 
-export function cliReference(): Record<string, string> {
-  const program = defineProgram({ env: {}, entry: '' })
+export async function cliReference(): Promise<Record<string, string>> {
+  const program = await defineProgram({ env: {}, entry: '' })
   const pages = leaves(program).map(command => `## ${nameOf(command)}\n\n\`\`\`text\n${helpOf(command)}\n\`\`\``)
   return {
     'docs/reference/cli.md': `<!-- Made by npm run docs. -->

@@ -60,7 +60,7 @@ export async function openController({ home, env }: ControllerOptions): Promise<
   const { serving, spec } = await loadServing(home, order)
   if (spec.state === 'invalid')
     log.error({ problems: spec.problems }, 'the spec is not valid: the last good one is served')
-  const place = readStorePlace(serving.store, { home, env })
+  const place = await readStorePlace(serving.store, { home, env })
   const current: Current = { serving, spec }
   const act: Act = async parts => openActive({ ...parts, home, env, log, order, current, place })
   return serveInTurn({ place, socket: home.controllerSocket, log, act })

@@ -7,7 +7,6 @@ import { relayedSegments, relayToController } from '../adapters/controller-relay
 import { makeUuid7, openJournal } from '../adapters/journal/index.ts'
 import { keepDialling, openGatewayDisk, pairsOver, samplesOver, tell } from '../adapters/link/index.ts'
 import { endAnswer, openHttp, sendFault } from '../adapters/openai-http/index.ts'
-import { openRedisCounts } from '../adapters/limits/redis/index.ts'
 import { openTokens } from '../adapters/jwks/index.ts'
 import { memoryBounds } from '../adapters/processes/index.ts'
 import { resolveSecret } from '../adapters/secrets/index.ts'
@@ -145,7 +144,7 @@ export async function runGateway(
     onProblem: (problem, cause) => log.error({ err: cause }, problem),
   })
   const limits = openLimiter({
-    shared: sharedCounts(state.snapshot().sharedLimits),
+    shared: await sharedCounts(state.snapshot().sharedLimits),
     onMode: ({ mode, why }) =>
       mode === 'divided'
         ? log.warn({ why }, 'each gateway grants its part of every limit')
@@ -304,9 +303,10 @@ export async function runGateway(
   }
 
   /** Where limits are counted together with other gateways; `null`: here alone. A wrong address is told, and limits are divided. */
-  function sharedCounts(where: string): SharedCounts | null {
+  async function sharedCounts(where: string): Promise<SharedCounts | null> {
     if (where === 'local') return null
     try {
+      const { openRedisCounts } = await import('../adapters/limits/redis/index.ts')
       return openRedisCounts(resolveSecret(where, env))
     } catch (error) {
       log.error({ err: error }, 'gateway.sharedLimits cannot be used: each gateway counts for itself')

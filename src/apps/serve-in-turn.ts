@@ -1,7 +1,6 @@
 /** Acts as the controller while it is this one's turn: always with a file of its own, one at a time with a shared database. */
 import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
-import { takeTurn } from '../adapters/store/postgres/index.ts'
 import type { Log } from '../adapters/telemetry/index.ts'
 import { FaultError } from '../domain/fault.ts'
 import type { Fault } from '../domain/fault.ts'
@@ -56,6 +55,7 @@ type Turns = Omit<Parts, 'place'> & {
 }
 
 async function takeTurns({ place, socket, log, act, signal, onSettled }: Turns): Promise<void> {
+  const { takeTurn } = await import('../adapters/store/postgres/index.ts')
   const holder = `${hostname()} (process ${process.pid})`
   let why: Fault | null = null
   let onState: (fault: Fault | null) => void = () => undefined

@@ -1,7 +1,8 @@
-/** The store that the spec names: a SQLite file in the state folder, or PostgreSQL. */
+/**
+ * The store that the spec names: a SQLite file in the state folder, or PostgreSQL. Only that one's client is loaded: every start
+ * of every process would wait for the other's.
+ */
 import { resolveSecret } from '../adapters/secrets/index.ts'
-import { openPostgresStore, parseAddress } from '../adapters/store/postgres/index.ts'
-import { openSqliteStore, openSqliteStoreHere } from '../adapters/store/sqlite/index.ts'
 import type { Store } from '../adapters/store/sqlite/index.ts'
 import type { Home } from './paths.ts'
 
@@ -13,26 +14,34 @@ export type StorePlace =
 /** A place with the right to write there; handed to the thread that ingests, too. */
 export type StoreAccess = { kind: 'sqlite'; path: string } | { kind: 'postgresql'; url: string; term: number }
 
-/** `store`: as the spec has it, `sqlite` or a reference to an address. Throws an Error that says what to do, without the address. */
-export function readStorePlace(
+/** `store`: as the spec has it, `sqlite` or a reference to an address. Rejects with an Error that says what to do, without the address. */
+export async function readStorePlace(
   store: string,
   { home, env }: { home: Pick<Home, 'database'>; env: Record<string, string | undefined> },
-): StorePlace {
+): Promise<StorePlace> {
   if (store === 'sqlite') return { kind: 'sqlite', path: home.database }
   try {
     const url = resolveSecret(store, env)
+    const { parseAddress } = await postgres()
     return { kind: 'postgresql', url, name: parseAddress(url).name }
   } catch (error) {
     throw new Error(`store: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
 }
 
-/** Throws when a file can't be opened or is from a newer program. A server that is away is told by what is asked of it. */
+/** Rejects when a file can't be opened or is from a newer program. A server that is away is told by what is asked of it. */
 export async function openStoreAt(access: StoreAccess): Promise<Store> {
-  return access.kind === 'sqlite' ? openSqliteStore(access) : openPostgresStore(access)
+  return access.kind === 'sqlite'
+    ? (await sqlite()).openSqliteStore(access)
+    : (await postgres()).openPostgresStore(access)
 }
 
 /** For ingestion, in a thread of its own: what is lost with the power is taken from the journal again. */
 export async function openIngestStore(access: StoreAccess): Promise<Store> {
-  return access.kind === 'sqlite' ? openSqliteStoreHere(access) : openPostgresStore(access)
+  return access.kind === 'sqlite'
+    ? (await sqlite()).openSqliteStoreHere(access)
+    : (await postgres()).openPostgresStore(access)
 }
+
+const sqlite = () => import('../adapters/store/sqlite/index.ts')
+const postgres = () => import('../adapters/store/postgres/index.ts')

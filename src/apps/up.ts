@@ -4,7 +4,6 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openArtifactFolder } from '../adapters/artifact-folder/index.ts'
 import { findEngines, usualPorts } from '../adapters/discovery/index.ts'
-import { certificateProblem } from '../adapters/openai-http/index.ts'
 import { bindListeningSocket, holdLifeline, inheritedSocket, listenForOrders } from '../adapters/processes/index.ts'
 import { openHuggingFace } from '../adapters/registry/hugging-face/index.ts'
 import { aborted } from './aborted.ts'
@@ -220,9 +219,11 @@ const specRefused = (problems: readonly string[]): CliError =>
   new CliError(`The spec can't be used:\n\n${problems.join('\n')}\n\nNothing was started.`, 1)
 
 /** A gateway that can't show its certificate serves nobody. */
-function requireCertificate(desired: DesiredSpec): void {
+async function requireCertificate(desired: DesiredSpec): Promise<void> {
   const { tls } = withWholePaths(desired).gateway
-  const problem = tls === undefined ? null : certificateProblem({ ...tls, clientCa: tls.clientCa ?? null })
+  if (tls === undefined) return
+  const { certificateProblem } = await import('../adapters/openai-http/index.ts')
+  const problem = certificateProblem({ ...tls, clientCa: tls.clientCa ?? null })
   if (problem !== null) throw new Error(problem)
 }
 

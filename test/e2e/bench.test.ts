@@ -8,14 +8,15 @@ import { repository } from '../support/service.ts'
 const missing = (process.env['HOLDFAST_MISSING_TOOLS'] ?? '').split(',').includes('nginx')
 
 test.skipIf(missing && process.env['CI'] !== 'true')(
-  'npm run bench prints nginx and holdfast with ratios',
+  'npm run bench prints nginx, bare sockets and holdfast with ratios',
   async () => {
     const { stdout } = await promisify(execFile)(
       join(repository, 'bin/node24'),
-      ['bench/gateway/run.ts', '--quick', '--rounds', '1', '--ms', '500', '--systems', 'nginx,holdfast'],
+      ['bench/gateway/run.ts', '--quick', '--rounds', '1', '--ms', '500', '--systems', 'nginx,sockets,holdfast'],
       { cwd: repository, maxBuffer: 16 * 1024 * 1024 },
     )
     expect(stdout).toMatch(/^\| nginx \|.*1\.00/m)
+    expect(stdout).toMatch(/^\| sockets \|.*\d\.\d\d/m)
     expect(stdout).toMatch(/^\| holdfast \|.*\d\.\d\d/m)
   },
   120_000,

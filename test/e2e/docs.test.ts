@@ -1,4 +1,5 @@
 /** Every command that the README and the guides show is run, in their order; every link leads somewhere. */
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -18,6 +19,8 @@ const guides = documents
 
 const readme = readFileSync(join(repository, 'README.md'), 'utf8')
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-docs-'))
+// Below 30,000, where a start looks for SGLang.
+let nextPort = 20_000 + (process.pid % 9_000)
 let service: Service
 
 beforeAll(async () => {
@@ -121,15 +124,24 @@ function scratchForTemporaries(): string {
   return path
 }
 
+/** Below those that the system gives away, also to the tests beside this one: they are free until the document uses them. */
 async function freePorts(names: readonly string[]): Promise<Map<string, number>> {
-  const servers = names.map(() => createServer().listen(0, '127.0.0.1'))
-  const found = await Promise.all(
-    servers.map(async server => {
-      if (!server.listening) await new Promise(resolve => server.once('listening', resolve))
-      const address = server.address()
-      return typeof address === 'object' && address !== null ? address.port : 0
-    }),
+  const found = new Map<string, number>()
+  for (const name of names) {
+    do nextPort++
+    while (!(await isFree(nextPort)))
+    found.set(name, nextPort)
+  }
+  return found
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1')
+  return once(server, 'listening').then(
+    async () => {
+      await new Promise(resolve => server.close(resolve))
+      return true
+    },
+    () => false,
   )
-  for (const server of servers) await new Promise(resolve => server.close(resolve))
-  return new Map(names.map((name, i) => [name, found[i] ?? 0]))
 }

@@ -58,10 +58,10 @@ function happenings<T>() {
   }
 }
 
-function dial(onFrame: (frame: Frame) => Promise<void> | void, path = () => '/link') {
+function dial(onFrame: (frame: Frame) => Promise<void> | void, path = () => '/link', onFailed = () => {}) {
   const heard = happenings<string>()
   dialling = keepDialling<Frame>({
-    line: socketLine(socketPath),
+    line: { ...socketLine(socketPath), next: onFailed },
     path,
     onFrame,
     signal: stop.signal,
@@ -117,6 +117,23 @@ test('a controller that is away is dialled again, and asked anew for what is hel
   await serve(6)
   while ((await heard.next()) !== 'connected');
   expect(await asked.next()).toBe('/link?seq=5')
+})
+
+test('why the line is down is told once, however often the controller is dialled', async () => {
+  const failed = happenings<'failed'>()
+  const heard = dial(
+    () => {},
+    () => '/link',
+    () => failed.add('failed'),
+  )
+  for (let times = 0; times < 3; times++) expect(await failed.next()).toBe('failed')
+  await listen((_, response) => {
+    response.write('{"n":1}\n')
+  })
+  expect(await heard.next()).toMatch(/^lost: .*ENOENT/)
+  expect(await heard.next()).toBe('connected')
+  await hangUp()
+  expect(await heard.next()).toMatch(/^lost: /)
 })
 
 test('a frame that cannot be taken ends the line, and the next call starts from what is held', async () => {

@@ -11,30 +11,35 @@ export type DialParts<Frame> = {
   /** One at a time, in order. What it throws ends the line, and the next call starts from what is held then. */
   onFrame: (frame: Frame) => Promise<void> | void
   onConnected?: () => void
-  /** `code`: the controller's, where it said one. */
+  /** Once for each reason while the line is down. `code`: the controller's, where it said one. */
   onLost?: (why: string, code: string | null) => void
   signal: AbortSignal
 }
 
 const firstRetryMs = 100
-const longestRetryMs = 2_000
+/** Well within the second that whoever revokes a key waits for gateways that were here a moment ago. */
+const longestRetryMs = 500
 /** The controller beats every second. */
 const silenceMs = 5_000
 
 /** Runs until `signal`. Never rejects: a controller that is away is normal life. */
 export async function keepDialling<Frame>(parts: DialParts<Frame>): Promise<void> {
   let waitMs = firstRetryMs
+  const said = new Set<string>()
+  const onConnected = (): void => {
+    said.clear()
+    parts.onConnected?.()
+  }
   while (!parts.signal.aborted) {
     try {
-      await listen(parts, () => {
+      await listen({ ...parts, onConnected }, () => {
         waitMs = firstRetryMs
       })
     } catch (error) {
       if (parts.signal.aborted) return
-      parts.onLost?.(
-        error instanceof Error ? error.message : String(error),
-        error instanceof Refused ? error.code : null,
-      )
+      const why = error instanceof Error ? error.message : String(error)
+      if (!said.has(why)) parts.onLost?.(why, error instanceof Refused ? error.code : null)
+      said.add(why)
       parts.line.next()
     }
     // Woken early when it is to stop.

@@ -53,12 +53,12 @@ export interface LinkHub extends AccessPublisher {
   report(gateway: string, report: GatewayReport): void
   addAgent(sink: Sink): () => void
   acknowledge(acknowledgement: Acknowledgement): void
-  /** Resolves once every connected gateway serves from it, or when the time is up. */
+  /** Resolves once every gateway that is here serves from it, or when the time is up. */
   publishSnapshot(snapshot: Snapshot, withinMs?: number): Promise<InForce>
   publishEngines(engines: EngineAssignment[]): void
   /** From now on each gateway is told what is new to it, once. */
   publishSpend(book: SpendBook): void
-  /** Resolves once every connected gateway has `seq` in force, or when the time is up. */
+  /** Resolves once every gateway that is here has `seq` in force, or when the time is up. */
   waitAcknowledged(seq: number, withinMs: number): Promise<InForce>
   /** Connected ones, those lost within the last ten minutes, and all that joined. */
   gateways(): GatewayState[]
@@ -100,8 +100,8 @@ type Agent = { sink: Sink; stuck: number; writing: boolean }
 
 const publishWithinMs = 1000
 const lostKeptMs = 600_000
-/** A gateway that comes back within this time has not been away, as far as the others' shares go. */
-const peerKeptMs = 10_000
+/** A gateway that comes back within this time has not been away: the others' shares stay, and what changes waits for it. */
+const hereKeptMs = 10_000
 const stuckBeats = 10
 
 export async function openLinkHub({
@@ -191,18 +191,21 @@ export async function openLinkHub({
     for (const session of sessions()) void pump(session)
   }
 
-  /** Those that serve: a connection lost a moment ago comes back, or its gateway is gone. */
-  function peers(): number {
-    const here = [...known.values()].filter(
-      ({ session, left, lostAt }) => session !== null || (!left && now() - lostAt <= peerKeptMs),
-    )
-    return Math.max(1, here.length)
+  /** Connected, or cut off for no longer than this. One that stopped serves nothing. */
+  function isHeardFrom({ session, left, lostAt }: Known, withinMs: number): boolean {
+    return session !== null || (!left && now() - lostAt <= withinMs)
   }
 
-  /** One that stopped serves nothing, and one that was cut off for longer than `maxStale` refuses by itself. */
-  function mayServe({ session, left, lostAt }: Known): boolean {
-    return session !== null || (!left && now() - lostAt <= Math.max(lostKeptMs, snapshot.maxStale))
+  /** A connection lost a moment ago comes back, or its gateway is gone. */
+  const isHere = (state: Known): boolean => isHeardFrom(state, hereKeptMs)
+
+  /** Those that serve. */
+  function peers(): number {
+    return Math.max(1, [...known.values()].filter(isHere).length)
   }
+
+  /** One that was cut off for longer than `maxStale` refuses by itself. */
+  const mayServe = (state: Known): boolean => isHeardFrom(state, Math.max(lostKeptMs, snapshot.maxStale))
 
   function inForce(has: Has): InForce {
     forgetLost()
@@ -240,7 +243,8 @@ export async function openLinkHub({
   }
 
   function waitAcknowledged(has: Has, withinMs: number): Promise<InForce> {
-    const isDone = () => gateways().every(gateway => !gateway.connected || has(gateway))
+    // After a controller's start no gateway has dialled in yet, and all of them serve.
+    const isDone = () => [...known.values()].every(state => !isHere(state) || has(state))
     if (isDone()) return Promise.resolve(inForce(has))
     return new Promise(resolve => {
       const finish = () => {

@@ -239,6 +239,28 @@ test('a gateway that does not acknowledge in time is named, and so is one lost l
   expect(await link.hub.waitAcknowledged(1, 20)).toEqual({ acknowledged: [], waitingFor: ['slow'] })
 })
 
+test('one whose line broke a moment ago is waited for until it is back; one that is away for longer is named at once', async () => {
+  const link = await open()
+  const before = await join1(link)
+  const isConnected = () => link.hub.gateways().map(({ connected }) => connected)
+  const breakLine = async (gateway: { hangUp: () => unknown }) => {
+    gateway.hangUp()
+    await expect.poll(isConnected).toEqual([false])
+  }
+  await breakLine(before)
+  await link.store.commit([aTeam('a')])
+  // Longer than the test may take: it is the gateway that ends the waiting.
+  const inForce = link.hub.waitAcknowledged(1, 60_000)
+  const again = await link.gateway(`gateway=gw&epoch=${before.epoch}&seq=0&snapshot=s1`)
+  expect(await again.next()).toMatchObject({ type: 'changes', changes: [{ seq: 1 }] })
+  await link.acknowledge({ gateway: 'gw', epoch: before.epoch, seq: 1, snapshot: 's1' })
+  expect(await inForce).toEqual({ acknowledged: ['gw'], waitingFor: [] })
+  await breakLine(again)
+  await link.store.commit([aTeam('b')])
+  link.clock.now = 10_001
+  expect(await link.hub.waitAcknowledged(2, 60_000)).toEqual({ acknowledged: [], waitingFor: ['gw'] })
+})
+
 test('an acknowledgement of another epoch counts for nothing', async () => {
   const link = await open()
   await join1(link)

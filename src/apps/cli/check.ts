@@ -1,5 +1,21 @@
 /** `holdfast check`: everything that is wrong with a spec, at once, and what of it this release does not act on. */
+import type { Command } from 'commander'
 import { formatProblem, readSpecFile } from '../../adapters/spec-file/index.ts'
+import { examples } from './output.ts'
+
+export function registerCheck(program: Command): void {
+  program
+    .command('check')
+    .description('Validate a spec: every problem at once, with file, line, column and what to do.')
+    .argument('[spec]', 'The spec.', 'holdfast.yaml')
+    .option('--json', 'As JSON.')
+    .addHelpText('after', examples('check', 'check examples/two-replicas/holdfast.yaml'))
+    .action(async (spec: string, options: { json?: boolean }) => {
+      const { exitCode, output } = await checkSpec(spec, { json: options.json === true })
+      process.stdout.write(output)
+      process.exitCode = exitCode
+    })
+}
 
 /** `exitCode`: 0 the spec is good, 1 it is not. `output` ends with a line break. */
 export async function checkSpec(

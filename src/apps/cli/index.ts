@@ -1,36 +1,42 @@
-/** The command line: every command, its options and examples. docs/reference/cli.md is made from it. */
+/** The command line: its commands, each loaded when it is asked for. docs/reference/cli.md is made from all. */
 import { Command, CommanderError } from 'commander'
-import { productVersion } from '../version.ts'
-import { registerApply } from './apply.ts'
-import { registerAudit } from './audit.ts'
-import { registerChat } from './chat.ts'
-import { checkSpec } from './check.ts'
 import { CliError } from './client.ts'
-import { registerCompletion } from './completion.ts'
-import { registerConnect } from './connect.ts'
-import { registerEval } from './eval.ts'
-import { registerFlag } from './flag.ts'
-import { registerGateway } from './gateway.ts'
-import { registerImport } from './import.ts'
-import { registerKey } from './key.ts'
-import { registerLogs } from './logs.ts'
-import { registerModel } from './model.ts'
-import { examples } from './output.ts'
-import { registerQuality } from './quality.ts'
-import { registerRelease } from './release.ts'
-import { registerPlan, registerProfile } from './plan.ts'
-import { registerRestart } from './restart.ts'
-import { registerStatus } from './status.ts'
-import { stopOnSignals } from './stop-on-signals.ts'
-import { registerTeam } from './team.ts'
-import { wholeNumber } from './whole-number.ts'
+import { neededFor, type OnDemand } from './on-demand.ts'
 
 export type CommandLine = { argv: string[]; env: NodeJS.ProcessEnv; entry: string }
 
+type World = Omit<CommandLine, 'argv'>
+/** `words`: what stands behind the command, when it is the only one. */
+type Asked = World & { words: readonly string[] }
+
 const wrongUsage = 2
 
-/** The whole program, for running and for the reference page. */
-export function defineProgram({ env, entry }: Omit<CommandLine, 'argv'>): Command {
+const commands: OnDemand<[Asked]> = [
+  [['up'], async (program, world) => (await import('./up.ts')).registerUp(program, world)],
+  [['check'], async program => (await import('./check.ts')).registerCheck(program)],
+  [['apply', 'diff'], async program => (await import('./apply.ts')).registerApply(program)],
+  [['restart', 'upgrade'], async program => (await import('./restart.ts')).registerRestart(program)],
+  [['status'], async program => (await import('./status.ts')).registerStatus(program)],
+  [['release'], async program => (await import('./release.ts')).registerRelease(program)],
+  [['flag'], async program => (await import('./flag.ts')).registerFlag(program)],
+  [['quality'], async program => (await import('./quality.ts')).registerQuality(program)],
+  [['gateway'], async (program, world) => (await import('./gateway.ts')).registerGateway(program, world)],
+  [['key'], async program => (await import('./key.ts')).registerKey(program)],
+  [['team'], async program => (await import('./team.ts')).registerTeam(program)],
+  [['chat'], async program => (await import('./chat.ts')).registerChat(program)],
+  [['eval'], async program => (await import('./eval.ts')).registerEval(program)],
+  [['logs'], async program => (await import('./logs.ts')).registerLogs(program)],
+  [['audit'], async program => (await import('./audit.ts')).registerAudit(program)],
+  [['connect'], async program => (await import('./connect.ts')).registerConnect(program)],
+  [['completion'], async program => (await import('./completion.ts')).registerCompletion(program)],
+  [['import'], async program => (await import('./import.ts')).registerImport(program)],
+  [['plan', 'profile'], async (program, world) => (await import('./plan.ts')).registerPlanning(program, world)],
+  [['model'], async (program, asked) => (await import('./model.ts')).registerModel(program, asked)],
+  [['version'], async program => (await import('./version.ts')).registerVersion(program)],
+]
+
+/** As much of the program as the command in `words` needs; without one all of it, for the help and the reference page. */
+export async function defineProgram(world: World, words: readonly string[] = []): Promise<Command> {
   const program = new Command('holdfast')
     .description('Turns your own GPU machines into a private LLM service that stays up.')
     .helpOption('-h, --help', 'Show this help.')
@@ -54,45 +60,16 @@ Environment:
 
 Exit codes: 0 done, 1 it said no, 2 wrong usage.`,
     )
-  registerUp(program, { env })
-  registerCheck(program)
-  registerApply(program)
-  registerRestart(program)
-  registerStatus(program)
-  registerRelease(program)
-  registerFlag(program)
-  registerQuality(program)
-  registerGateway(program, { env, entry })
-  registerKey(program)
-  registerTeam(program)
-  registerChat(program)
-  registerEval(program)
-  registerLogs(program)
-  registerAudit(program)
-  registerConnect(program)
-  registerCompletion(program)
-  registerImport(program)
-  registerPlan(program, { env })
-  registerProfile(program, { env })
-  registerModel(program)
-  program
-    .command('version')
-    .description('Print the version.')
-    .option('--json', 'As JSON.')
-    .addHelpText('after', examples('version'))
-    .action((options: { json?: boolean }) => {
-      process.stdout.write(
-        options.json === true
-          ? `${JSON.stringify({ version: productVersion(), node: process.version })}\n`
-          : `holdfast ${productVersion()} (Node ${process.version})\n`,
-      )
-    })
+  // What completes commands knows all of them.
+  const needed = words[0] === 'completion' ? commands : neededFor(commands, words[0])
+  const asked = { ...world, words: needed.length === 1 ? words.slice(1) : [] }
+  for (const [, register] of needed) await register(program, asked)
   return program
 }
 
 /** Resolves with the exit code; everything that can go wrong has been told by then. */
 export async function runCommandLine({ argv, env, entry }: CommandLine): Promise<number> {
-  const program = defineProgram({ env, entry })
+  const program = await defineProgram({ env, entry }, argv.slice(2))
   for (const command of withSubcommands(program)) command.exitOverride()
   process.stdout.on('error', ignoreClosedPipe)
   try {
@@ -115,76 +92,4 @@ function ignoreClosedPipe(error: Error): void {
 
 function withSubcommands(command: Command): Command[] {
   return [command, ...command.commands.flatMap(withSubcommands)]
-}
-
-function registerCheck(program: Command): void {
-  program
-    .command('check')
-    .description('Validate a spec: every problem at once, with file, line, column and what to do.')
-    .argument('[spec]', 'The spec.', 'holdfast.yaml')
-    .option('--json', 'As JSON.')
-    .addHelpText('after', examples('check', 'check examples/two-replicas/holdfast.yaml'))
-    .action(async (spec: string, options: { json?: boolean }) => {
-      const { exitCode, output } = await checkSpec(spec, { json: options.json === true })
-      process.stdout.write(output)
-      process.exitCode = exitCode
-    })
-}
-
-type UpFlags = {
-  host?: string
-  port?: number
-  gguf?: string
-  model?: string
-  engine?: string
-  json?: boolean
-  verbose?: boolean
-}
-
-function registerUp(program: Command, { env }: Pick<CommandLine, 'env'>): void {
-  program
-    .command('up')
-    .description('Run the service here: gateway, controller, agent, and the embedded engine when it is needed.')
-    .argument('[spec]', 'The spec (holdfast.yaml). None: a complete service on the embedded engine.')
-    .option('--host <address>', 'IP address to listen on (default: the spec’s, else 127.0.0.1).')
-    .option(
-      '--port <number>',
-      'Port to listen on; 0 takes a free one (default: the spec’s, else 8080).',
-      wholeNumber(0, 65_535),
-    )
-    .option('--gguf <file>', 'Serve these weights on the embedded engine.')
-    .option(
-      '--model <source>',
-      'Fetch a GGUF from Hugging Face and serve it: hf:<owner>/<repository>@<commit>:<file>.gguf.',
-    )
-    .option(
-      '--engine <url>',
-      'Serve the models of an engine that runs already; its key, if any, in HOLDFAST_ENGINE_KEY.',
-    )
-    .option('--verbose', 'Show what the processes do.')
-    .option('--json', 'When it is up, print one line of JSON.')
-    .addHelpText(
-      'after',
-      examples(
-        'up',
-        'up holdfast.yaml --port 9000',
-        'up --gguf ./qwen2.5-coder-7b-instruct-q4_k_m.gguf',
-        'up --model hf:owner/repository@4f1c2d9e:model-Q4_K_M.gguf',
-        'up --engine http://127.0.0.1:11434/v1',
-      ),
-    )
-    .action(async (spec: string | undefined, flags: UpFlags) => {
-      const { runUp } = await import('../up.ts')
-      await runUp(
-        { ...flags, ...(spec === undefined ? {} : { spec }) },
-        {
-          env,
-          say: text => process.stdout.write(text),
-          terminal: process.stdout.isTTY === true,
-          // A terminal that goes away ends the service; without one, the signal means what it means to daemons.
-          signal: stopOnSignals({ hangUp: process.stdout.isTTY === true }),
-        },
-      )
-      process.exit(0)
-    })
 }

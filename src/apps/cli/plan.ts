@@ -52,7 +52,12 @@ const builtinWeights = new URL('../../../weights/', import.meta.url)
 
 type PlanFlags = { json?: boolean; explain?: boolean; measured?: string }
 
-export function registerPlan(program: Command, { env }: { env: NodeJS.ProcessEnv }): void {
+export function registerPlanning(program: Command, world: { env: NodeJS.ProcessEnv }): void {
+  registerPlan(program, world)
+  registerProfile(program, world)
+}
+
+function registerPlan(program: Command, { env }: { env: NodeJS.ProcessEnv }): void {
   program
     .command('plan')
     .description(
@@ -75,7 +80,7 @@ export function registerPlan(program: Command, { env }: { env: NodeJS.ProcessEnv
 
 type ImportFlags = { replica: string; spec: string; to?: string; json?: boolean }
 
-export function registerProfile(program: Command, { env }: { env: NodeJS.ProcessEnv }): void {
+function registerProfile(program: Command, { env }: { env: NodeJS.ProcessEnv }): void {
   const profile = program
     .command('profile')
     .description('What engines really took, for the plan to use instead of estimates.')

@@ -37,7 +37,10 @@ export type InForce = {
 
 /** What access asks of the link to the gateways. */
 export interface AccessPublisher {
-  /** Tells every connected gateway of what was committed and waits, a second at most, until it is in force. Never throws. */
+  /**
+   * Tells every connected gateway of what was committed and waits, a second at most, until it is in force there and with
+   * those whose connection broke a moment ago. Never throws.
+   */
   publish(changes: readonly NumberedChange[]): Promise<InForce>
 }
 

@@ -77,8 +77,9 @@ class BodyAsScanned implements PlainBody {
     let { isAscii } = this.#scanned
     let text = ''
     const add = (json: string): void => {
-      isAscii &&= isAsciiText(json)
-      text += isAsciiText(json) ? json : Buffer.from(json).toString('latin1')
+      const isPlain = isAsciiText(json)
+      isAscii &&= isPlain
+      text += isPlain ? json : Buffer.from(json).toString('latin1')
     }
     for (const { name, from, to } of fields) {
       const isChanged = Object.hasOwn(changed, name)

@@ -57,7 +57,8 @@ class Chat:
         given = {**self.arguments(ask), "stream_options": {"include_usage": True}}
         with client_of(ask).chat.completions.stream(**given) as stream:
             for event in stream:
-                if event.type == "content.delta":
+                # The chunk that names the role has text, too: none.
+                if event.type == "content.delta" and event.delta:
                     pieces += 1
                     tell({"id": ask["id"], "piece": True})
                     if leave():

@@ -5,7 +5,7 @@
 import { Connection, type Asker, type Owner } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Head } from './head.ts'
-import { renderHead, type Request } from './request.ts'
+import { renderRequest, type Request, type RequestText } from './request.ts'
 
 /** Called in this order: `head` once, `data` any number of times, then `end` or `failed` once. After `abort`: nothing. */
 export interface Listener {
@@ -38,7 +38,7 @@ export function openClient(): Client {
     send(endpoint, request, listener) {
       const call = new Sending(listener)
       try {
-        call.begin(poolOf(endpoint), request, renderHead(request, endpoint.host))
+        call.begin(poolOf(endpoint), renderRequest(request, endpoint.host), request.method === 'GET')
       } catch (error) {
         const why = error instanceof Error ? error : new Error(String(error))
         queueMicrotask(() => call.lost(why, false))
@@ -143,8 +143,7 @@ class Pool implements Owner {
 class Sending implements Call, Asker {
   readonly #listener: Listener
   #pool: Pool | null = null
-  #head = ''
-  #body: Request['body'] = null
+  #request: RequestText | null = null
   #isIdempotent = false
   #connection: Connection | null = null
   #over = false
@@ -158,18 +157,22 @@ class Sending implements Call, Asker {
    * One that closes after that may have let the engine see the request, and a completion that runs twice costs twice, so
    * what fails then is told. Only a GET is sent again, once, when a connection that was kept breaks without a byte.
    */
-  begin(pool: Pool, request: Request, head: string): void {
+  begin(pool: Pool, request: RequestText, isIdempotent: boolean): void {
     this.#pool = pool
-    this.#head = head
-    this.#body = request.body
-    this.#isIdempotent = request.method === 'GET'
+    this.#request = request
+    this.#isIdempotent = isIdempotent
     for (let kept = pool.take(); kept !== null; kept = pool.take()) if (this.sendOver(kept)) return
     this.#connection = pool.dial(this)
   }
 
   sendOver(connection: Connection): boolean {
     this.#connection = connection
-    if (connection.send(this.#head, this.#body, this)) return true
+    if (this.#request === null) throw new TypeError('a call is sent once, after it has begun')
+    if (connection.send(this.#request, this)) {
+      // A prompt may be long, and its answer take minutes.
+      if (!this.#isIdempotent) this.#request = null
+      return true
+    }
     if (!connection.used)
       queueMicrotask(() => this.lost(new Error('the connection was closed as it was opened'), false))
     return false

@@ -6,6 +6,8 @@ import {
   Server as TlsServer,
   setDefaultCACertificates,
 } from 'node:tls'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, expect, test, vi } from 'vitest'
 import { openClient, toEndpoint, type Client } from './index.ts'
 
@@ -333,6 +335,27 @@ test('calls that end in every way leave no connection and no timer behind', asyn
       timeout: 20_000,
     })
     .toBe(0)
+})
+
+test('a prompt that is sent is not kept while its answer takes its time', async () => {
+  const engine = await listen(socket => void socket.write('HTTP/1.1 200 OK\r\n\r\nx'))
+  const by = client()
+  const asked = askWithPrompt()
+  await asked.began
+  await turn()
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  expect(asked.prompt.deref()).toBeUndefined()
+  by.close()
+  await asked.over
+
+  /** Of its own, so that nothing of this test holds the prompt. */
+  function askWithPrompt() {
+    const body = Buffer.alloc(100_000, 'x')
+    const { began, over } = ask(by, engine.url, { body })
+    return { began, over, prompt: new WeakRef(body) }
+  }
 })
 
 test('close ends what is under way, told as a failure', async () => {

@@ -8,6 +8,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { BodyReader } from './body.ts'
 import type { Endpoint } from './endpoint.ts'
 import { headEnd, Malformed, mayBecomeHead, mostHeadBytes, parseHead, type Head } from './head.ts'
+import type { RequestText } from './request.ts'
 
 /** Who waits for the answer. `data` gives buffers of its own; `false` from it: no more until `resume`. */
 export interface Asker {
@@ -78,20 +79,17 @@ export class Connection {
    * Sends a request; `false`: the kernel took none of it, since the connection had been closed by then. The engine
    * can't have seen it, and it may be sent again elsewhere.
    */
-  send(head: string, body: string | Uint8Array | null, asker: Asker): boolean {
+  send({ text, encoding, bytes }: RequestText, asker: Asker): boolean {
     const socket = this.#socket
     this.#asker = asker
     this.#touched = false
     this.#interim = 0
     this.idleUntil = 0
-    if (body === null || typeof body === 'string') {
-      const text = body === null ? head : head + body
-      // A quarter of the time for what is ASCII, as most bodies are.
-      socket.write(text, Buffer.byteLength(text) === text.length ? 'latin1' : 'utf8')
-    } else {
+    if (bytes === null) socket.write(text, encoding)
+    else {
       socket.cork()
-      socket.write(head, 'latin1')
-      socket.write(body)
+      socket.write(text, encoding)
+      socket.write(bytes)
       socket.uncork()
     }
     if (socket.errored === null && !socket.destroyed) return true

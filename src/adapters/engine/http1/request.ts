@@ -8,8 +8,11 @@ export type Request = {
   body: string | Uint8Array | null
 }
 
-/** Head as text. Throws when a header or the path can't be carried, naming it and never its value. */
-export function renderHead({ method, path, headers, body }: Request, host: string): string {
+/** As it goes out. `text`: all of it, or what stands before `bytes`. */
+export type RequestText = { text: string; encoding: 'latin1' | 'utf8'; bytes: Uint8Array | null }
+
+/** Throws when a header or the path can't be carried, naming it and never its value. */
+export function renderRequest({ method, path, headers, body }: Request, host: string): RequestText {
   if (!targetPattern.test(path)) throw new Error('the path of a request to an engine has characters no path can carry')
   let head = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\n`
   for (const name in headers) {
@@ -17,9 +20,13 @@ export function renderHead({ method, path, headers, body }: Request, host: strin
     if (!valuePattern.test(value)) throw new Error(`the header ${name} has characters no header can carry`)
     head += `${name}: ${value}\r\n`
   }
-  if (body === null) return `${head}\r\n`
-  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
-  return `${head}content-length: ${length}\r\n\r\n`
+  if (body === null) return { text: `${head}\r\n`, encoding: 'latin1', bytes: null }
+  if (typeof body !== 'string')
+    return { text: `${head}content-length: ${body.length}\r\n\r\n`, encoding: 'latin1', bytes: body }
+  const length = Buffer.byteLength(body)
+  // A quarter of the time for what is ASCII, as most bodies are.
+  const encoding = length === body.length ? 'latin1' : 'utf8'
+  return { text: `${head}content-length: ${length}\r\n\r\n${body}`, encoding, bytes: null }
 }
 
 const targetPattern = /^\/[\x21-\x7e]*$/
