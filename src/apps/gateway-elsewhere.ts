@@ -122,7 +122,7 @@ export function openElsewhere({ home, log }: { home: Home; log: Log }): GatewayL
         ),
       )
       clearTimeout(timer)
-      await sayGoodbye(line, { gateway: id, run })
+      if (run !== null) await sayGoodbye(line, { gateway: id, run })
       line.close()
     },
   }

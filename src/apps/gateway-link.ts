@@ -18,8 +18,11 @@ export interface GatewayLink {
   linked(): void
   /** Until `signal`: what goes to the controller beside the stream. The journal's folder exists by then. */
   start(signal: AbortSignal): void
-  /** After the journal was closed: its last words, and that this gateway stops. Takes a few seconds at most. */
-  end(run: string): Promise<void>
+  /**
+   * After the journal was closed: its last words, and that this gateway's process `run` stops; `null`: another process
+   * goes on as this gateway, and there is nothing to say. Takes a few seconds at most.
+   */
+  end(run: string | null): Promise<void>
 }
 
 /** For the gateway on the controller's machine: its journal is the controller's own, and so are its engines and secrets. */
@@ -33,7 +36,7 @@ export function openBeside(home: Home): GatewayLink {
     problem() {},
     linked() {},
     start() {},
-    end: run => sayGoodbye(line, { gateway: id, run }),
+    end: async run => (run === null ? undefined : sayGoodbye(line, { gateway: id, run })),
   }
 }
 

@@ -292,7 +292,7 @@ export async function runGateway(
   stopLink.abort()
   tokens.close()
   await journal.close()
-  await link.end(run)
+  await link.end(handover.retired.aborted ? null : run)
   await wire.close()
   await limits.close()
 

@@ -7,7 +7,7 @@ import { startFakeEngine, type FakeEngine } from '../../tools/fake-engine/index.
 import { freePort, startCable, startJoinedGateway, type JoinedGateway } from '../support/joined-gateway.ts'
 import { ask, startLoad, type Ended } from '../support/load.ts'
 import { adminKey, runCli, startService, type Process, type Service } from '../support/service.ts'
-import { processOf, until } from '../support/settled.ts'
+import { backMs, processOf, until } from '../support/settled.ts'
 
 type Row = {
   gateway: string
@@ -329,7 +329,10 @@ async function revoke(id: string): Promise<Revoked> {
 async function killController(): Promise<void> {
   const { processes } = (await (await service.call('/api/v1/status')).json()) as { processes: Process[] }
   process.kill(processes.find(({ role }) => role === 'controller')?.pid ?? -1, 'SIGKILL')
-  await until('administration is back', async () => (await service.call('/api/v1/keys')).status === 200)
+  const isBack = async (): Promise<boolean> => (await service.call('/api/v1/keys')).status === 200
+  await until('administration is back', isBack, backMs).catch((error: unknown) => {
+    throw new Error(`${String(error)}; the service said:\n${service.said.stderr.slice(-2_000)}`)
+  })
 }
 
 function kill(gateway: JoinedGateway): void {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ask, isReset, startLoad, type Ended } from '../support/load.ts'
 import { adminKey, startService, type Service } from '../support/service.ts'
+import { backMs, until } from '../support/settled.ts'
 
 type Row = {
   id: string
@@ -21,7 +22,7 @@ const killed = ['gateway', 'controller', 'agent', 'engine'] as const
 const killsEach = 3
 const seed = Number(process.env['HOLDFAST_TEST_SEED'] ?? Date.now() % 1_000_000)
 const random = seededRandom(seed)
-const backWithinMs = 10_000
+const answersWithinMs = 10_000
 
 describe(`kill -9 under load (HOLDFAST_TEST_SEED=${seed})`, () => {
   let home: string
@@ -65,7 +66,7 @@ describe(`kill -9 under load (HOLDFAST_TEST_SEED=${seed})`, () => {
         role,
         end: answer.end,
         status: answer.status,
-        inTime: answer.totalMs < backWithinMs,
+        inTime: answer.totalMs < answersWithinMs,
       })),
     ).toEqual(resumed.map(({ role }) => ({ role, end: 'whole', status: 200, inTime: true })))
     expect(resumed).toHaveLength(killed.length * killsEach)
@@ -197,7 +198,7 @@ describe('one process dead, the others at work', () => {
 
   test('a gateway that starts while the controller hangs serves from its disk', async () => {
     const key = await makeKey(service, 'carla')
-    await until(
+    await untilBack(
       'the key is in force',
       async () => (await ask({ url: service.url, key, body: story(false, 1) })).status === 200,
     )
@@ -232,7 +233,7 @@ describe('one process dead, the others at work', () => {
     await killAndAwaitNext('engine', home)
     expect(await askUntilWhole(service.url, adminKey)).toMatchObject({ end: 'whole', status: 200 })
     expect(pidOf('agent', home)).toBe(agent)
-    await until('status has the new engine', async () =>
+    await untilBack('status has the new engine', async () =>
       (await service.processes()).some(({ role, pid }) => role === 'engine' && pid === pidOf('engine', home)),
     )
   })
@@ -244,7 +245,7 @@ describe('one process dead, the others at work', () => {
     expect(mine).toHaveLength(5)
     process.kill(service.pid, 'SIGKILL')
     const stopped = load.stop()
-    await until(
+    await untilBack(
       'every process has ended',
       () => rolesOf(home).size === 0,
       () => [...rolesOf(home)],
@@ -288,7 +289,7 @@ function makeAsk(key: string, n: number): { key: string; body: Record<string, un
 }
 
 const administrationIsBack = (service: Service): Promise<void> =>
-  until('administration is back', async () => (await service.call('/api/v1/keys')).status === 200)
+  untilBack('administration is back', async () => (await service.call('/api/v1/keys')).status === 200)
 
 async function makeKey(service: Service, alias: string): Promise<string> {
   const { stdout } = await service.cli('key', 'create', '--alias', alias, '--json')
@@ -311,7 +312,7 @@ async function askUntilWhole(url: string, key: string): Promise<Ended> {
   for (;;) {
     const answer = await ask({ url, key, body: story(false, 10) })
     const totalMs = performance.now() - startedMs
-    if (!isReset(answer) || totalMs > backWithinMs) return { ...answer, totalMs }
+    if (!isReset(answer) || totalMs > answersWithinMs) return { ...answer, totalMs }
   }
 }
 
@@ -319,7 +320,7 @@ async function askUntilWhole(url: string, key: string): Promise<Ended> {
 async function killAndAwaitNext(role: Role, home: string): Promise<void> {
   const old = pidOf(role, home)
   process.kill(old, 'SIGKILL')
-  await until(`a new ${role}`, () => {
+  await untilBack(`a new ${role}`, () => {
     const [pid, ...more] = rolesOf(home).get(role) ?? []
     return pid !== undefined && pid !== old && more.length === 0
   })
@@ -365,18 +366,14 @@ function rolesOf(home: string): Map<string, number[]> {
 }
 const roles: ReadonlySet<string> = new Set(['up', ...killed])
 
-/** Looks again and again; rejects when it does not come true in time. */
-async function until(
+async function untilBack(
   what: string,
-  isTrue: () => boolean | Promise<boolean>,
+  holds: () => boolean | Promise<boolean>,
   found: () => unknown = () => null,
 ): Promise<void> {
-  const untilMs = performance.now() + backWithinMs
-  while (!(await isTrue())) {
-    if (performance.now() > untilMs)
-      throw new Error(`not within ${backWithinMs} ms: ${what}; found ${JSON.stringify(found())}`)
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
+  await until(what, holds, backMs).catch((error: unknown) => {
+    throw new Error(`${String(error)}; found ${JSON.stringify(found())}`)
+  })
 }
 
 function byName<T extends { name: string }>(list: T[]): T[] {

@@ -5,7 +5,7 @@ import OpenAI from 'openai'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startFakeEngine, type FakeEngine } from '../../tools/fake-engine/index.ts'
 import { startService, type Service } from '../support/service.ts'
-import { until } from '../support/settled.ts'
+import { backMs, until } from '../support/settled.ts'
 
 const live = 'dev-v1.0-chat-fp16-p0'
 const candidate = 'dev-v1.1-chat-fp16-p0'
@@ -175,7 +175,7 @@ async function killBoth(): Promise<void> {
       const answer = ready?.ok === true ? await service.call('/api/v1/releases/chat').catch(() => null) : null
       return answer?.ok === true && found.every(({ pid }) => isGone(pid))
     },
-    30_000,
+    backMs,
   )
 }
 

@@ -6,7 +6,7 @@ import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writeDamagedWeights } from '../support/damaged-weights.ts'
 import { adminKey, repository, startService, type Service } from '../support/service.ts'
-import { until } from '../support/settled.ts'
+import { backMs, until } from '../support/settled.ts'
 
 const live = 'dev-v1.0-smoke-2m-q8-0-p0'
 const same = 'dev-v1.1-smoke-2m-q8-0-p0'
@@ -160,10 +160,14 @@ describe('a model with a release policy', () => {
       const process_ = (await service.processes()).find(each => each.role === role)
       if (process_ === undefined) throw new Error(`no ${role}`)
       process.kill(process_.pid, 'SIGKILL')
-      await until(`the next ${role}`, async () => {
-        const answer = await service.call('/api/v1/releases/chat').catch(() => null)
-        return answer?.ok === true
-      })
+      await until(
+        `the next ${role}`,
+        async () => {
+          const answer = await service.call('/api/v1/releases/chat').catch(() => null)
+          return answer?.ok === true
+        },
+        backMs,
+      )
     }
     stopTraffic = traffic(service)
     expect(await statusUntil('the canary again', ({ phase }) => phase === 'canary')).toMatchObject({ id: before.id })

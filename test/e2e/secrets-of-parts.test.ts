@@ -12,7 +12,7 @@ import { postgresPassword, startPostgres, withoutPostgres, type Postgres } from 
 import { rawPost, sendRaw } from '../support/raw-http.ts'
 import { startRedis, type Redis } from '../support/redis.ts'
 import { adminKey, runCli, startService, type Service } from '../support/service.ts'
-import { until } from '../support/settled.ts'
+import { backMs, until } from '../support/settled.ts'
 
 const redisPassword = 'canary-redis-password-5be0c1d97a'
 const engineKey = 'canary-engine-key-of-parts-61d0'
@@ -166,7 +166,7 @@ describe.skipIf(withoutPostgres)('a service with parts of its own', () => {
     await run(['status'])
     await postgres.start()
     engine.behave({ apiKey: engineKey })
-    await until('administration is back', async () => (await ask('/api/v1/keys')) === 200, 30_000)
+    await until('administration is back', async () => (await ask('/api/v1/keys')) === 200, backMs)
     // As with LiteLLM, the answer repeats what its sender sent: the other place where a key may be shown.
     for (const name of ['a key', 'a key made over LiteLLM’s route'])
       expect((await service.call('/key/delete', { keys: [secret(name)] })).status).toBe(200)

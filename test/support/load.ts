@@ -1,5 +1,6 @@
 /** A bounded load of model requests, each remembered as its client saw it end. */
 import { Agent, request, type IncomingMessage } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
 
 export type Ask = {
   url: string
@@ -133,6 +134,8 @@ export type Load = ReturnType<typeof startLoad>
 
 /** A reset before an answer began may be tried again so often, as HTTP clients do. */
 const mostRetries = 5
+/** Nobody listens: a client that asked on at once would take the machine's time from what is starting there. */
+const refusedPauseMs = 20
 
 /** Every other client keeps its connection; the others take a new one for each request. */
 export function startLoad({ url, clients, most, make, from }: LoadParts) {
@@ -159,6 +162,7 @@ export function startLoad({ url, clients, most, make, from }: LoadParts) {
         const outcome = await ask(next)
         ended.push(outcome)
         moment()
+        if (outcome.code === 'ECONNREFUSED') await pause(refusedPauseMs)
         if (!isReset(outcome)) break
       }
     }

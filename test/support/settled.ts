@@ -14,6 +14,12 @@ export async function processOf(service: Service, role: string): Promise<Process
   return found
 }
 
+/**
+ * How long a test waits for a process that was killed to be there again: as long as the service itself gives a new one to
+ * get ready. Against hanging; a slow machine beside other tests may need much of it.
+ */
+export const backMs = 30_000
+
 /** Waits for something that has no event of its own. Throws, naming it, after `withinMs`. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
   const deadlineMs = performance.now() + withinMs

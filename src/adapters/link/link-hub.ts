@@ -46,7 +46,10 @@ export type GatewayState = {
 export interface LinkHub extends AccessPublisher {
   /** Answers what to call when the connection is gone. A newer connection of the same gateway replaces the older. */
   addGateway(gateway: string, from: { held: Held; origin: Origin }, sink: Sink): () => void
-  /** It stops, and serves nothing any more; nothing is done when another run of it has come meanwhile. */
+  /**
+   * It stops, and serves nothing any more; nothing is done when another run of it has come meanwhile. One that has not
+   * dialled in since this controller's start can leave, too: a run that is followed by another says nothing.
+   */
   leave(gateway: string, run: string | null): void
   /** It was removed: its connection ends, and nobody waits for it. */
   forget(gateway: string): void
@@ -319,8 +322,10 @@ export async function openLinkHub({
     },
     leave(gateway, run) {
       const state = known.get(gateway)
-      if (state === undefined || state.run !== run) return
+      if (state === undefined) return
       const { session } = state
+      const isUnheard = session === null && state.run === null
+      if (state.run !== run && !isUnheard) return
       Object.assign(state, { left: true, session: null, lostAt: now() })
       session?.sink.close()
       came(gateway, state)

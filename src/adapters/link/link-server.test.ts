@@ -437,6 +437,28 @@ test('a controller that starts anew waits for those that may still serve, for as
   expect(told).toEqual(['was-here connected', 'was-here lost', 'was-here left'])
 })
 
+test('one that stops before it has dialled in to a new controller can leave all the same', async () => {
+  const { store, clock } = await open()
+  const told: string[] = []
+  const hub = await openLinkHub({
+    ...{ store, adminHash: 'aa', engines: [], now: () => clock.now, onError: () => undefined },
+    snapshot: aSnapshot('s1'),
+    onPresence: (gateway, presence) => told.push(`${gateway} ${presence}`),
+    remembered: [{ gateway: 'a', joined: true, from: null, presence: 'connected', sinceMs: 0 }],
+  })
+  hub.leave('a', 'r1')
+  expect(hub.gateways()).toMatchObject([{ gateway: 'a', presence: 'left', connected: false }])
+  expect(await hub.publish([])).toEqual({ acknowledged: [], waitingFor: [] })
+  expect(told).toEqual(['a left'])
+  // It is started again, and its goodbye from before has no bearing on that.
+  const again = listenTo(hub, 'a', { run: 'r2' })
+  hub.leave('a', 'r1')
+  again.leave()
+  hub.leave('a', 'r1')
+  expect(hub.gateways()).toMatchObject([{ gateway: 'a', presence: 'lost' }])
+  hub.close()
+})
+
 test('one that is removed is closed and forgotten; what each says of itself is kept while it is away', async () => {
   const { hub } = await open()
   const gateway = listenTo(hub, 'a')
