@@ -7,12 +7,12 @@ import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { commaList, readArguments } from './arguments.ts'
 import { ensureTools } from './tools.ts'
 
 type Count = { passed: number; failed: number; skipped: number }
-type Step = { name: string; suite?: true; run: () => Promise<Count> }
+type Step = { name: string; suites?: string[]; run: () => Promise<Count> }
 
 const none: Count = { passed: 0, failed: 0, skipped: 0 }
 const oneFailed: Count = { ...none, failed: 1 }
@@ -60,14 +60,16 @@ const steps: readonly Step[] = [
   ]),
   check('unused', [bin.knip, '--no-progress']),
   check('docs', ['scripts/docs.ts', '--check']),
-  suite('unit'),
-  suite('contract'),
-  suite('conformance'),
-  suite('e2e'),
+  suites('unit'),
+  suites('contract'),
+  suites('conformance'),
+  suites('e2e'),
 ]
 
 /** Suites that start whole services and the clients that people have. */
 const wholeServices = ['conformance', 'e2e']
+/** Suites that run as one, where several are asked for: none waits for the last file of another. */
+const together = ['unit', 'contract', 'conformance']
 
 const children = new Set<ChildProcess>()
 let interrupted: NodeJS.Signals | null = null
@@ -96,7 +98,7 @@ async function verify(chosen: readonly Step[]): Promise<void> {
     total.failed += count.failed
     total.skipped += count.skipped
   }
-  const ranTests = total.passed + total.skipped > 0 || !chosen.some(step => step.suite)
+  const ranTests = total.passed + total.skipped > 0 || !chosen.some(step => step.suites)
   if (interrupted) failures.push(`stopped by ${interrupted}`)
   if (!ranTests) failures.push('no test ran')
   if ((interrupted || !ranTests) && total.failed === 0) total.failed = 1
@@ -106,18 +108,34 @@ async function verify(chosen: readonly Step[]): Promise<void> {
 }
 
 function pickSteps(): readonly Step[] {
-  const { values } = parseArgs({ options: { static: { type: 'boolean' }, only: { type: 'string', multiple: true } } })
-  if (!values.only) return steps.filter(step => !(values.static && wholeServices.includes(step.name)))
-  const names = values.only.flatMap(list => list.split(','))
-  const unknown = names.find(name => !steps.some(step => step.name === name))
-  if (unknown !== undefined) {
-    console.error(`There is no step '${unknown}'. Steps: ${steps.map(step => step.name).join(', ')}`)
-    process.exit(2)
-  }
+  const stepNames = steps.map(step => step.name)
+  const { static: isStatic, only: names } = readArguments({
+    usage: `npm test · npm run check · npm run e2e · bin/node24 scripts/verify.ts [--static] [--only a,b]
+
+Everything that must hold; the last line is \`N passed, N failed, N skipped\`. --static: without whole services.
+--only: these steps, of
+${stepNames.join(', ')}`,
+    switches: ['static'],
+    values: {
+      only: commaList(z.string().refine(name => stepNames.includes(name), 'there is no such step')).optional(),
+    },
+  })
+  if (names === undefined) return joined(steps.filter(step => !(isStatic && wholeServices.includes(step.name))))
   // Suites skip what needs a missing tool, so they need to know.
-  return steps.filter(
-    step => names.includes(step.name) || (step.name === 'tools' && wholeServices.some(name => names.includes(name))),
+  return joined(
+    steps.filter(
+      step => names.includes(step.name) || (step.name === 'tools' && wholeServices.some(name => names.includes(name))),
+    ),
   )
+}
+
+function joined(chosen: readonly Step[]): Step[] {
+  const shared = chosen.filter(({ name }) => together.includes(name))
+  const all = suites(...shared.flatMap(step => step.suites ?? []))
+  return chosen.flatMap(step => {
+    if (!shared.includes(step)) return [step]
+    return step === shared[0] ? [all] : []
+  })
 }
 
 async function checkTools(): Promise<Count> {
@@ -138,17 +156,19 @@ function check(name: string, ...commands: string[][]): Step {
   }
 }
 
-function suite(name: string): Step {
+/** They run in one go of the test runner. */
+function suites(...names: string[]): Step {
   return {
-    name,
-    suite: true,
+    name: names.join(', '),
+    suites: names,
     run: async () => {
       const folder = mkdtempSync(join(tmpdir(), 'holdfast-verify-'))
       try {
         const report = join(folder, 'report.json')
         const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
         // `unit` is two projects: the domain's tests and the others'.
-        const code = await run([bin.vitest, 'run', '--project', `${name}*`, '--passWithNoTests', ...reporters])
+        const projects = names.flatMap(name => ['--project', `${name}*`])
+        const code = await run([bin.vitest, 'run', ...projects, '--passWithNoTests', ...reporters])
         return readReport(report, code)
       } finally {
         rmSync(folder, { recursive: true, force: true })

@@ -1,14 +1,10 @@
-/**
- * `npm run bench:affinity`: what prefix affinity does for the time to the first token, on four real llama-servers
- * behind Holdfast, against round robin; interleaved rounds, at most four minutes. The smoke model is read for real;
- * a bigger one gains more. Writes bench/affinity/last.md and bench/out/affinity.json. `--quick`: one short round.
- */
+/** `npm run bench:affinity`: what prefix affinity does for the time to the first token, against round robin. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readArguments } from '../../scripts/arguments.ts'
 import { hasLlamaServer, llamaServerPath, startLlamaServer } from '../../test/support/llama-server.ts'
 import { stopChildren } from '../gateway/proc.ts'
 import { drive, timeOne } from './drive.ts'
@@ -19,7 +15,15 @@ import { openService } from './service.ts'
 import type { Way } from './service.ts'
 import { drawStrangers, drawTalk } from './talk.ts'
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } })
+const values = readArguments({
+  usage: `npm run bench:affinity [-- --quick]
+
+What prefix affinity does for the time to the first token, on four real llama-servers behind Holdfast, against round robin;
+interleaved rounds, at most four minutes; --quick: one short round. The smoke model is read for real; a bigger one gains
+more. Writes bench/affinity/last.md and bench/out/affinity.json.`,
+  switches: ['quick'],
+  values: {},
+})
 const replicas = 4
 /** Each has room for three prompts: all eight groups fit into four of them, and not into one. */
 const slots = 3

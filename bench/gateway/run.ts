@@ -1,14 +1,10 @@
-/**
- * `npm run bench`: Holdfast's gateway beside nginx, bare sockets and no gateway, in interleaved rounds (about eight minutes;
- * `-- --quick`: three). Loopback only. `--save` keeps the table in bench/gateway/last.md, `--systems a,b` picks. `--ms N`: how
- * long each measurement lasts, to see whether the bench works; its numbers are then of a cold gateway.
- */
+/** `npm run bench`: Holdfast's gateway beside nginx, bare sockets and no gateway. Loopback only. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { commaList, readArguments } from '../../scripts/arguments.ts'
 import { measureRound, pickLoader } from './measure.ts'
 import type { Round } from './measure.ts'
 import { canPin, cores, firstLine, runToEnd, start } from './proc.ts'
@@ -16,24 +12,23 @@ import { renderDocument, renderTable } from './report.ts'
 import { openSystem, systemNames } from './systems.ts'
 import type { System } from './systems.ts'
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    ms: { type: 'string' },
-    systems: { type: 'string', default: systemNames.join(',') },
-    save: { type: 'boolean', default: false },
+const values = readArguments({
+  usage: `npm run bench [-- --quick] [--rounds N] [--ms N] [--systems a,b] [--save]
+
+Holdfast's gateway beside nginx, bare sockets and no gateway, in interleaved rounds: about eight minutes; --quick: three.
+--save keeps the table in bench/gateway/last.md. --ms: how long each measurement lasts, to see whether the bench works;
+its numbers are then of a cold gateway. --systems: only these, of
+${systemNames.join(', ')}`,
+  switches: ['quick', 'save'],
+  values: {
+    rounds: z.coerce.number().int().min(1).max(50).optional(),
+    ms: z.coerce.number().int().min(100).optional(),
+    systems: commaList(z.enum(systemNames)).default([...systemNames]),
   },
 })
-const names = z.array(z.enum(systemNames)).parse(values.systems.split(','))
-const rounds = z.coerce
-  .number()
-  .int()
-  .min(1)
-  .max(50)
-  .parse(values.rounds ?? (values.quick ? 2 : 5))
-const usualMs = values.quick ? 2000 : 4000
-const ms = values.ms === undefined ? usualMs : z.coerce.number().int().min(100).parse(values.ms)
+const names = values.systems
+const rounds = values.rounds ?? (values.quick ? 2 : 5)
+const ms = values.ms ?? (values.quick ? 2000 : 4000)
 // Node compiles what is hot only after tens of thousands of requests; a cold round measures the compiler.
 const warmUpMs = values.quick ? 3000 : 15_000
 

@@ -1,16 +1,11 @@
-/**
- * `npm run bench:peers`: Holdfast with all it does beside nginx, HAProxy, Portkey and LiteLLM, in interleaved rounds
- * (at most eight minutes and the first installation; `-- --quick`: three). Writes bench/peers/last.md and
- * bench/out/peers.json. `--systems a,b` picks, and then keeps last.md as it was unless `--save`. `--ms N`: how long requests
- * are sent at a time, to see whether the bench works; its numbers are then of cold gateways.
- */
+/** `npm run bench:peers`: Holdfast with all it does beside nginx, HAProxy, Portkey and LiteLLM. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { commaList, readArguments } from '../../scripts/arguments.ts'
 import { pickLoader } from '../gateway/measure.ts'
 import type { Loader } from '../gateway/measure.ts'
 import { canPin, cores, firstLine, residentMegabytes, runToEnd, start, stopChildren } from '../gateway/proc.ts'
@@ -21,20 +16,24 @@ import type { Entry, Setting } from './report.ts'
 import { findPeer, openPeer, peerKinds, peerNames } from './systems.ts'
 import type { Peer, PeerName } from './systems.ts'
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    systems: { type: 'string' },
-    rounds: { type: 'string' },
-    ms: { type: 'string' },
-    save: { type: 'boolean', default: false },
+const values = readArguments({
+  usage: `npm run bench:peers [-- --quick] [--rounds N] [--ms N] [--systems a,b] [--save]
+
+Holdfast with all it does beside nginx, HAProxy, Portkey and LiteLLM, in interleaved rounds: at most eight minutes and the
+first installation; --quick: three. Writes bench/peers/last.md and bench/out/peers.json; where --systems picks, last.md
+stays as it was unless --save. --ms: how long requests are sent at a time, to see whether the bench works; its numbers are
+then of cold gateways. --systems: only these, of
+${peerNames.join(', ')}`,
+  switches: ['quick', 'save'],
+  values: {
+    rounds: z.coerce.number().int().min(1).max(20).optional(),
+    ms: z.coerce.number().int().min(100).optional(),
+    systems: commaList(z.enum(peerNames)).optional(),
   },
 })
-const names = z.array(z.enum(peerNames)).parse(values.systems?.split(',') ?? [...peerNames])
-const count = z.coerce.number().int().min(1).max(20)
-const rounds = count.parse(values.rounds ?? (values.quick ? 2 : 5))
-const usualMs = values.quick ? 1500 : 3000
-const ms = values.ms === undefined ? usualMs : z.coerce.number().int().min(100).parse(values.ms)
+const names = values.systems ?? [...peerNames]
+const rounds = values.rounds ?? (values.quick ? 2 : 5)
+const ms = values.ms ?? (values.quick ? 1500 : 3000)
 /** When no other round of a part begins, in seconds from the start; what is running is let end. */
 const until: Readonly<Record<Scenario, number>> = values.quick
   ? { requests: 65, streams: 115, idle: 150 }

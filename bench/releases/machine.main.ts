@@ -1,10 +1,7 @@
-/**
- * `bin/node24 bench/releases/machine.main.ts`: thousands of whole releases (assignment, evidence, machine) over simulated traffic; some
- * minutes. Writes bench/releases/machine.md. Answers 1 when a bound does not hold. `--quick`: a tenth of it, and nothing written.
- */
+/** `bin/node24 bench/releases/machine.main.ts`: whole releases (assignment, evidence, machine) over simulated traffic. */
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { readArguments } from '../../scripts/arguments.ts'
 import type { Policy } from '../../src/domain/release/index.ts'
 import { millis, share } from '../../src/domain/units.ts'
 import { simulateRelease, type Outcome, type Traffic } from './simulate-release.ts'
@@ -17,7 +14,14 @@ type Case = {
   bound: { phase: Outcome['phase']; atMost?: number; atLeast?: number }
 }
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } })
+const values = readArguments({
+  usage: `bin/node24 bench/releases/machine.main.ts [--quick]
+
+Thousands of whole releases (assignment, evidence, machine) over simulated traffic; some minutes. Writes
+bench/releases/machine.md; --quick: a tenth of it, and nothing written. Answers 1 when a bound does not hold.`,
+  switches: ['quick'],
+  values: {},
+})
 const begun = performance.now()
 
 const usual = { errors: 0.01, slower: 1 }

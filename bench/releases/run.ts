@@ -1,11 +1,8 @@
-/**
- * `npm run bench:releases`: how often the evidence of a release is right, how often wrong, and how soon, over thousands of
- * simulated ones; a minute or two. Writes bench/releases/last.md. Answers 1 when a bound does not hold. `--quick`: a tenth
- * of it, and nothing written; `--seed N`.
- */
+/** `npm run bench:releases`: how often the evidence of a release is right, how often wrong, and how soon. */
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { readArguments } from '../../scripts/arguments.ts'
 import { seededRandom } from '../../src/domain/evaluation/statistics/index.ts'
 import { canaryCases, runCanary } from './canary.ts'
 import { foundIn, repeat } from './found.ts'
@@ -14,12 +11,17 @@ import { renderCanaries, renderJudges, renderSteps } from './report.ts'
 import type { CanaryRow, JudgeRow, StepRow } from './report.ts'
 import { isWithinBounds, runSteps, stepCases } from './steps.ts'
 
-const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, seed: { type: 'string', default: '1' } },
+const values = readArguments({
+  usage: `npm run bench:releases [-- --quick] [--seed N]
+
+How often the evidence of a release is right, how often wrong, and how soon, over thousands of simulated ones; a minute or
+two. Writes bench/releases/last.md; --quick: a tenth of it, and nothing written. Answers 1 when a bound does not hold.`,
+  switches: ['quick'],
+  values: { seed: z.coerce.number().int().default(1) },
 })
 const part = values.quick ? 0.1 : 1
 const runs = { canary: 2000 * part, judge: 4000 * part, steps: 2000 * part }
-const random = seededRandom(Number(values.seed))
+const random = seededRandom(values.seed)
 const begun = performance.now()
 
 const canaries = canaryCases.map((one): CanaryRow => ({

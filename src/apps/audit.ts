@@ -7,7 +7,7 @@ import {
   type Journal,
 } from '../adapters/journal/index.ts'
 import type { Store } from '../adapters/store/sqlite/index.ts'
-import type { Log } from '../adapters/telemetry/index.ts'
+import type { Log } from '../adapters/log/index.ts'
 import type { AccessPublisher } from '../domain/access/index.ts'
 import { epochStart, type JournalReader } from '../domain/journal/index.ts'
 import { instant, type Instant, type Millis } from '../domain/units.ts'

@@ -4,7 +4,7 @@ import { adminRoutes, openAdminServer, openNotes, recordActs } from '../adapters
 import { linkRoutes, openLinkHub, pairRoutes, sampleRoutes } from '../adapters/link/index.ts'
 import { liteLlmRoutes } from '../adapters/litellm-http/index.ts'
 import type { Store } from '../adapters/store/sqlite/index.ts'
-import { openLog, type Log } from '../adapters/telemetry/index.ts'
+import { openLog, type Log } from '../adapters/log/index.ts'
 import type { RequestStore } from '../domain/journal/index.ts'
 import { currencyIn } from '../domain/serving/index.ts'
 import { instant } from '../domain/units.ts'

@@ -17,7 +17,7 @@ import {
 import { openDepotStore } from '../adapters/journal/index.ts'
 import { joinRoutes, journalRoutes, openRemoteListener } from '../adapters/link/index.ts'
 import type { LinkHub, Origin, PeerOf, Remembered, RemoteListener } from '../adapters/link/index.ts'
-import type { Log } from '../adapters/telemetry/index.ts'
+import type { Log } from '../adapters/log/index.ts'
 import type { GatewayStore, Presence } from '../domain/serving/index.ts'
 import type { Spec } from '../domain/spec/index.ts'
 import type { Instant } from '../domain/units.ts'

@@ -1,6 +1,6 @@
 /** Marks in the controller: what samples are marked with, and what administration reads of it. */
 import type { QualityAdmin } from '../adapters/admin-http/index.ts'
-import type { Log } from '../adapters/telemetry/index.ts'
+import type { Log } from '../adapters/log/index.ts'
 import { readQuality, type QualityStore } from '../domain/quality/index.ts'
 import type { LiveSample } from '../domain/serving/index.ts'
 import { instant, modelName, type Instant, type ModelName } from '../domain/units.ts'

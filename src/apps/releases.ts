@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { makeUuid7 } from '../adapters/journal/index.ts'
 import type { ReleaseAdmin } from '../adapters/admin-http/index.ts'
-import type { Log } from '../adapters/telemetry/index.ts'
+import type { Log } from '../adapters/log/index.ts'
 import { FaultError } from '../domain/fault.ts'
 import { warnOfKinship } from '../domain/evaluation/index.ts'
 import {

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { LinkHub } from '../adapters/link/index.ts'
 import { certificateProblem } from '../adapters/openai-http/index.ts'
-import type { Log } from '../adapters/telemetry/index.ts'
+import type { Log } from '../adapters/log/index.ts'
 import type { InForce } from '../domain/access/index.ts'
 import { FaultError } from '../domain/fault.ts'
 import {

@@ -1,7 +1,7 @@
 /** Acts as the controller while it is this one's turn: always with a file of its own, one at a time with a shared database. */
 import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Log } from '../adapters/telemetry/index.ts'
+import type { Log } from '../adapters/log/index.ts'
 import { FaultError } from '../domain/fault.ts'
 import type { Fault } from '../domain/fault.ts'
 import { aborted } from './aborted.ts'

@@ -1,6 +1,6 @@
 /** What stands at the controller's socket while this controller may not act: every question is answered with why. */
 import { openAdminServer } from '../adapters/admin-http/index.ts'
-import type { Log } from '../adapters/telemetry/index.ts'
+import type { Log } from '../adapters/log/index.ts'
 import { FaultError } from '../domain/fault.ts'
 import type { Fault } from '../domain/fault.ts'
 import { listenAt } from './listen-at.ts'

@@ -1,42 +1,44 @@
-/** `npm run chaos [-- --minutes N] [--seed S] [--faults a,b] [--json]`: about five minutes, unless told otherwise. */
-import { parseArgs } from 'node:util'
+/** `npm run chaos`. */
 import { z } from 'zod'
+import { commaList, readArguments } from '../../scripts/arguments.ts'
 import { faultNames, runChaos, type FaultLine } from './chaos.ts'
 import { renderFindings } from './finding.ts'
 import { untilStopped } from './stopped.ts'
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '5' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    faults: { type: 'string' },
-    json: { type: 'boolean', default: false },
+const { minutes, seed, faults, json } = readArguments({
+  usage: `npm run chaos [-- --minutes N] [--seed S] [--faults a,b] [--json]
+
+A real service under load, one thing broken after another, its promises judged; about five minutes, unless told otherwise.
+--seed: the same faults in the same order. --faults: only these, of
+${faultNames.join(', ')}`,
+  switches: ['json'],
+  values: {
+    minutes: z.coerce.number().min(0).default(5),
+    seed: z.coerce
+      .number()
+      .int()
+      .default(Date.now() % 1_000_000),
+    faults: commaList(z.string().refine(name => faultNames.includes(name), 'there is no such fault')).optional(),
   },
 })
-const unknown = values.faults?.split(',').find(name => !faultNames.includes(name))
-if (unknown !== undefined) {
-  console.error(`There is no fault '${unknown}'. Faults: ${faultNames.join(', ')}`)
-  process.exit(2)
-}
-const seed = z.coerce.number().int().parse(values.seed)
-if (!values.json) console.log(`seed ${seed}`)
+if (!json) console.log(`seed ${seed}`)
 const report = await untilStopped(signal =>
   runChaos({
     seed,
-    minutes: z.coerce.number().min(0).parse(values.minutes),
+    minutes,
     signal,
-    ...(values.faults === undefined ? {} : { faults: values.faults.split(',') }),
+    ...(faults === undefined ? {} : { faults }),
     onFault: ({ fault, struck }) => {
-      if (!values.json) console.log(`… ${fault} (${struck})`)
+      if (!json) console.log(`… ${fault} (${struck})`)
     },
   }),
 )
-if (values.json) console.log(JSON.stringify(report))
+if (json) console.log(JSON.stringify(report))
 else
   console.log(
     `\n${[null, ...report.lines].map(renderLine).join('\n')}\n\n${report.seconds} s, seed ${seed}\n${renderFindings(report.findings)}`,
   )
-if (!values.json && report.skipped.length > 0)
+if (!json && report.skipped.length > 0)
   console.log(
     `skipped, as redis-server, PostgreSQL or the right to mount a small disk is missing here: ${report.skipped.join(', ')}`,
   )

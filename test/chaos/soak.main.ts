@@ -1,33 +1,36 @@
-/** `npm run soak [-- --requests N --aborts M --minutes T] [--json]`: a million requests and 100,000 clients who leave, unless told otherwise. */
-import { parseArgs } from 'node:util'
+/** `npm run soak`. */
 import { z } from 'zod'
+import { readArguments } from '../../scripts/arguments.ts'
 import { renderFindings } from './finding.ts'
 import { runSoak } from './soak.ts'
 import { untilStopped } from './stopped.ts'
 
-const { values } = parseArgs({
-  options: {
-    requests: { type: 'string', default: '1000000' },
-    aborts: { type: 'string', default: '100000' },
-    minutes: { type: 'string' },
-    json: { type: 'boolean', default: false },
+const count = z.coerce.number().int().min(0)
+const { requests, aborts, minutes, json } = readArguments({
+  usage: `npm run soak [-- --requests N] [--aborts M] [--minutes T] [--json]
+
+A million requests and 100,000 clients who leave, unless told otherwise; --minutes: no longer than that.`,
+  switches: ['json'],
+  values: {
+    requests: count.min(1).default(1_000_000),
+    aborts: count.default(100_000),
+    minutes: z.coerce.number().positive().optional(),
   },
 })
-const count = z.coerce.number().int().min(0)
 
 const report = await untilStopped(signal =>
   runSoak({
-    requests: count.min(1).parse(values.requests),
-    aborts: count.parse(values.aborts),
-    ...(values.minutes === undefined ? {} : { minutes: z.coerce.number().positive().parse(values.minutes) }),
+    requests,
+    aborts,
+    ...(minutes === undefined ? {} : { minutes }),
     signal,
-    onSample: ({ requests, heap, resident }) => {
-      if (!values.json)
-        console.log(`${requests} requests: heap ${toMib(heap)} MiB after collection, ${toMib(resident)} MiB resident`)
+    onSample: ({ requests: done, heap, resident }) => {
+      if (!json)
+        console.log(`${done} requests: heap ${toMib(heap)} MiB after collection, ${toMib(resident)} MiB resident`)
     },
   }),
 )
-if (values.json) console.log(JSON.stringify(report))
+if (json) console.log(JSON.stringify(report))
 else
   console.log(
     `\n${report.requests + report.aborts} requests in ${report.seconds} s\n${renderFindings(report.findings)}`,

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
@@ -16,6 +16,14 @@ import { bytes } from '../../domain/units.ts'
 const bodyLimit = 1024 * 1024
 
 export type AdminLog = { error: (details: object, message: string) => void }
+
+/** Named as the server is made, and not set afterwards: Fastify would load its own, a hundred modules, at every start. */
+const compilersFactory = {
+  buildValidator: () => validatorCompiler,
+  buildSerializer: () => serializerCompiler,
+  // Fastify's types foresee no compilers but its own here; it uses these as it uses those that are set afterwards.
+} as unknown as CompilersFactory
+type CompilersFactory = NonNullable<NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']>
 
 /**
  * Routes are registered on what this answers. Nothing logs requests: their bodies and query strings hold secrets.
@@ -32,9 +40,8 @@ export async function openAdminServer({ version, log }: { version: string; log: 
     // What no route could be looked up for is answered before there are hooks.
     frameworkErrors: (error, request, reply) =>
       void sendError(error, request, reply.header('x-request-id', idOf(request))),
+    schemaController: { compilersFactory },
   })
-  app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
 
   const parseJson = app.getDefaultJsonParser('error', 'error')
   // DELETE and rotate need no body, and clients that always say JSON send an empty one.

@@ -1,4 +1,2 @@
-/** Telemetry: what processes tell operators' tools. */
+/** Telemetry: the series that a gateway shows to operators' tools. */
 export { openGatewayMetrics } from './gateway-metrics.ts'
-export { openLog } from './log.ts'
-export type { Log } from './log.ts'
