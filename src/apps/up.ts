@@ -158,7 +158,7 @@ export async function runUp(options: UpOptions, { env, say, terminal, signal }: 
     if (terminal) say('\nDraining: running requests may finish, new ones wait.\n')
   } finally {
     stopTelling.abort()
-    await telling
+    await telling.over
     orders.close()
     hangUps.close()
     await roles.stop()
@@ -191,6 +191,8 @@ export async function runUp(options: UpOptions, { env, say, terminal, signal }: 
     })
     if (progress) process.stderr.write('\r\x1b[K')
     if (signal.aborted) return
+    // Why one is not available stands above that it isn't.
+    telling.look()
     if (options.json === true) {
       say(
         `${JSON.stringify({ url, home: home.root, adminKeyFile: admin.source === 'environment' ? null : home.adminKey, models })}\n`,

@@ -72,11 +72,31 @@ test('on a terminal one line moves, and what stays stands above it', async () =>
     write: text => written.push(text),
     moving: () => true,
     signal: stop.signal,
-  })
+  }).over
   const clear = '\r\u{1b}[K'
   expect(written).toEqual([
     'fetching Model-Q8_0.gguf: 42 % of 10.0 GB, 35.0 MB/s, 3 min left',
     `${clear}fetching Model-Q8_0.gguf: 50 % of 10.0 GB, 35.0 MB/s, 2 min left`,
     `${clear}holdfast: Model-Q8_0.gguf is here, whole and verified\n`,
   ])
+})
+
+test('what is new is told at once where something is said on account of it, and not again', async () => {
+  const stop = new AbortController()
+  const written: string[] = []
+  let now = [fetching()]
+  const telling = tellFetches({
+    read: () => now,
+    write: text => written.push(text),
+    moving: () => false,
+    signal: stop.signal,
+  })
+  now = [fetching({ state: 'failed', why: 'it is gated' })]
+  telling.look()
+  telling.look()
+  expect(written.slice(1)).toEqual([
+    "holdfast: hf:owner/name@4f1c2d9e:folder/Model-Q8_0.gguf can't be fetched: it is gated\n",
+  ])
+  stop.abort()
+  await telling.over
 })

@@ -16,20 +16,35 @@ const lookEveryMs = 500
 const atLeastEveryMs = 10_000
 const longestName = 48
 
+export type Telling = {
+  /** Tells at once what is new: before anything that is said on account of it. */
+  look(): void
+  /** Resolves after `signal`. */
+  over: Promise<void>
+}
+
 /** Tells what is new until `signal`. */
-export async function tellFetches({ read, write, moving, signal }: TellParts): Promise<void> {
+export function tellFetches({ read, write, moving, signal }: TellParts): Telling {
   const news = openNews()
   let line = ''
-  while (!signal.aborted) {
+  return { look, over: loop() }
+
+  function look(): void {
     const fetches = read()
     const plain = news(fetches, { nowMs: performance.now(), progress: !moving() })
     const next = moving() ? movingLine(fetches) : ''
     if (line !== '' || next !== '' || plain.length > 0)
       write(`${line === '' ? '' : '\r\x1b[K'}${plain.map(text => `${text}\n`).join('')}${next}`)
     line = next
-    await pause(lookEveryMs, undefined, { signal }).catch(() => {})
   }
-  if (line !== '') write('\r\x1b[K')
+
+  async function loop(): Promise<void> {
+    while (!signal.aborted) {
+      look()
+      await pause(lookEveryMs, undefined, { signal }).catch(() => {})
+    }
+    if (line !== '') write('\r\x1b[K')
+  }
 }
 
 /** `''`: nothing is being fetched. */

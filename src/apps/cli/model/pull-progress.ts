@@ -44,7 +44,7 @@ export function openPullProgress(what: string, { moving }: { moving: boolean }) 
       fetch.doneBytes === 0 ? null : `${size(fetch.doneBytes)} of ${size(fetch.totalBytes)}`,
     async close(): Promise<void> {
       stop.abort()
-      await telling
+      await telling.over
     },
   }
 }
