@@ -12,7 +12,7 @@ import { commaList, readArguments } from './arguments.ts'
 import { ensureTools } from './tools.ts'
 
 type Count = { passed: number; failed: number; skipped: number }
-type Step = { name: string; suites?: string[]; run: () => Promise<Count> }
+type Step = { name: string; suite?: true; run: () => Promise<Count> }
 
 const none: Count = { passed: 0, failed: 0, skipped: 0 }
 const oneFailed: Count = { ...none, failed: 1 }
@@ -60,16 +60,14 @@ const steps: readonly Step[] = [
   ]),
   check('unused', [bin.knip, '--no-progress']),
   check('docs', ['scripts/docs.ts', '--check']),
-  suites('unit'),
-  suites('contract'),
-  suites('conformance'),
-  suites('e2e'),
+  suite('unit'),
+  suite('contract'),
+  suite('conformance'),
+  suite('e2e'),
 ]
 
 /** Suites that start whole services and the clients that people have. */
 const wholeServices = ['conformance', 'e2e']
-/** Suites that run as one, where several are asked for: none waits for the last file of another. */
-const together = ['unit', 'contract', 'conformance']
 
 const children = new Set<ChildProcess>()
 let interrupted: NodeJS.Signals | null = null
@@ -98,7 +96,7 @@ async function verify(chosen: readonly Step[]): Promise<void> {
     total.failed += count.failed
     total.skipped += count.skipped
   }
-  const ranTests = total.passed + total.skipped > 0 || !chosen.some(step => step.suites)
+  const ranTests = total.passed + total.skipped > 0 || !chosen.some(step => step.suite)
   if (interrupted) failures.push(`stopped by ${interrupted}`)
   if (!ranTests) failures.push('no test ran')
   if ((interrupted || !ranTests) && total.failed === 0) total.failed = 1
@@ -120,22 +118,11 @@ ${stepNames.join(', ')}`,
       only: commaList(z.string().refine(name => stepNames.includes(name), 'there is no such step')).optional(),
     },
   })
-  if (names === undefined) return joined(steps.filter(step => !(isStatic && wholeServices.includes(step.name))))
+  if (names === undefined) return steps.filter(step => !(isStatic && wholeServices.includes(step.name)))
   // Suites skip what needs a missing tool, so they need to know.
-  return joined(
-    steps.filter(
-      step => names.includes(step.name) || (step.name === 'tools' && wholeServices.some(name => names.includes(name))),
-    ),
+  return steps.filter(
+    step => names.includes(step.name) || (step.name === 'tools' && wholeServices.some(name => names.includes(name))),
   )
-}
-
-function joined(chosen: readonly Step[]): Step[] {
-  const shared = chosen.filter(({ name }) => together.includes(name))
-  const all = suites(...shared.flatMap(step => step.suites ?? []))
-  return chosen.flatMap(step => {
-    if (!shared.includes(step)) return [step]
-    return step === shared[0] ? [all] : []
-  })
 }
 
 async function checkTools(): Promise<Count> {
@@ -156,19 +143,17 @@ function check(name: string, ...commands: string[][]): Step {
   }
 }
 
-/** They run in one go of the test runner. */
-function suites(...names: string[]): Step {
+function suite(name: string): Step {
   return {
-    name: names.join(', '),
-    suites: names,
+    name,
+    suite: true,
     run: async () => {
       const folder = mkdtempSync(join(tmpdir(), 'holdfast-verify-'))
       try {
         const report = join(folder, 'report.json')
         const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
         // `unit` is two projects: the domain's tests and the others'.
-        const projects = names.flatMap(name => ['--project', `${name}*`])
-        const code = await run([bin.vitest, 'run', ...projects, '--passWithNoTests', ...reporters])
+        const code = await run([bin.vitest, 'run', '--project', `${name}*`, '--passWithNoTests', ...reporters])
         return readReport(report, code)
       } finally {
         rmSync(folder, { recursive: true, force: true })

@@ -88,7 +88,7 @@ test('a download goes on after SIGTERM, after kill -9 of the agent and of everyt
   const service = await start()
   try {
     expect(hub.sent() - sent).toBe(weights.length - part)
-    expect(service.said.stderr).toContain('smoke.gguf is here, whole and verified')
+    await until('it is told', () => service.said.stderr.includes('smoke.gguf is here, whole and verified'))
     expect(await ask(service, 'smoke')).toContain('Paris')
     expect(readdirSync(join(home, 'artifacts', 'parts'))).toEqual([])
   } finally {
@@ -123,7 +123,8 @@ test('weights that can’t be had leave the service up, and are told by it and b
   const other = mkdtempSync(join(tmpdir(), 'holdfast-hub-'))
   const service = await startService({ home: other, flags: ['--model', source], env: { HF_ENDPOINT: hub.url } })
   try {
-    expect(service.said.stderr).toMatch(/smoke\.gguf can't be fetched: .*twice, with sha256/)
+    // Standard error is a pipe of its own.
+    await until('why is told', () => /smoke\.gguf can't be fetched: .*twice, with sha256/.test(service.said.stderr))
     expect(JSON.parse(service.said.stdout)).toMatchObject({ models: [{ name: 'smoke', status: 'unavailable' }] })
     expect((await service.cli('status')).stdout).toMatch(/failed: .*twice, with sha256/)
     expect((await service.processes()).map(({ role }) => role)).not.toContain('engine')

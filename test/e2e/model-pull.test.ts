@@ -247,7 +247,8 @@ test('a registry is asked first, a version must be what the spec says, and the a
       { name: 'elsewhere', status: 'loaded' },
       { name: 'wrong', status: 'unavailable' },
     ])
-    expect(service.said.stderr).toMatch(/wrong\.gguf can't be used: it has sha256 .*, and the spec says/)
+    const why = /wrong\.gguf can't be used: it has sha256 .*, and the spec says/
+    await until('why is told', () => why.test(service.said.stderr))
   } finally {
     await service.stop()
   }
