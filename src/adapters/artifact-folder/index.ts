@@ -3,6 +3,7 @@
  * `versions/<name>/<path>` and `web/<sha256>/<name>` are links to them, so that a start needs no network and a split model's
  * parts stand side by side; `whole/` says which files a repository is made of; `parts/` is what was fetched so far.
  */
+import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, stat, statfs, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
@@ -52,19 +53,14 @@ export function openArtifactFolder(root: string, { notes = usualNotes } = {}): A
       onDisk(root, async () => {
         const path = wholeOf(source)
         await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-        await writeFile(`${path}.new-${process.pid}`, JSON.stringify(paths), { mode: 0o600 })
-        await rename(`${path}.new-${process.pid}`, path)
+        await putInPlace(path, aside => writeFile(aside, JSON.stringify(paths), { mode: 0o600 }))
       }),
     name: (source, file) =>
       onDisk(root, async () => {
         if (!existsSync(blobOf(file))) return false
         const link = pathOf(source, file.path)
-        // Two processes may name the same file.
-        const own = `${link}.new-${process.pid}`
         await mkdir(dirname(link), { recursive: true, mode: 0o700 })
-        await rm(own, { force: true })
-        await symlink(relative(dirname(link), blobOf(file)), own)
-        await rename(own, link)
+        await putInPlace(link, aside => symlink(relative(dirname(link), blobOf(file)), aside))
         return true
       }),
     holds: file => Promise.resolve(existsSync(blobOf(file))),
@@ -97,6 +93,18 @@ export function openArtifactFolder(root: string, { notes = usualNotes } = {}): A
         const by = `${partOf(file)}.shared`
         return adopt(from, { blob: blobOf(file), by, digest: file.digest, signal }).finally(unlock)
       }),
+  }
+}
+
+/** Whole or not at all. Two may do it at once, of two processes or of one: each makes its own aside, and the last one stays. */
+async function putInPlace(path: string, make: (aside: string) => Promise<void>): Promise<void> {
+  const aside = `${path}.new-${randomUUID()}`
+  try {
+    await make(aside)
+    await rename(aside, path)
+  } catch (error) {
+    await rm(aside, { force: true })
+    throw error
   }
 }
 
