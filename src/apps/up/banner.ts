@@ -70,7 +70,9 @@ function keyExpression(admin: AdminKey, file: string): string {
 }
 
 function curlLine(url: string, key: string, model: string): string {
-  const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'What is the capital of France?' }] })
+  // A person's first answer is the model's best, and the same each time: a small one, left to chance, at times invents a city.
+  const asked = { temperature: 0, messages: [{ role: 'user', content: 'What is the capital of France?' }] }
+  const body = JSON.stringify({ model, ...asked })
   return `curl ${url}/v1/chat/completions -H "authorization: Bearer ${key}" -H 'content-type: application/json' -d '${body}'`
 }
 
