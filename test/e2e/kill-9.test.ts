@@ -198,7 +198,7 @@ describe('one process dead, the others at work', () => {
 
   test('a gateway that starts while the controller hangs serves from its disk', async () => {
     const key = await makeKey(service, 'carla')
-    await untilBack(
+    await until(
       'the key is in force',
       async () => (await ask({ url: service.url, key, body: story(false, 1) })).status === 200,
     )
@@ -233,7 +233,7 @@ describe('one process dead, the others at work', () => {
     await killAndAwaitNext('engine', home)
     expect(await askUntilWhole(service.url, adminKey)).toMatchObject({ end: 'whole', status: 200 })
     expect(pidOf('agent', home)).toBe(agent)
-    await untilBack('status has the new engine', async () =>
+    await until('status has the new engine', async () =>
       (await service.processes()).some(({ role, pid }) => role === 'engine' && pid === pidOf('engine', home)),
     )
   })
@@ -245,11 +245,9 @@ describe('one process dead, the others at work', () => {
     expect(mine).toHaveLength(5)
     process.kill(service.pid, 'SIGKILL')
     const stopped = load.stop()
-    await untilBack(
-      'every process has ended',
-      () => rolesOf(home).size === 0,
-      () => [...rolesOf(home)],
-    )
+    await until('every process has ended', () => rolesOf(home).size === 0).catch((error: unknown) => {
+      throw new Error(`${String(error)}; found ${JSON.stringify([...rolesOf(home)])}`)
+    })
     const ended = await stopped
     await service.stop()
 
@@ -289,7 +287,7 @@ function makeAsk(key: string, n: number): { key: string; body: Record<string, un
 }
 
 const administrationIsBack = (service: Service): Promise<void> =>
-  untilBack('administration is back', async () => (await service.call('/api/v1/keys')).status === 200)
+  until('administration is back', async () => (await service.call('/api/v1/keys')).status === 200, backMs)
 
 async function makeKey(service: Service, alias: string): Promise<string> {
   const { stdout } = await service.cli('key', 'create', '--alias', alias, '--json')
@@ -320,10 +318,14 @@ async function askUntilWhole(url: string, key: string): Promise<Ended> {
 async function killAndAwaitNext(role: Role, home: string): Promise<void> {
   const old = pidOf(role, home)
   process.kill(old, 'SIGKILL')
-  await untilBack(`a new ${role}`, () => {
-    const [pid, ...more] = rolesOf(home).get(role) ?? []
-    return pid !== undefined && pid !== old && more.length === 0
-  })
+  await until(
+    `a new ${role}`,
+    () => {
+      const [pid, ...more] = rolesOf(home).get(role) ?? []
+      return pid !== undefined && pid !== old && more.length === 0
+    },
+    backMs,
+  )
 }
 
 /** Kills it now, and each successor as soon as it is there. */
@@ -365,16 +367,6 @@ function rolesOf(home: string): Map<string, number[]> {
   return new Map([...Map.groupBy(real, ({ role }) => role)].map(([role, list]) => [role, list.map(({ pid }) => pid)]))
 }
 const roles: ReadonlySet<string> = new Set(['up', ...killed])
-
-async function untilBack(
-  what: string,
-  holds: () => boolean | Promise<boolean>,
-  found: () => unknown = () => null,
-): Promise<void> {
-  await until(what, holds, backMs).catch((error: unknown) => {
-    throw new Error(`${String(error)}; found ${JSON.stringify(found())}`)
-  })
-}
 
 function byName<T extends { name: string }>(list: T[]): T[] {
   return list.toSorted((a, b) => (a.name < b.name ? -1 : 1))

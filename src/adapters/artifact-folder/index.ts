@@ -50,16 +50,13 @@ export function openArtifactFolder(root: string, { notes = usualNotes } = {}): A
       return paths?.every(path => existsSync(pathOf(source, path))) === true ? paths : null
     },
     noteWhole: (source, paths) =>
-      onDisk(root, async () => {
-        const path = wholeOf(source)
-        await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-        await putInPlace(path, aside => writeFile(aside, JSON.stringify(paths), { mode: 0o600 }))
-      }),
+      onDisk(root, () =>
+        putInPlace(wholeOf(source), aside => writeFile(aside, JSON.stringify(paths), { mode: 0o600 })),
+      ),
     name: (source, file) =>
       onDisk(root, async () => {
         if (!existsSync(blobOf(file))) return false
         const link = pathOf(source, file.path)
-        await mkdir(dirname(link), { recursive: true, mode: 0o700 })
         await putInPlace(link, aside => symlink(relative(dirname(link), blobOf(file)), aside))
         return true
       }),
@@ -99,6 +96,7 @@ export function openArtifactFolder(root: string, { notes = usualNotes } = {}): A
 /** Whole or not at all. Two may do it at once, of two processes or of one: each makes its own aside, and the last one stays. */
 async function putInPlace(path: string, make: (aside: string) => Promise<void>): Promise<void> {
   const aside = `${path}.new-${randomUUID()}`
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   try {
     await make(aside)
     await rename(aside, path)
